@@ -1,0 +1,21 @@
+"""The errors a person can act on; each message is plain words and ends with what to do next."""
+
+
+class EmotionError(Exception):
+    """Base of every error that this package raises on purpose; its message is for people."""
+
+
+class InvalidImageError(EmotionError, ValueError):
+    """The input is not a picture that can be classified."""
+
+
+class DataError(EmotionError, ValueError):
+    """The labelled pictures cannot be trained or evaluated on."""
+
+
+class ModelLoadError(EmotionError):
+    """A saved model cannot be found, read or trusted."""
+
+
+class PublishError(EmotionError):
+    """A saved model could not be published; it is still complete on disk."""
