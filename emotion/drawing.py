@@ -1,0 +1,179 @@
+"""Predictions drawn on pictures: the colour of every emotion, numbered boxes, and bars beside the picture.
+
+What a prediction means is decided in `emotion.classifier`; pages and files are made elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from emotion.classifier import FacePrediction
+
+# The colours of Okabe and Ito ("Color Universal Design", 2008), darkened where needed so that every one keeps a
+# contrast of 3:1 on a white and on a near-black page. People with any kind of colour vision can tell them apart.
+EMOTION_COLOURS = {
+    "angry": "#D55E00",
+    "happy": "#009E73",
+    "sad": "#0072B2",
+    "surprise": "#B07A00",
+    "fear": "#B25C93",
+    "disgust": "#7A7A00",
+    "neutral": "#767676",
+    "contempt": "#8A5A44",
+}
+NOT_SURE_COLOUR = "#767676"
+SPARE_COLOURS = ("#3D8FB8", "#B25C93", "#B07A00", "#7A7A00", "#8A5A44")  # for labels that are not listed above
+
+NOT_SURE = "not sure"
+
+
+def emotion_colour(label: str | None) -> str:
+    """Return the fixed colour of a label as `#rrggbb`; None is the colour of "not sure"."""
+    if label is None:
+        return NOT_SURE_COLOUR
+    if label in EMOTION_COLOURS:
+        return EMOTION_COLOURS[label]
+    return SPARE_COLOURS[sum(label.encode()) % len(SPARE_COLOURS)]
+
+
+def text_colour(background: str) -> str:
+    """Return black or white, whichever is easier to read on `background` (`#rrggbb`)."""
+    luminance = _luminance(background)
+    return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
+
+
+def annotate(picture: np.ndarray, predictions: Sequence[FacePrediction], *, selected: int | None = None) -> Image.Image:
+    """Draw a numbered box around every face, coloured by emotion, with the answer in words.
+
+    Parameters
+    ----------
+    picture
+        uint8 array (height, width, 3), upright RGB. It is not changed.
+    predictions
+        Faces whose `box` is (x, y, width, height) in pixels of `picture`; their order gives the numbers, from 1.
+        A prediction without a box is skipped.
+    selected
+        Index of a face to emphasise.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB picture of the same size.
+    """
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    for index, prediction in enumerate(predictions):
+        if prediction.box is None:
+            continue
+        unit = _line_width(image.size, prediction.box)
+        _draw_box(draw, prediction, unit, emphasise=index == selected)
+        # Tags of later faces must not hide earlier numbers, so each is kept inside the picture.
+        _draw_tag(draw, image.size, prediction.box, f"{index + 1}  {describe(prediction)}", prediction.label, unit)
+    return image
+
+
+def annotate_with_bars(picture: np.ndarray, predictions: Sequence[FacePrediction]) -> Image.Image:
+    """Draw the boxes of `annotate` and, below the picture, the probability bars of every face.
+
+    Parameters
+    ----------
+    picture
+        uint8 array (height, width, 3), upright RGB.
+    predictions
+        Faces in the order of their numbers.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB picture of the same width (at least 240 pixels), higher by the bars.
+    """
+    boxed = annotate(picture, predictions)
+    if not predictions:
+        return boxed
+    width = max(boxed.width, 240)
+    columns = max(1, min(len(predictions), width // 240))
+    cell = width // columns
+    font = ImageFont.load_default(14)
+    line = 20
+    cell_height = line * (len(predictions[0].probabilities) + 1) + 16
+    rows = -(-len(predictions) // columns)
+    sheet = Image.new("RGB", (width, boxed.height + rows * cell_height), "white")
+    sheet.paste(boxed, ((width - boxed.width) // 2, 0))
+    draw = ImageDraw.Draw(sheet)
+    for index, prediction in enumerate(predictions):
+        left = (index % columns) * cell + 10
+        top = boxed.height + (index // columns) * cell_height + 8
+        draw.text((left, top), f"{index + 1}  {describe(prediction, reason=True)}", fill="black", font=font)
+        for number, (label, probability) in enumerate(prediction.probabilities.items(), start=1):
+            _draw_bar(draw, (left, top + number * line), cell - 20, label, probability, font)
+    return sheet
+
+
+def describe(prediction: FacePrediction, *, reason: bool = False) -> str:
+    """Return the answer and its confidence in words, "happy 97%", or "not sure", with the reason if asked for."""
+    if prediction.label is not None:
+        return f"{prediction.label} {prediction.confidence:.0%}"
+    return f"{NOT_SURE} ({prediction.reason})" if reason and prediction.reason else NOT_SURE
+
+
+def _draw_box(draw: ImageDraw.ImageDraw, prediction: FacePrediction, unit: int, *, emphasise: bool) -> None:
+    x, y, width, height = prediction.box
+    corners = (x, y, x + width - 1, y + height - 1)
+    # A white and a dark rim keep the coloured line visible on any picture.
+    draw.rectangle(_grow(corners, unit), outline="white", width=unit * (4 if emphasise else 3))
+    draw.rectangle(corners, outline=emotion_colour(prediction.label), width=unit * (3 if emphasise else 2))
+
+
+def _draw_tag(
+    draw: ImageDraw.ImageDraw,
+    size: tuple[int, int],
+    box: tuple[int, int, int, int],
+    text: str,
+    label: str | None,
+    unit: int,
+) -> None:
+    font = ImageFont.load_default(max(11, 7 * unit))
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    width, height = right - left + 4 * unit, bottom - top + 3 * unit
+    x = max(0, min(box[0] - unit, size[0] - width))
+    y = box[1] - height - unit if box[1] - height - unit >= 0 else box[1] + unit
+    background = emotion_colour(label)
+    draw.rectangle((x, y, x + width, y + height), fill=background)
+    draw.text((x + 2 * unit - left, y + 1.5 * unit - top), text, fill=text_colour(background), font=font)
+
+
+def _draw_bar(
+    draw: ImageDraw.ImageDraw,
+    corner: tuple[int, int],
+    width: int,
+    label: str,
+    probability: float,
+    font: ImageFont.FreeTypeFont,
+) -> None:
+    x, y = corner
+    start, full = x + 70, width - 70 - 44
+    draw.text((x, y), label, fill="black", font=font)
+    draw.rectangle((start, y + 3, start + full, y + 15), fill="#e8e8e8")
+    draw.rectangle((start, y + 3, start + round(full * probability), y + 15), fill=emotion_colour(label))
+    draw.text((start + full + 6, y), f"{probability:.0%}", fill="black", font=font)
+
+
+def _line_width(size: tuple[int, int], box: tuple[int, int, int, int]) -> int:
+    """Return a line width that suits the picture and does not drown a small face."""
+    return max(1, min(max(size) // 320, box[2] // 24))
+
+
+def _grow(corners: tuple[int, int, int, int], by: int) -> tuple[int, int, int, int]:
+    return corners[0] - by, corners[1] - by, corners[2] + by, corners[3] + by
+
+
+def _luminance(colour: str) -> float:
+    """Return the relative luminance, 0..1 (WCAG 2.2)."""
+    channels = np.array([int(colour[index : index + 2], 16) for index in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
