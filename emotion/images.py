@@ -1,0 +1,229 @@
+"""Opening an untrusted picture: any usual format, orientation or mode becomes upright RGB pixels.
+
+Size limits and plain-word errors live here; faces and emotions do not.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import io
+import logging
+import os
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from emotion.errors import InvalidImageError
+
+logger = logging.getLogger(__name__)
+
+MAX_PIXELS = 50_000_000  # pixels; more is refused before decoding (a bomb of 50 KB can hold gigabytes)
+REDUCE_ABOVE = 25_000_000  # pixels; more is decoded at half size or less: 3 bytes a pixel stay below 75 MB
+
+# Only formats that people's pictures have: Pillow's other readers (EPS starts Ghostscript) never see the bytes.
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "HEIF",
+    "AVIF",
+    "TIFF",
+    "BMP",
+    "MPO",
+    "JPEG2000",
+    "PPM",
+    "ICO",
+    "TGA",
+)
+
+EXTENSIONS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .heic .heif .hif .avif .tif .tiff .bmp .dib .mpo .jp2 .j2k "
+    ".ppm .pgm .pbm .pnm .ico .tga".split()
+)
+
+
+def open_image(
+    source: str | os.PathLike | bytes | Image.Image | np.ndarray, *, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
+    """Open a picture as upright RGB pixels.
+
+    Parameters
+    ----------
+    source
+        Path, encoded bytes, PIL image, or array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in
+        grey, RGB or RGBA order. Arrays are ``uint8`` (0..255), ``uint16`` (0..65535) or ``bool``.
+    max_pixels
+        Pictures with more pixels are refused before they are decoded.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``uint8`` of shape (H, W, 3), 0..255. The EXIF orientation is applied, transparency is laid on white,
+        and an animation gives its first frame. Files above 25 megapixels come reduced by a whole factor. Where a
+        file is cut off, its missing part is grey or black.
+
+    Raises
+    ------
+    InvalidImageError
+        If there is no such file, the content is not a readable picture, or it is too large.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, Image.Image):
+        return _from_pil(source, max_pixels)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        if not len(source):
+            raise InvalidImageError("The picture is empty (0 bytes). Send the file again.")
+        return _from_file(io.BytesIO(source), "The file", max_pixels)
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        try:
+            with open(name, "rb") as file:
+                if not os.fstat(file.fileno()).st_size:
+                    raise InvalidImageError(f"{name} is empty (0 bytes). Copy the picture again.")
+                return _from_file(file, name, max_pixels)
+        except FileNotFoundError as error:
+            raise InvalidImageError(f"There is no file {name}. Check the path.") from error
+        except IsADirectoryError as error:
+            raise InvalidImageError(f"{name} is a folder. Name a picture inside it.") from error
+        except (OSError, ValueError) as error:
+            if isinstance(error, InvalidImageError):
+                raise
+            raise InvalidImageError(
+                f"{name} cannot be opened: {error}. Check the path and its rights."
+            ) from error
+    raise InvalidImageError(
+        f"A {type(source).__name__} is not a picture. Pass a path, bytes, a PIL image or a uint8 array."
+    )
+
+
+def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
+    shape = array.shape
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3, 4)):
+        raise InvalidImageError(
+            f"An array of shape {shape} is not a picture. Pass (H, W), (H, W, 3) or (H, W, 4)."
+        )
+    if 0 in shape:
+        raise InvalidImageError(f"An array of shape {shape} holds no pixels. Pass a picture of at least 1×1.")
+    _check_size(shape[1], shape[0], "the array", max_pixels)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    elif array.dtype == np.uint16:
+        array = (array // 257).astype(np.uint8)
+    elif array.dtype != np.uint8:
+        raise InvalidImageError(
+            f"An array of {array.dtype} does not tell where white is. Scale it to 0..255 and pass uint8."
+        )
+    if len(shape) == 2 or shape[2] == 1:
+        return np.repeat(array.reshape(*shape[:2], 1), 3, axis=2)
+    if shape[2] == 3:
+        return np.ascontiguousarray(array)
+    return _to_rgb(Image.fromarray(np.ascontiguousarray(array), "RGBA"))
+
+
+def _from_pil(image: Image.Image, max_pixels: int) -> np.ndarray:
+    if 0 in image.size:
+        raise InvalidImageError("The picture holds no pixels. Pass one of at least 1×1.")
+    _check_size(*image.size, "the picture", max_pixels)
+    try:
+        return _upright_rgb(image, "the picture")
+    except Exception as error:  # a lazily opened image decodes here, and Pillow's readers raise anything
+        raise _unreadable("the picture", error) from error
+
+
+def _from_file(file: io.BufferedIOBase, name: str, max_pixels: int) -> np.ndarray:
+    try:
+        with Image.open(file, formats=_readable_formats()) as image:
+            _check_size(*image.size, name, max_pixels)
+            return _upright_rgb(image, name)
+    except InvalidImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(name, max_pixels) from error
+    except Image.UnidentifiedImageError as error:
+        raise InvalidImageError(
+            f"{name} is not a picture that can be read. Use JPEG, PNG, WebP, GIF, HEIC, AVIF, TIFF or BMP."
+        ) from error
+    except Exception as error:  # hostile bytes make Pillow's readers raise anything, struct.error included
+        raise _unreadable(name, error) from error
+
+
+def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise _too_large(name, max_pixels, f"{width}×{height} = {width * height / 1e6:.1f} megapixels")
+
+
+def _too_large(name: str, max_pixels: int, found: str = "far more") -> InvalidImageError:
+    return InvalidImageError(
+        f"{name} is too large: {found}, the limit is {max_pixels / 1e6:g} megapixels. Make it smaller first."
+    )
+
+
+def _unreadable(name: str, error: Exception) -> InvalidImageError:
+    return InvalidImageError(f"{name} is damaged and cannot be read ({error}). Save or send it again.")
+
+
+@functools.cache
+def _readable_formats() -> tuple[str, ...]:
+    try:  # HEIC needs a plug-in, which registers itself with Pillow
+        importlib.import_module("pi_heif").register_heif_opener()
+    except ImportError:
+        logger.info("HEIC pictures cannot be read: pi-heif is not installed")
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _upright_rgb(image: Image.Image, name: str) -> np.ndarray:
+    pixels = image.width * image.height
+    factor = 1
+    while pixels / factor**2 > REDUCE_ABOVE:
+        factor *= 2
+    target = (-(-image.width // factor), -(-image.height // factor))
+    if factor > 1 and hasattr(image, "draft"):
+        image.draft(None, target)  # JPEG decodes at this size right away
+    _decode(image, name)
+    if image.width > target[0]:
+        image = image.reduce(image.width // target[0])
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception as error:  # a broken EXIF block is no reason to refuse good pixels
+        logger.info("%s: unreadable EXIF block ignored (%s)", name, error)
+    return _to_rgb(image)
+
+
+def _decode(image: Image.Image, name: str) -> None:
+    """Decode the pixels; of a file that is cut off, keep what came before the cut."""
+    try:
+        image.load()
+    except OSError as error:
+        if "truncated" not in str(error) or getattr(image, "_im", None) is None:
+            raise
+        logger.warning("%s is cut off; the missing part is blank", name)
+        image.tile = []  # what Pillow's global LOAD_TRUNCATED_IMAGES does, for this picture only
+        image.load()
+        if all(low == high for low, high in np.atleast_2d(image.getextrema())):
+            raise
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return np.repeat(_eight_bits(np.asarray(image))[:, :, None], 3, axis=2)
+    if image.mode == "LAB":
+        image = image.getchannel("L")
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Scale by the smallest usual white (1 for floats, 255, 65535) that no value exceeds, else by the largest."""
+    if values.dtype == np.uint16:
+        return (values // 257).astype(np.uint8)
+    usual = (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)
+    values = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0).clip(min=0)
+    largest = values.max()
+    white = next(white for white in (*usual, largest) if largest <= white)
+    return np.rint(values / white * 255).astype(np.uint8)
