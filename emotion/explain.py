@@ -1,0 +1,153 @@
+"""Where the network looked: a heatmap for one answer, and its drawing over the face.
+
+Works through `classifier.network` alone, for every architecture. It decides no labels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image, ImageFilter
+
+HOW_TO_READ = (
+    "Bright yellow marks the parts of the face that the answer rests on most: blur them, and the model is "
+    "less sure. Dark parts made no difference."
+)
+
+GRID = 11  # patch positions along each side: 121 pictures in one batch
+PATCH = 0.09  # standard deviation of a patch, as a part of the side: it hides about an eye or half a mouth
+BLUR = 0.17  # standard deviation of what a hidden part shows instead, as a part of the side
+LEAST_DROP = 0.02  # log-odds; when hiding changes less than this anywhere, the answer rests on no part
+DIMMED = 0.35  # brightness that remains of the picture where nothing matters
+
+
+def heatmap(classifier, crop: np.ndarray, *, label: str | None = None) -> np.ndarray:
+    """Show which parts of a face an answer rests on.
+
+    Hides one soft patch after the other and measures by how much the log-odds of the calibrated probability
+    fall (log-odds, because a probability of 0.999 hardly moves). A pixel's heat is the mean fall over the
+    patches, weighted by how much each hid that pixel.
+
+    Parameters
+    ----------
+    classifier : EmotionClassifier
+        Its `network`, `outputs`, `labels`, `temperature` and `input_size` are used.
+    crop : numpy.ndarray
+        The face as the network saw it: uint8 of shape (size, size), or (size, size, channels).
+    label : str, optional
+        The output to explain; by default the most likely of `classifier.labels`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of shape (size, size), 0 (no evidence for the label) to 1 (the most). All zeros when
+        hiding no part weakens the answer.
+
+    Raises
+    ------
+    ValueError
+        If the crop does not have the network's size, or the label is none of its outputs.
+
+    Notes
+    -----
+    Occlusion is from Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
+    section 4.2 (https://arxiv.org/abs/1311.2901). Two changes: hidden parts are blurred (Fong and Vedaldi,
+    ICCV 2017, https://arxiv.org/abs/1704.03296), because the edges of a grey square are themselves
+    something to see, and patches are averaged per pixel as RISE does (Petsiuk et al., BMVC 2018,
+    https://arxiv.org/abs/1806.07421), which makes the map smooth.
+    """
+    size, channels = classifier.input_size, classifier.channels
+    if crop.shape not in ((size, size), (size, size, channels)) or (channels > 1 and crop.ndim == 2):
+        raise ValueError(
+            f"The face crop has shape {crop.shape}, but the network reads ({size}, {size}, {channels}); "
+            "make it with emotion.faces.face_crop(picture, face, size=classifier.input_size, "
+            "channels=classifier.channels)."
+        )
+    if label is not None and label not in classifier.outputs:
+        raise ValueError(
+            f"The model knows no label {label!r}; choose one of {', '.join(classifier.outputs)}."
+        )
+
+    face = crop.reshape(size, size, channels).astype(np.float32)
+    masks = _masks(size)
+    weights = masks[..., None]
+    pictures = np.concatenate([face[None], face * (1 - weights) + _blurred(face) * weights])
+    log_odds = _log_odds(classifier.network(pictures.astype(np.float32)), classifier.temperature)
+
+    if label is None:
+        label = max(classifier.labels, key=lambda name: log_odds[0, classifier.outputs.index(name)])
+    column = log_odds[:, classifier.outputs.index(label)]
+    drops = np.maximum(column[0] - column[1:], 0)
+    if drops.max() < LEAST_DROP:
+        return np.zeros((size, size), np.float32)
+    heat = np.tensordot(drops, masks, axes=1) / masks.sum(axis=0)
+    heat -= heat.min()
+    return (heat / heat.max()).astype(np.float32) if heat.max() > 0 else heat.astype(np.float32)
+
+
+def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lay a heatmap over a face.
+
+    The face turns grey and dark, and heat adds light and the colours of viridis, whose lightness rises
+    evenly: it reads the same for colour-blind people, and in grey.
+
+    Parameters
+    ----------
+    crop : numpy.ndarray
+        uint8 of shape (height, width), (height, width, 1) or (height, width, 3). May be larger than the
+        heatmap, so a portrait in full resolution serves as well when it shows the same square.
+    heat : numpy.ndarray
+        float32 of shape (size, size), 0 to 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 of shape (height, width, 3).
+    """
+    height, width = crop.shape[:2]
+    heat = np.asarray(
+        Image.fromarray(heat.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    )
+    heat = np.clip(heat, 0, 1)[..., None]
+    grey = crop.reshape(height, width, -1).mean(axis=2, keepdims=True) / 255
+    colour = colormaps["viridis"](heat[..., 0])[..., :3]
+    lit = grey * (DIMMED + (1 - DIMMED) * heat)  # the face stays recognisable below the colour
+    strength = 0.65 * heat
+    return np.rint(255 * (lit * (1 - strength) + colour * strength)).astype(np.uint8)
+
+
+def where(heat: np.ndarray) -> str:
+    """Say in words where a heatmap is hottest, for captions and screen readers."""
+    if not heat.any():
+        return "on no single part of the face"
+    thirds = [part.sum() for part in np.array_split(heat**2, 3, axis=0)]
+    share, third = max(zip(thirds, ("upper", "middle", "lower"), strict=True))
+    if share < 0.45 * sum(thirds):
+        return "on the face as a whole"
+    parts = {"upper": "brows and eyes", "middle": "eyes, nose and cheeks", "lower": "mouth and chin"}
+    return f"on the {third} third of the face ({parts[third]})"
+
+
+def _masks(size: int) -> np.ndarray:
+    """Soft round patches on a regular grid: float32 (GRID * GRID, size, size), 0..1."""
+    pixels = (np.arange(size) + 0.5) / size
+    centres = (np.arange(GRID) + 0.5) / GRID
+    bumps = np.exp(-0.5 * ((pixels - centres[:, None]) / PATCH) ** 2)
+    return np.einsum("iy,jx->ijyx", bumps, bumps).reshape(-1, size, size).astype(np.float32)
+
+
+def _blurred(face: np.ndarray) -> np.ndarray:
+    """Blur every channel of a float32 (size, size, channels) face."""
+    blur = ImageFilter.GaussianBlur(BLUR * len(face))
+    channels = [Image.fromarray(channel.astype(np.uint8)).filter(blur) for channel in np.moveaxis(face, 2, 0)]
+    return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=2)
+
+
+def _log_odds(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Turn raw softmax probabilities (n, outputs) into the log-odds of the calibrated ones."""
+    logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-30)) / temperature
+    others = np.stack(
+        [np.logaddexp.reduce(np.delete(logits, column, axis=1), axis=1) for column in range(logits.shape[1])],
+        axis=1,
+    )
+    return logits - others

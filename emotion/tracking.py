@@ -1,0 +1,269 @@
+"""Following faces from frame to frame: stable numbers, smoothed boxes and answers, the recent past for a chart.
+
+Nothing here detects faces, runs a network or draws.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+MIXED = (
+    "neutral or mixed"  # the reason that depends on confidence alone; every other one is about the picture
+)
+NEAREST = 0.8  # a face may move this part of its size between two frames and still be the same
+SCALE = 1.8  # ... and grow or shrink by this factor
+
+
+@dataclass(frozen=True)
+class TrackedFace:
+    """One face that is being followed; its fields beyond `id` mean what they mean in `FacePrediction`."""
+
+    id: int
+    box: tuple[int, int, int, int]
+    probabilities: dict[str, float]
+    confidence: float
+    label: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What one face showed at one time (seconds since the first frame)."""
+
+    time: float
+    face: TrackedFace
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Answers over time, oldest first."""
+
+    labels: tuple[str, ...]
+    moments: tuple[Moment, ...] = ()
+
+    def rows(self) -> list[dict]:
+        """Return one row per moment and label for a plot: time_seconds, face, emotion, probability."""
+        return [
+            {
+                "time_seconds": round(moment.time, 3),
+                "face": moment.face.id,
+                "emotion": label,
+                "probability": value,
+            }
+            for moment in self.moments
+            for label, value in moment.face.probabilities.items()
+        ]
+
+    def to_csv(self, path: str | os.PathLike) -> None:
+        """Write one line per moment: time_seconds, face, every label, confidence, label (empty: not sure)."""
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["time_seconds", "face", *self.labels, "confidence", "label"])
+            for moment in self.moments:
+                face = moment.face
+                shown = [*(face.probabilities[label] for label in self.labels), face.confidence]
+                writer.writerow(
+                    [f"{moment.time:.3f}", face.id, *(f"{value:.4f}" for value in shown), face.label or ""]
+                )
+
+
+class FaceTracker:
+    """Follow the faces of one camera or clip.
+
+    Holds plain values only, so that a session can keep it (`gradio.State` copies its values) and visitors
+    never share one.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        The classifier's labels, in order.
+    threshold : float
+        The classifier's threshold: a smoothed confidence below it makes the label None.
+    smoothing : float
+        Time constant of the answers in seconds: after this time a new expression counts for 63 %.
+    box_smoothing : float
+        The same for boxes.
+    timeout : float
+        Seconds after which a face that is no longer found is forgotten.
+    margin : float
+        How far confidence has to fall below the threshold before a label is taken back, and how far
+        another label has to lead before it replaces the current one, so that labels do not flicker.
+    history : float
+        Length of the timeline in seconds; `math.inf` keeps everything.
+    history_step : float
+        Least number of seconds between two entries of one face in the timeline.
+    """
+
+    def __init__(
+        self,
+        *,
+        labels: tuple[str, ...],
+        threshold: float,
+        smoothing: float = 0.4,
+        box_smoothing: float = 0.08,
+        timeout: float = 0.7,
+        margin: float = 0.05,
+        history: float = 30.0,
+        history_step: float = 0.2,
+    ):
+        self.labels = tuple(labels)
+        self.threshold = threshold
+        self.smoothing = smoothing
+        self.box_smoothing = box_smoothing
+        self.timeout = timeout
+        self.margin = margin
+        self.history = history
+        self.history_step = history_step
+        self._tracks: list[_Track] = []
+        self._moments: deque[Moment] = deque()
+        self._faces_seen = 0
+        self._start: float | None = None
+        self._now = 0.0
+
+    @property
+    def faces(self) -> tuple[TrackedFace, ...]:
+        """The faces that are being followed now, in the order in which they appeared."""
+        return tuple(self._snapshot(track) for track in self._tracks)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The last `history` seconds; times count from the first frame."""
+        return Timeline(self.labels, tuple(self._moments))
+
+    def update(self, predictions: list, time: float) -> tuple[TrackedFace, ...]:
+        """Take in the faces of one frame.
+
+        Parameters
+        ----------
+        predictions : list of FacePrediction
+            The answers of `EmotionClassifier.predict_detected` (their boxes are needed). Empty is fine.
+        time : float
+            When the frame was taken, in seconds on any clock that does not run backwards. Frames may
+            come at any rate; one that comes late (before an earlier frame's time) counts as simultaneous.
+
+        Returns
+        -------
+        tuple of TrackedFace
+            `faces`: also those that this frame missed, until their `timeout` ends.
+        """
+        if self._start is None:
+            self._start = time
+        now = self._now = max(time - self._start, self._now)
+        self._tracks = [track for track in self._tracks if now - track.seen <= self.timeout]
+
+        matches = _match(
+            [track.last_box for track in self._tracks], [prediction.box for prediction in predictions]
+        )
+        for index, prediction in enumerate(predictions):
+            if index in matches:
+                track = self._tracks[matches[index]]
+            else:
+                self._faces_seen += 1
+                track = _Track(id=self._faces_seen, seen=now)
+                self._tracks.append(track)
+            self._follow(track, prediction, now)
+            if now - track.recorded >= self.history_step - 1e-6:
+                track.recorded = now
+                self._moments.append(Moment(now, self._snapshot(track)))
+        while self._moments and self._moments[0].time < now - self.history:
+            self._moments.popleft()
+        return self.faces
+
+    def _follow(self, track: _Track, prediction, now: float) -> None:
+        elapsed = now - track.seen
+        track.seen = now
+        box = np.asarray(prediction.box, np.float64)
+        track.box = box if track.box is None else _towards(track.box, box, elapsed, self.box_smoothing)
+        track.last_box = tuple(prediction.box)
+
+        unusable = prediction.reason not in (None, MIXED)
+        if unusable:
+            track.picture_reason = prediction.reason
+        track.unusable = (
+            float(unusable)
+            if track.scores is None
+            else float(_towards(track.unusable, float(unusable), elapsed, self.smoothing))
+        )
+        if not unusable or track.scores is None:
+            scores = self._scores(prediction)
+            track.scores = (
+                scores if track.scores is None else _towards(track.scores, scores, elapsed, self.smoothing)
+            )
+        track.label = self._choose(track)
+
+    def _scores(self, prediction) -> np.ndarray:
+        """Undo the display's renormalisation, so that a neutral moment pulls every label down."""
+        shown = np.array([prediction.probabilities[label] for label in self.labels], np.float64)
+        return shown * prediction.confidence / max(shown.max(), 1e-9)
+
+    def _choose(self, track: _Track) -> str | None:
+        if track.unusable > 0.5:
+            return None
+        best = int(track.scores.argmax())
+        if track.label is not None:
+            current = track.scores[self.labels.index(track.label)]
+            if current >= self.threshold - self.margin and track.scores[best] - current <= self.margin:
+                return track.label
+        return self.labels[best] if track.scores[best] >= self.threshold else None
+
+    def _snapshot(self, track: _Track) -> TrackedFace:
+        shown = track.scores / max(track.scores.sum(), 1e-9)
+        reason = None
+        if track.label is None:
+            reason = track.picture_reason if track.unusable > 0.5 else MIXED
+        return TrackedFace(
+            id=track.id,
+            box=tuple(int(value) for value in np.rint(track.box)),
+            probabilities={label: float(value) for label, value in zip(self.labels, shown, strict=True)},
+            confidence=float(track.scores.max()),
+            label=track.label,
+            reason=reason,
+        )
+
+
+@dataclass
+class _Track:
+    id: int
+    seen: float
+    box: np.ndarray | None = None
+    last_box: tuple[int, int, int, int] = (0, 0, 0, 0)
+    scores: np.ndarray | None = field(
+        default=None
+    )  # per label, not renormalised: their maximum is the confidence
+    unusable: float = 0.0  # smoothed share of recent frames in which the face was too small, too blurred, ...
+    picture_reason: str | None = None
+    label: str | None = None
+    recorded: float = -math.inf
+
+
+def _towards(old, new, elapsed: float, time_constant: float):
+    """Exponential smoothing that does not depend on the frame rate."""
+    weight = 1.0 if time_constant <= 0 else 1 - math.exp(-elapsed / time_constant)
+    return old + weight * (new - old)
+
+
+def _match(known: list, found: list) -> dict[int, int]:
+    """Pair boxes, nearest first, by centre distance in face sizes: {index in found: index in known}."""
+    pairs = []
+    for new, box in enumerate(found):
+        for old, other in enumerate(known):
+            sizes = math.sqrt(max(box[2] * box[3], 1)), math.sqrt(max(other[2] * other[3], 1))
+            distance = math.dist(_centre(box), _centre(other)) / max(sizes)
+            if distance <= NEAREST and max(sizes) / min(sizes) <= SCALE:
+                pairs.append((distance, new, old))
+    matches: dict[int, int] = {}
+    for _, new, old in sorted(pairs):
+        if new not in matches and old not in matches.values():
+            matches[new] = old
+    return matches
+
+
+def _centre(box) -> tuple[float, float]:
+    x, y, width, height = box
+    return x + width / 2, y + height / 2

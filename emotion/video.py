@@ -1,0 +1,265 @@
+"""Clips: decoding an untrusted video, annotating its frames, encoding the result. The sound is dropped.
+
+FFmpeg comes inside PyAV's wheels, so nothing has to be installed on the system. Faces are followed in
+`emotion.tracking` and drawn in `emotion.drawing`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from emotion.drawing import annotate
+from emotion.errors import EmotionError
+from emotion.faces import detect_faces
+from emotion.tracking import FaceTracker, Timeline
+
+MAX_SECONDS = 60.0  # longest clip that is accepted unless the caller says otherwise
+MAX_SIDE = 1280  # pixels; larger frames are scaled down, which detection and browsers are grateful for
+MAX_RATE = 30  # frames per second of the result; slow-motion clips lose the frames in between
+MAX_PIXELS = 50_000_000  # per frame, checked before the first one is decoded
+DETECTIONS_PER_SECOND = 10.0  # faces are looked for this often and keep their place in between
+CLOCK = Fraction(1, 90_000)  # seconds per tick of the written clip; the customary clock of video
+
+# Containers that people's cameras, browsers and editors write. Playlists (HLS, DASH, concat) stay out: they
+# would make FFmpeg open other files and addresses on behalf of whoever uploads one.
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif"
+ENCODERS = {  # the first one that this build of FFmpeg has; browsers play all three in an MP4
+    "libx264": {"preset": "veryfast", "crf": "23"},
+    "libopenh264": {},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "34", "b": "0"},
+}
+NOT_A_CLIP = "This is not a video that can be read. Use an MP4, MOV, WebM, MKV or AVI file."
+
+
+class InvalidVideoError(EmotionError, ValueError):
+    """The input is not a clip that can be annotated."""
+
+
+def annotate_clip(
+    classifier,
+    path_in: str | os.PathLike,
+    path_out: str | os.PathLike,
+    *,
+    progress: Callable[[float], None] | None = None,
+    max_seconds: float = MAX_SECONDS,
+    detections_per_second: float = DETECTIONS_PER_SECOND,
+) -> Timeline:
+    """Write a copy of a clip with a box and the emotion at every face, and return the answers over time.
+
+    One frame is in memory at a time. The result is an MP4 (H.264) without sound, upright, with sides of at
+    most 1280 pixels and at most 30 frames per second.
+
+    Parameters
+    ----------
+    classifier : EmotionClassifier
+    path_in, path_out : path
+        The clip, and where to write the annotated one (".mp4"; an existing file is replaced).
+    progress : callable, optional
+        Called with the finished fraction, 0 to 1. What it raises ends the work, so it can cancel.
+    max_seconds : float
+        Longest clip that is accepted.
+    detections_per_second : float
+        How often faces are looked for and classified; their boxes stay in place in between.
+
+    Returns
+    -------
+    Timeline
+        One moment per face and detection; `Timeline.to_csv` writes them. Empty when no face was found.
+
+    Raises
+    ------
+    InvalidVideoError
+        If the file is no video, is too long, or breaks off in the middle. Nothing is left at `path_out` then.
+    """
+    tracker = FaceTracker(
+        labels=classifier.labels,
+        threshold=classifier.threshold,
+        box_smoothing=0.05,
+        history=math.inf,
+        history_step=0.0,
+    )
+    next_detection = 0.0
+    with Clip(path_in, max_seconds=max_seconds) as clip, _writer(path_out) as write:
+        for time, picture in clip.frames():
+            if time >= next_detection:
+                tracker.update(classifier.predict_detected(picture, detect_faces(picture)), time)
+                next_detection = time + 1 / detections_per_second - 0.5 / MAX_RATE
+            write(time, np.asarray(annotate(picture, tracker.faces)))
+            if progress is not None:
+                progress(min(time / (clip.seconds or max_seconds), 0.99))
+    if progress is not None:
+        progress(1.0)
+    return tracker.timeline
+
+
+class Clip:
+    """A video file whose size and length have been checked; closes with its `with` block.
+
+    Parameters
+    ----------
+    path : path
+    max_seconds : float
+        Longest length that is accepted.
+
+    Attributes
+    ----------
+    seconds : float or None
+        The length that the file states; None when it states none, as recordings made in a browser do.
+
+    Raises
+    ------
+    InvalidVideoError
+        If the file is no video, states a length above `max_seconds`, or has frames above 50 megapixels.
+    """
+
+    def __init__(self, path: str | os.PathLike, *, max_seconds: float = MAX_SECONDS):
+        self.max_seconds = max_seconds
+        # FFmpeg gets an open file, never a name: names may be addresses ("http:", "concat:").
+        with contextlib.ExitStack() as resources:
+            file = resources.enter_context(open(path, "rb"))
+            try:
+                self._container = resources.enter_context(
+                    av.open(
+                        file, container_options={"format_whitelist": CONTAINERS}, metadata_errors="replace"
+                    )
+                )
+            except av.FFmpegError as error:
+                raise InvalidVideoError(NOT_A_CLIP) from error
+            self._check()
+            self._resources = resources.pop_all()
+
+    def __enter__(self) -> Clip:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._resources.close()
+
+    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Decode the clip once.
+
+        Yields
+        ------
+        time : float
+            Seconds since the first frame; always rising.
+        picture : numpy.ndarray
+            uint8 (height, width, 3), upright RGB; sides even, at most `MAX_SIDE`.
+
+        Raises
+        ------
+        InvalidVideoError
+            If the clip turns out to be too long, or is damaged.
+        """
+        rate = float(self._stream.average_rate or 25)
+        first, time, shown = None, 0.0, -math.inf
+        try:
+            for frame in self._container.decode(self._stream):
+                stated = frame.time
+                if first is None:
+                    first = stated or 0.0
+                    size = _target_size(frame, self._stream.sample_aspect_ratio)
+                elif stated is None or stated - first <= time:
+                    time += 1 / rate  # no usable time of its own
+                else:
+                    time = stated - first
+                if time > self.max_seconds:
+                    raise self._too_long()
+                if time - shown < 1 / MAX_RATE - 0.002:
+                    continue
+                shown = time
+                yield time, _upright(frame, size)
+        except av.FFmpegError as error:
+            raise self._damaged(time) from error
+        if first is None:
+            raise InvalidVideoError("This video contains no pictures that can be decoded. " + NOT_A_CLIP)
+        # FFmpeg takes a file that breaks off for one that ends.
+        if self.seconds is not None and time + 1 / rate < 0.9 * self.seconds - 0.5:
+            raise self._damaged(time)
+
+    def _check(self) -> None:
+        if not self._container.streams.video:
+            raise InvalidVideoError("This file has sound but no picture. Choose a video that shows faces.")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        if self._stream.codec_context is None or not self._stream.width:
+            raise InvalidVideoError(NOT_A_CLIP)
+        if self._stream.width * self._stream.height > MAX_PIXELS:
+            raise InvalidVideoError(
+                f"The frames are too large ({self._stream.width} x {self._stream.height} pixels). "
+                "Export the clip in full HD or smaller."
+            )
+        self.seconds = None
+        if self._stream.duration is not None:
+            self.seconds = float(self._stream.duration * self._stream.time_base)
+        elif self._container.duration is not None:
+            self.seconds = self._container.duration / av.time_base
+        if self.seconds is not None and self.seconds > self.max_seconds + 0.1:
+            raise self._too_long()
+
+    def _too_long(self) -> InvalidVideoError:
+        length = f" of {self.seconds:.0f} seconds" if self.seconds is not None else ""
+        return InvalidVideoError(
+            f"The clip{length} is too long: up to {self.max_seconds:g} seconds are accepted. "
+            "Cut it and try again."
+        )
+
+    @staticmethod
+    def _damaged(time: float) -> InvalidVideoError:
+        return InvalidVideoError(
+            f"The clip is damaged or incomplete: it breaks off after {time:.1f} seconds. "
+            "Upload it once more, or export it again."
+        )
+
+
+@contextlib.contextmanager
+def _writer(path: str | os.PathLike) -> Iterator[Callable[[float, np.ndarray], None]]:
+    """Give a function that appends a frame (seconds, uint8 RGB) to an MP4; an error removes the file."""
+    encoder = next(name for name in ENCODERS if name in av.codecs_available)
+    container = av.open(os.fspath(path), "w", format="mp4", options={"movflags": "+faststart"})
+    stream = container.add_stream(encoder, rate=MAX_RATE, options=ENCODERS[encoder])
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = CLOCK
+    begun = False
+
+    def write(time: float, picture: np.ndarray) -> None:
+        nonlocal begun
+        if not begun:
+            stream.height, stream.width = picture.shape[:2]
+            begun = True
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = round(time / CLOCK), CLOCK
+        container.mux(stream.encode(frame))
+
+    try:
+        yield write
+        container.mux(stream.encode())
+    except BaseException:
+        with contextlib.suppress(av.FFmpegError):
+            container.close()
+        Path(path).unlink(missing_ok=True)
+        raise
+    container.close()
+
+
+def _target_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height before rotation: square pixels, at most MAX_SIDE, even (as H.264 wants)."""
+    width, height = frame.width * float(pixel_aspect or 1), float(frame.height)
+    scale = min(1.0, MAX_SIDE / max(width, height))
+    return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
+
+
+def _upright(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    """Turn a frame into RGB as players show it: phones store the rotation beside the pixels."""
+    picture = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+    return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
