@@ -310,7 +310,7 @@ def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
 def choose_threshold(
     confidence: np.ndarray,
     correct: np.ndarray,
-    background_confidence: np.ndarray = np.empty(0),
+    background_confidence: np.ndarray,
     *,
     max_error: float = MAX_ERROR,
     min_answered: float = MIN_ANSWERED,
@@ -408,7 +408,7 @@ def area_under_curve(scores: np.ndarray, positives: np.ndarray) -> float:
 def calibration_bins(
     confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
 ) -> list[dict[str, float]]:
-    """Mean confidence and accuracy in equal steps of confidence, lower edges excluded; empty ones are left out."""
+    """Mean confidence and accuracy in equal steps of confidence (lower edge excluded) that hold faces."""
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     return [
         {
@@ -432,7 +432,7 @@ def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarr
     One point for each threshold that separates faces (El-Yaniv and Wiener, "Selective classification", 2010).
     """
     order = np.argsort(-confidence, kind="stable")
-    last_of_ties = np.append(np.diff(confidence[order]) != 0, True)
+    last_of_ties = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]
     answered = np.arange(1, len(order) + 1)
     wrong = np.cumsum(~correct[order])
     return answered[last_of_ties] / len(order), (wrong / answered)[last_of_ties]
@@ -478,7 +478,7 @@ def _not_sure_report(
         for k, name in enumerate(outputs)
         if k >= classes and np.any(targets == k)
     }
-    coverage, risk = risk_coverage(confidence[labelled], correct) if len(correct) else (None, None)
+    coverage, risk = _thin(*risk_coverage(confidence[labelled], correct))
     return {
         "threshold": threshold,
         "coverage": answered.mean() if len(correct) else None,
@@ -492,7 +492,7 @@ def _not_sure_report(
             )
             for name, values in background.items()
         },
-        "risk_coverage": dict(zip(("coverage", "risk"), _thin(coverage, risk))) if len(correct) else None,
+        "risk_coverage": {"coverage": coverage, "risk": risk} if len(correct) else None,
     }
 
 
@@ -512,7 +512,7 @@ def _at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 
 def _standard_errors(surplus: np.ndarray, limit: float, trials: np.ndarray | int) -> np.ndarray:
-    """How far a count lies on the good side of its limit, in standard errors of a proportion at that limit."""
+    """How far a count lies on the good side of its limit, in standard errors of a share at that limit."""
     return surplus / np.sqrt(np.maximum(trials, 1) * limit * (1 - limit))
 
 
