@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from emotion.drawing import annotate
 from emotion.errors import EmotionError
@@ -131,7 +132,7 @@ class Clip:
                         file, container_options={"format_whitelist": CONTAINERS}, metadata_errors="replace"
                     )
                 )
-            except av.FFmpegError as error:
+            except (av.FFmpegError, OSError) as error:
                 raise InvalidVideoError(NOT_A_CLIP) from error
             self._check()
             self._resources = resources.pop_all()
@@ -162,13 +163,15 @@ class Clip:
             If the clip turns out to be too long, or is damaged.
         """
         rate = float(self._stream.average_rate or 25)
-        first, time, shown = None, 0.0, -math.inf
+        decoded, first, time, shown = 0, 0.0, 0.0, -math.inf
         try:
             for frame in self._container.decode(self._stream):
                 stated = frame.time
-                if first is None:
+                decoded += 1
+                if decoded == 1:
                     first = stated or 0.0
                     size = _target_size(frame, self._stream.sample_aspect_ratio)
+                    quarter_turns = round(frame.rotation / 90)
                 elif stated is None or stated - first <= time:
                     time += 1 / rate  # no usable time of its own
                 else:
@@ -178,13 +181,15 @@ class Clip:
                 if time - shown < 1 / MAX_RATE - 0.002:
                     continue
                 shown = time
-                yield time, _upright(frame, size)
-        except av.FFmpegError as error:
+                picture = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+                # Players show the picture turned: phones store the rotation beside the pixels.
+                yield time, np.ascontiguousarray(np.rot90(picture, quarter_turns))
+        except (av.FFmpegError, OSError) as error:
             raise self._damaged(time) from error
-        if first is None:
+        if decoded == 0:
             raise InvalidVideoError("This video contains no pictures that can be decoded. " + NOT_A_CLIP)
-        # FFmpeg takes a file that breaks off for one that ends.
-        if self.seconds is not None and time + 1 / rate < 0.9 * self.seconds - 0.5:
+        # FFmpeg takes a file that breaks off for one that ends; MP4, MOV and AVI state their number of frames.
+        if decoded < 0.9 * self._stream.frames:
             raise self._damaged(time)
 
     def _check(self) -> None:
@@ -229,7 +234,11 @@ def _writer(path: str | os.PathLike) -> Iterator[Callable[[float, np.ndarray], N
     container = av.open(os.fspath(path), "w", format="mp4", options={"movflags": "+faststart"})
     stream = container.add_stream(encoder, rate=MAX_RATE, options=ENCODERS[encoder])
     stream.pix_fmt = "yuv420p"
-    stream.codec_context.time_base = CLOCK
+    codec = stream.codec_context
+    codec.time_base = CLOCK
+    # Said outright, because players guess the meaning of untagged colours from the size of the picture.
+    codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
+    codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
     begun = False
 
     def write(time: float, picture: np.ndarray) -> None:
@@ -237,7 +246,9 @@ def _writer(path: str | os.PathLike) -> Iterator[Callable[[float, np.ndarray], N
         if not begun:
             stream.height, stream.width = picture.shape[:2]
             begun = True
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
         frame.pts, frame.time_base = round(time / CLOCK), CLOCK
         container.mux(stream.encode(frame))
 
@@ -257,9 +268,3 @@ def _target_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[i
     width, height = frame.width * float(pixel_aspect or 1), float(frame.height)
     scale = min(1.0, MAX_SIDE / max(width, height))
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
-
-
-def _upright(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """Turn a frame into RGB as players show it: phones store the rotation beside the pixels."""
-    picture = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
-    return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
