@@ -1,4 +1,4 @@
-"""Following faces from frame to frame: stable numbers, smoothed boxes and answers, the recent past as a chart.
+"""Following faces from frame to frame: stable numbers, smoothed boxes and answers, and the recent past.
 
 Nothing here detects faces, runs a network or draws.
 """

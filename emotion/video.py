@@ -188,7 +188,7 @@ class Clip:
             raise self._damaged(time) from error
         if decoded == 0:
             raise InvalidVideoError("This video contains no pictures that can be decoded. " + NOT_A_CLIP)
-        # FFmpeg takes a file that breaks off for one that ends; MP4, MOV and AVI state their number of frames.
+        # FFmpeg takes a file that breaks off for one that ends; MP4, MOV and AVI state their frame count.
         if decoded < 0.9 * self._stream.frames:
             raise self._damaged(time)
 
