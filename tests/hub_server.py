@@ -1,6 +1,7 @@
 """A small Hugging Face Hub on loopback for the real `huggingface_hub` client, and the `hub` fixture.
 
-It keeps git-like repositories in memory and refuses on request: `refuse`, `cut`, `corrupt`, `shorten`. It has no Xet.
+It keeps git-like repositories in memory and fails on request: `refuse`, `cut`, `corrupt`, `shorten`.
+It has no Xet.
 """
 
 import base64
@@ -190,7 +191,7 @@ class HubServer:
         private: bool = False,
         gated: bool = False,
     ) -> Repository:
-        """Create a repository that holds `files` (a mapping, or a folder on disk) in one commit after the first."""
+        """Create a repository that holds `files` (a mapping, or a folder on disk)."""
         if isinstance(files, Path):
             paths = sorted(path for path in files.rglob("*") if path.is_file())
             files = {path.relative_to(files).as_posix(): path.read_bytes() for path in paths}
@@ -751,7 +752,7 @@ def _is_large(path: str, sample: bytes) -> bool:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A running Hub that the client in this process, and subprocesses with `hub.environment`, talk to.
 
-    Nobody is signed in (see `HubServer.sign_in`), the cache is empty, and waiting between retries takes no time.
+    Nobody is signed in (see `HubServer.sign_in`), the cache is empty, and the client's retries do not wait.
     """
     home = tmp_path / "hub_home"
     home.mkdir()
