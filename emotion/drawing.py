@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
     from emotion.classifier import FacePrediction
+    from emotion.tracking import TrackedFace
 
 # The colours of Okabe and Ito ("Color Universal Design", 2008), darkened where needed so that every one keeps a
 # contrast of 3:1 on a white and on a near-black page. People with any kind of colour vision can tell them apart.
@@ -27,7 +28,13 @@ EMOTION_COLOURS = {
     "contempt": "#8A5A44",
 }
 NOT_SURE_COLOUR = "#767676"
-SPARE_COLOURS = ("#3D8FB8", "#B25C93", "#B07A00", "#7A7A00", "#8A5A44")  # for labels that are not listed above
+SPARE_COLOURS = (
+    "#3D8FB8",
+    "#B25C93",
+    "#B07A00",
+    "#7A7A00",
+    "#8A5A44",
+)  # for labels that are not listed above
 
 NOT_SURE = "not sure"
 
@@ -47,7 +54,9 @@ def text_colour(background: str) -> str:
     return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
 
 
-def annotate(picture: np.ndarray, predictions: Sequence[FacePrediction], *, selected: int | None = None) -> Image.Image:
+def annotate(
+    picture: np.ndarray, predictions: Sequence[FacePrediction | TrackedFace], *, selected: int | None = None
+) -> Image.Image:
     """Draw a numbered box around every face, coloured by emotion, with the answer in words.
 
     Parameters
@@ -55,8 +64,8 @@ def annotate(picture: np.ndarray, predictions: Sequence[FacePrediction], *, sele
     picture
         uint8 array (height, width, 3), upright RGB. It is not changed.
     predictions
-        Faces whose `box` is (x, y, width, height) in pixels of `picture`; their order gives the numbers, from 1.
-        A prediction without a box is skipped.
+        Faces whose `box` is (x, y, width, height) in pixels of `picture`. Their order gives the numbers, from 1;
+        followed faces keep their `id`. A prediction without a box is skipped.
     selected
         Index of a face to emphasise.
 
@@ -72,8 +81,10 @@ def annotate(picture: np.ndarray, predictions: Sequence[FacePrediction], *, sele
             continue
         unit = _line_width(image.size, prediction.box)
         _draw_box(draw, prediction, unit, emphasise=index == selected)
-        # Tags of later faces must not hide earlier numbers, so each is kept inside the picture.
-        _draw_tag(draw, image.size, prediction.box, f"{index + 1}  {describe(prediction)}", prediction.label, unit)
+        number = getattr(prediction, "id", index + 1)
+        _draw_tag(
+            draw, image.size, prediction.box, f"{number}  {describe(prediction)}", prediction.label, unit
+        )
     return image
 
 

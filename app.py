@@ -1,0 +1,511 @@
+"""The Gradio page, its API and its event wiring; the entry point of a Space.
+
+`python app.py` starts it. EMOTION_MODEL=owner/name[@revision] or a folder picks the model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import re
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+from starlette.middleware import Middleware
+
+from emotion import EmotionClassifier, EmotionError, ModelLoadError, page
+from emotion.classifier import FacePrediction
+from emotion.components import MemoryGallery, MemoryImage, Uploads, data_url
+from emotion.drawing import NOT_SURE, annotate
+from emotion.explain import HOW_TO_READ, heatmap, overlay, where
+from emotion.faces import crop_face, detect_faces, face_crop, whole_picture_face
+from emotion.images import open_image
+from emotion.tracking import FaceTracker
+from emotion.video import MAX_SECONDS, annotate_clip
+
+EXAMPLES = Path(__file__).parent / "examples"
+MOST_FILES = 50  # pictures per request on the tab for many
+MOST_LIVE_FACES = 5  # people in front of one camera
+MOST_LIVE_VISITORS = 16  # cameras at the same time; further ones wait for their turn
+FRAME_INTERVAL = 0.1  # seconds between camera frames, when the server keeps up
+LIVE_MINUTES = 15  # a forgotten tab gives its turn back after this time
+TIMELINE_SECONDS = 30
+STATE_SECONDS = 3600  # how long an idle visitor's last picture stays in memory
+HUB_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """A picture, its faces and the one that is selected: what the Photo tab remembers for its visitor."""
+
+    picture: np.ndarray
+    predictions: list[FacePrediction]
+    selected: int = 0
+
+
+@dataclasses.dataclass
+class LiveSession:
+    """One visitor's camera: the faces being followed and the frame that a snapshot would take."""
+
+    tracker: FaceTracker
+    frame: np.ndarray
+
+
+def load_default_model() -> tuple[EmotionClassifier, str | None]:
+    """Load the model that EMOTION_MODEL names, or the embedded default with a notice that says why."""
+    wanted = os.environ.get("EMOTION_MODEL") or None
+    try:
+        return EmotionClassifier.from_pretrained(wanted), None
+    except ModelLoadError as error:
+        if wanted is None:
+            raise
+        logger.warning("EMOTION_MODEL=%s: %s", wanted, error)
+        return EmotionClassifier.from_pretrained(), f"the embedded default answers instead of {wanted}. {error}"
+
+
+CLASSIFIER, NOTICE = load_default_model()
+uploads = Uploads()
+
+
+# --- Photo ---------------------------------------------------------------------------------------------------------
+
+
+def classify(picture: bytes | Path | None) -> dict:
+    """Find the faces in a picture and say how each one looks: angry, happy, sad, or not sure.
+
+    Args:
+        picture: The picture to look at, of any usual format and orientation.
+
+    Returns:
+        The model, its revision, and for every face, largest first, its box (x, y, width, height in pixels of the
+        upright picture), label (null when the model is not sure, with the reason), confidence and probabilities.
+    """
+    if picture is None:
+        raise gr.Error("There is no picture. Send one as the first argument.", print_exception=False)
+    with uploads.using(picture):
+        try:
+            faces = CLASSIFIER.predict(picture)
+        except EmotionError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+    return {
+        "model": CLASSIFIER.model_name,
+        "revision": CLASSIFIER.revision,
+        "faces": [face.to_dict() for face in faces],
+    }
+
+
+def analyse_upload(source: bytes | Path | None, own_model: EmotionClassifier | None):
+    """Classify what the visitor uploaded, pasted or photographed."""
+    if source is None:
+        return clear_photo()
+    with uploads.using(source):
+        return analyse(source, own_model)
+
+
+def analyse_example(own_model: EmotionClassifier | None, event: gr.SelectData):
+    """Classify the example that was clicked."""
+    return analyse(example_files()[event.index], own_model)
+
+
+def analyse_snapshot(session: LiveSession | None, own_model: EmotionClassifier | None):
+    """Take the camera's current frame over to the Photo tab."""
+    if session is None:
+        raise gr.Error("Turn the camera on first.", print_exception=False)
+    return gr.Tabs(selected="photo"), *analyse(session.frame, own_model)
+
+
+def analyse(source: bytes | Path | np.ndarray, own_model: EmotionClassifier | None):
+    """Classify a picture and return every output of the Photo tab."""
+    try:
+        picture = open_image(source)
+    except EmotionError as error:
+        message = str(error).replace(f"{source}", "This file") if isinstance(source, Path) else str(error)
+        return None, *clear_photo()[1:3], page.problem(message), *clear_photo()[4:]
+    predictions = (own_model or CLASSIFIER).predict(picture)
+    if not predictions:
+        return picture, None, None, page.no_face(), *clear_photo()[4:]
+    return picture, *show_analysis(Analysis(picture, predictions))
+
+
+def select_card(analysis: Analysis, event: gr.EventData):
+    """Select the face whose card was clicked."""
+    return show_analysis(dataclasses.replace(analysis, selected=int(event.index)))
+
+
+def select_point(analysis: Analysis | None, event: gr.SelectData):
+    """Select the face that was clicked in the picture, the smallest one where boxes overlap."""
+    if analysis is None:
+        return (gr.skip(),) * 7
+    scale = max(1.0, max(analysis.picture.shape[:2]) / 1280)
+    across, down = (coordinate * scale for coordinate in event.index)
+    hit = [
+        (width * height, index)
+        for index, (x, y, width, height) in enumerate(face.box for face in analysis.predictions)
+        if x <= across < x + width and y <= down < y + height
+    ]
+    selected = min(hit)[1] if hit else analysis.selected
+    return show_analysis(dataclasses.replace(analysis, selected=selected))
+
+
+def show_analysis(analysis: Analysis):
+    """Return the outputs of the Photo tab for an analysis, from the boxed picture on."""
+    faces, selected = analysis.predictions, analysis.selected
+    portraits = [data_url(crop_face(analysis.picture, face.box, size=128, channels=3)) for face in faces]
+    return (
+        gr.Image(annotate(analysis.picture, faces, selected=selected if len(faces) > 1 else None), visible=True),
+        analysis,
+        page.verdict(faces[selected], selected + 1, len(faces), portraits[selected]),
+        gr.Label(faces[selected].probabilities, visible=True),
+        gr.HTML(page.face_cards(faces, portraits, selected), visible=len(faces) > 1),
+        gr.Button(visible=True),
+        gr.Column(visible=False),
+    )
+
+
+def clear_photo():
+    """Return the outputs of an empty Photo tab."""
+    return (
+        None,
+        gr.Image(None, visible=False),
+        None,
+        page.welcome(),
+        gr.Label(None, visible=False),
+        gr.HTML("", visible=False),
+        gr.Button(visible=False),
+        gr.Column(visible=False),
+    )
+
+
+def explain(analysis: Analysis, own_model: EmotionClassifier | None):
+    """Show which parts of the selected face the answer rests on."""
+    classifier = own_model or CLASSIFIER
+    prediction = analysis.predictions[analysis.selected]
+    found = [face for face in detect_faces(analysis.picture) if face.box == prediction.box]
+    face = found[0] if found else whole_picture_face(analysis.picture)
+    crop = face_crop(analysis.picture, face, size=classifier.input_size, channels=classifier.channels)
+    best = max(prediction.probabilities, key=prediction.probabilities.get)
+    heat = heatmap(classifier, crop, label=best)
+    portrait = face_crop(analysis.picture, face, size=320, channels=3)
+    return (
+        gr.Image(overlay(portrait, heat), alt_text=f"Heatmap: “{best}” rests {where(heat)}"),
+        f"“{best}” rests most **{where(heat)}**. {HOW_TO_READ}",
+        gr.Column(visible=True),
+    )
+
+
+# --- Live ----------------------------------------------------------------------------------------------------------
+
+
+def watch(frame: bytes | None, session: LiveSession | None, own_model: EmotionClassifier | None):
+    """Look at one frame of the camera; frames that arrive meanwhile are dropped by Gradio."""
+    if frame is None:
+        return gr.skip(), session, gr.skip(), gr.skip()
+    classifier = own_model or CLASSIFIER
+    picture = open_image(frame)
+    if session is None or session.tracker.labels != classifier.labels:
+        session = LiveSession(new_tracker(classifier), picture)
+    session.frame = picture
+    predictions = classifier.predict_detected(picture, detect_faces(picture, limit=MOST_LIVE_FACES))
+    faces = session.tracker.update(predictions, time.monotonic())
+    chart = page.timeline_chart(session.tracker.timeline, seconds=TIMELINE_SECONDS)
+    return annotate(picture, faces), session, page.live_faces(faces), chart
+
+
+def new_tracker(classifier: EmotionClassifier) -> FaceTracker:
+    """Start following faces with a model's labels."""
+    return FaceTracker(labels=classifier.labels, threshold=classifier.threshold, history=TIMELINE_SECONDS)
+
+
+# --- Video file and many pictures ----------------------------------------------------------------------------------
+
+
+def annotate_video(path: str | None, own_model: EmotionClassifier | None, progress: gr.Progress = gr.Progress()):  # noqa: B008
+    """Return the annotated clip, a timeline per face and its CSV."""
+    if path is None:
+        return None, "", ""
+    with uploads.using(path), tempfile.TemporaryDirectory(prefix="emotion-") as folder:
+        clip, table = Path(folder, "clip.mp4"), Path(folder, "timeline.csv")
+        try:
+            timeline = annotate_clip(
+                own_model or CLASSIFIER, path, clip, progress=lambda part: progress(part, desc="Looking at the clip")
+            )
+        except EmotionError as error:
+            return None, page.problem(str(error)), ""
+        timeline.to_csv(table)
+        link = page.download_link(table.read_text("utf-8"), "timeline.csv", "Download the timeline (CSV)")
+        chart = page.timeline_chart(timeline) or page.no_face()
+        return None, page.video_player(clip.read_bytes()), chart + link
+
+
+def classify_many(paths: list[str] | None, own_model: EmotionClassifier | None, progress: gr.Progress = gr.Progress()):  # noqa: B008
+    """Return a gallery, totals and a CSV for several pictures; those that cannot be read are named."""
+    if not paths:
+        return None, None, None, "", ""
+    classifier = own_model or CLASSIFIER
+    rows, gallery, problems = [], [], []
+    with uploads.using(*paths):
+        for path in progress.tqdm(paths[:MOST_FILES], desc="Looking at the pictures"):
+            name = Path(path).name
+            try:
+                picture = open_image(Path(path))
+            except EmotionError as error:
+                problems.append((name, str(error).replace(path, "The file")))
+                continue
+            faces = classifier.predict(picture)
+            rows.append((name, faces))
+            caption = ", ".join(face.label or NOT_SURE for face in faces) or "no face"
+            gallery.append((reduced(annotate(picture, faces)), f"{name}: {caption}"))
+    if len(paths) > MOST_FILES:
+        problems.append((f"{len(paths) - MOST_FILES} more", f"only {MOST_FILES} pictures are taken at a time."))
+    answers = Counter(face.label or NOT_SURE for _, faces in rows for face in faces)
+    shares = {answer: count / answers.total() for answer, count in answers.items()}
+    link = page.download_link(page.predictions_csv(rows, classifier.labels), "emotions.csv", "Download the CSV")
+    return (
+        None,
+        gr.Gallery(gallery, visible=bool(gallery)),
+        gr.Label(shares, visible=bool(shares)),
+        page.many_summary(len(rows), answers.total(), problems),
+        link if rows else "",
+    )
+
+
+def reduced(image: Image.Image) -> Image.Image:
+    """Make a picture small enough for a gallery."""
+    image.thumbnail((640, 640))
+    return image
+
+
+# --- Model ---------------------------------------------------------------------------------------------------------
+
+
+def try_model(reference: str, progress: gr.Progress = gr.Progress()):  # noqa: B008
+    """Load another model from the Hub for this visitor alone."""
+    reference = reference.strip()
+    name = reference.partition("@")[0]
+    if not HUB_REFERENCE.fullmatch(reference) or ".." in reference or Path(name).exists():
+        message = "Write the model as owner/name or owner/name@revision, as in its address on huggingface.co."
+        return gr.skip(), page.problem(message), gr.skip(), gr.skip(), gr.skip()
+    progress(0, desc=f"Loading {reference}")
+    try:
+        # token=False: a visitor must not read private models with the rights of whoever runs this page.
+        classifier = EmotionClassifier.from_pretrained(reference, token=False)
+    except EmotionError as error:
+        return gr.skip(), page.problem(str(error)), gr.skip(), gr.skip(), gr.skip()
+    return classifier, *show_model(classifier, "only you see answers of this model; other visitors keep theirs.")
+
+
+def use_default_model():
+    """Go back to the model that everybody gets."""
+    return None, *show_model(CLASSIFIER, NOTICE)
+
+
+def show_model(classifier: EmotionClassifier, notice: str | None):
+    """Return the outputs that describe a model."""
+    return (
+        page.model_line(classifier, notice),
+        page.header(classifier, notice),
+        page.model_summary(classifier),
+        page.card_text(classifier.card),
+    )
+
+
+# --- The page ------------------------------------------------------------------------------------------------------
+
+
+def example_files() -> list[Path]:
+    """Return the example pictures in the order of their names."""
+    return sorted(path for path in EXAMPLES.iterdir() if path.suffix in (".jpg", ".png", ".webp"))
+
+
+def example_thumbnails() -> list[tuple[Image.Image, str]]:
+    """Return small versions of the examples, captioned with their file names in words."""
+    thumbnails = []
+    for path in example_files():
+        image = Image.open(path).convert("RGB")
+        image.thumbnail((240, 240))
+        thumbnails.append((image, path.stem.partition("-")[2].replace("-", " ")))
+    return thumbnails
+
+
+# Only fonts that are already on the visitor's machine: the page asks no other server for anything.
+THEME = gr.themes.Soft(
+    primary_hue="sky",
+    neutral_hue="slate",
+    font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
+    font_mono=["ui-monospace", "Consolas", "monospace"],
+)
+
+with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60, 600)) as demo:
+    own_model = gr.State(time_to_live=STATE_SECONDS)  # None: the model that everybody gets
+    analysis = gr.State(time_to_live=STATE_SECONDS)
+    live_session = gr.State(time_to_live=STATE_SECONDS)
+
+    title = gr.HTML(page.header(CLASSIFIER, NOTICE))
+
+    with gr.Tabs() as tabs:
+        with gr.Tab("Photo", id="photo"), gr.Row(equal_height=False):
+            with gr.Column():
+                photo = MemoryImage(
+                    label="Your picture",
+                    sources=["upload", "webcam", "clipboard"],
+                    height=380,
+                    buttons=["fullscreen"],
+                    elem_id="photo",
+                    alt_text="Your picture",
+                )
+                examples = MemoryGallery(
+                    example_thumbnails(),
+                    label="Or click an example",
+                    columns=5,
+                    height="auto",
+                    allow_preview=False,
+                    interactive=False,
+                    object_fit="cover",
+                    buttons=[],
+                    elem_id="examples",
+                )
+            with gr.Column():
+                verdict = gr.HTML(page.welcome(), elem_id="verdict")
+                probabilities = gr.Label(
+                    label="Probabilities", show_heading=False, visible=False, elem_id="probabilities"
+                )
+                boxed = MemoryImage(
+                    label="Faces – click one to select it",
+                    interactive=False,
+                    visible=False,
+                    buttons=["download", "fullscreen"],
+                    elem_id="boxed",
+                    alt_text="Your picture with a numbered box around every face",
+                )
+                cards = gr.HTML(
+                    visible=False,
+                    elem_id="cards",
+                    js_on_load="""element.addEventListener('click', event => {
+                        const card = event.target.closest('[data-face]');
+                        if (card) trigger('select', {index: Number(card.dataset.face)});
+                    });""",
+                )
+                why = gr.Button("Why?", visible=False, elem_id="why")
+                with gr.Column(visible=False) as reasons:
+                    heat = MemoryImage(
+                        label="Where the model looked", interactive=False, height=260, buttons=[], elem_id="heat"
+                    )
+                    heat_words = gr.Markdown()
+
+        with gr.Tab("Live", id="live"), gr.Row(equal_height=False):
+            with gr.Column():
+                camera = MemoryImage(
+                    label="Camera",
+                    sources="webcam",
+                    streaming=True,
+                    height=420,
+                    elem_id="camera",
+                    alt_text="The camera’s picture with a numbered box around every face",
+                )
+                snapshot = gr.Button("Look at this moment in Photo", elem_id="snapshot")
+            with gr.Column():
+                live_answers = gr.HTML(page.live_welcome(), elem_id="live-faces")
+                live_chart = gr.HTML(elem_id="live-chart")
+
+        with gr.Tab("Video file", id="video"):
+            gr.Markdown(
+                f"Clips of up to **{MAX_SECONDS:g} seconds** and 100 MB (MP4, MOV, WebM, MKV or AVI). "
+                "The result has no sound."
+            )
+            clip = gr.File(label="Drop a clip here", file_types=["video"], height=140, elem_id="clip")
+            with gr.Row(equal_height=False):
+                annotated_clip = gr.HTML(elem_id="annotated-clip")
+                clip_chart = gr.HTML(elem_id="clip-chart")
+
+        with gr.Tab("Many pictures", id="many"):
+            gr.Markdown(f"Up to **{MOST_FILES} pictures** at a time, 100 MB each.")
+            pictures = gr.File(
+                label="Drop pictures here", file_count="multiple", file_types=["image"], height=140, elem_id="pictures"
+            )
+            many_words = gr.HTML(elem_id="many-summary")
+            with gr.Row(equal_height=False):
+                shares = gr.Label(label="Share of all faces", show_heading=False, visible=False, min_width=240)
+                gallery = MemoryGallery(
+                    label="Pictures", columns=4, height="auto", visible=False, buttons=["fullscreen"], scale=3
+                )
+            many_link = gr.HTML(elem_id="many-csv")
+
+        with gr.Tab("Model", id="model"):
+            model_words = gr.HTML(page.model_line(CLASSIFIER, NOTICE), elem_id="model-line")
+            report = gr.HTML(page.model_summary(CLASSIFIER), elem_id="report")
+            with gr.Accordion("Model card", open=False):
+                card = gr.Markdown(page.card_text(CLASSIFIER.card))
+            with gr.Group():
+                reference = gr.Textbox(
+                    label="Try another model from the Hugging Face Hub – for you alone",
+                    placeholder="owner/name or owner/name@revision",
+                    max_lines=1,
+                    elem_id="reference",
+                )
+                with gr.Row():
+                    load = gr.Button("Load it", variant="primary")
+                    back = gr.Button("Back to the default")
+
+    gr.HTML(f'<p class="em-privacy">{page.PRIVACY}</p>')
+
+    api_answer = gr.JSON(visible=False)
+    api_button = gr.Button(visible=False)
+
+    photo_outputs = [photo, boxed, analysis, verdict, probabilities, cards, why, reasons]
+    selection_outputs = photo_outputs[1:]
+    model_outputs = [own_model, model_words, title, report, card]
+    silent = {"api_visibility": "private", "show_progress": "hidden"}
+    private = {"api_visibility": "private", "show_progress": "minimal"}
+
+    api_button.click(classify, photo, api_answer, api_name="classify")
+
+    photo.input(analyse_upload, [photo, own_model], photo_outputs, **private)
+    photo.clear(clear_photo, outputs=photo_outputs, **silent)
+    examples.select(analyse_example, own_model, photo_outputs, **private)
+    boxed.select(select_point, analysis, selection_outputs, **silent)
+    cards.select(select_card, analysis, selection_outputs, **silent)
+    why.click(explain, [analysis, own_model], [heat, heat_words, reasons], **private)
+
+    camera.stream(
+        watch,
+        [camera, live_session, own_model],
+        [camera, live_session, live_answers, live_chart],
+        stream_every=FRAME_INTERVAL,
+        time_limit=LIVE_MINUTES * 60,
+        concurrency_limit=MOST_LIVE_VISITORS,
+        **silent,
+    )
+    snapshot.click(analyse_snapshot, [live_session, own_model], [tabs, *photo_outputs], **private)
+
+    clip.upload(annotate_video, [clip, own_model], [clip, annotated_clip, clip_chart], api_visibility="private")
+    pictures.upload(
+        classify_many,
+        [pictures, own_model],
+        [pictures, gallery, shares, many_words, many_link],
+        api_visibility="private",
+    )
+
+    gr.on([load.click, reference.submit], try_model, reference, model_outputs, **private)
+    back.click(use_default_model, outputs=model_outputs, **private)
+
+demo.queue(default_concurrency_limit=os.cpu_count())
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    demo.launch(
+        theme=THEME,
+        css=page.style_sheet(),
+        mcp_server=True,
+        run_history=False,
+        max_file_size="100mb",
+        footer_links=["api"],
+        app_kwargs={"middleware": [Middleware(uploads.count)]},
+    )

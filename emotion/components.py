@@ -1,0 +1,129 @@
+"""Gradio components that keep people's pictures off the disk, and the removal of what Gradio has to write there.
+
+Gradio saves every upload and every picture it shows as a file. Here shown pictures travel inside the page as data
+URLs, and an upload is deleted as soon as the request that needed it ends. What the page looks like is elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.components.gallery import GalleryData, GalleryImage
+from gradio.data_classes import ImageData
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+SHOWN_SIDE = 1280  # pixels: larger pictures are shown reduced, which every screen forgives
+QUALITY = 88  # of JPEG; higher only makes the page slower
+
+
+def data_url(picture: np.ndarray | Image.Image, *, side: int = SHOWN_SIDE) -> str:
+    """Return a picture as a JPEG data URL, reduced to at most `side` pixels."""
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    if max(image.size) > side:
+        image = image.copy()
+        image.thumbnail((side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+class MemoryImage(gr.Image):
+    """A `gr.Image` that hands on what was sent, undecoded, and shows pictures without writing them to disk.
+
+    As an input it gives bytes (a camera frame) or the `pathlib.Path` of an upload, to be opened with
+    `emotion.images.open_image` and released with `Uploads.release`. As an output it takes an array or PIL image.
+    """
+
+    is_template = True  # Gradio draws it as an Image
+
+    def preprocess(self, payload: ImageData | None) -> bytes | Path | None:
+        if payload is None:
+            return None
+        if payload.url and payload.url.startswith("data:"):
+            return base64.b64decode(payload.url.partition(",")[2])
+        return Path(payload.path) if payload.path else None
+
+    def postprocess(self, value: np.ndarray | Image.Image | None) -> ImageData | None:
+        return None if value is None else ImageData(url=data_url(value), mime_type="image/jpeg")
+
+
+class MemoryGallery(gr.Gallery):
+    """A `gr.Gallery` that shows (picture, caption) pairs without writing them to disk."""
+
+    is_template = True
+
+    def postprocess(self, value: list[tuple[np.ndarray | Image.Image, str]] | None) -> GalleryData:
+        return GalleryData(
+            root=[
+                GalleryImage(image=ImageData(url=data_url(picture), mime_type="image/jpeg"), caption=caption)
+                for picture, caption in value or []
+            ]
+        )
+
+
+class Uploads:
+    """Deletes uploaded files when the last request that needs them ends.
+
+    Gradio names an upload after its content, so two visitors who send the same picture share one file. `count`,
+    a middleware, sees every upload and counts who still needs it.
+    """
+
+    def __init__(self):
+        self._needed: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def using(self, *sources: str | Path | bytes | None) -> Iterator[None]:
+        """Delete the files among `sources` at the end of the `with` block, however it ends."""
+        try:
+            yield
+        finally:
+            for source in sources:
+                if isinstance(source, (str, Path)):
+                    self.release(source)
+
+    def release(self, path: str | Path) -> None:
+        """Give up one use of an upload; the last one deletes it. Files outside the upload folder are left alone."""
+        path = Path(path).resolve()
+        if not path.is_relative_to(Path(get_upload_folder()).resolve()):
+            return
+        with self._lock:
+            self._needed[str(path)] -= 1
+            if self._needed[str(path)] > 0:
+                return
+            del self._needed[str(path)]
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+
+    def add(self, paths: list[str]) -> None:
+        """Note one more use of each file."""
+        with self._lock:
+            self._needed.update(str(Path(path).resolve()) for path in paths)
+
+    def count(self, app: Callable) -> Callable:
+        """Wrap an ASGI application: every upload that it answers is noted."""
+
+        async def counting(
+            scope: MutableMapping[str, Any], receive: Callable[[], Awaitable], send: Callable[[Any], Awaitable]
+        ) -> None:
+            async def note(message: MutableMapping[str, Any]) -> None:
+                if message["type"] == "http.response.body" and message.get("body", b"").startswith(b"["):
+                    self.add(json.loads(message["body"]))
+                await send(message)
+
+            is_upload = scope["type"] == "http" and scope["path"].rstrip("/").endswith("/upload")
+            await app(scope, receive, note if is_upload else send)
+
+        return counting
