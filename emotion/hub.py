@@ -180,8 +180,8 @@ def publish(
     """
     folder, name = Path(folder), repo_id or ""
     files = _files_to_publish(folder)
-    token = _checked_token(token, PublishError)
     try:
+        token = _checked_token(token, PublishError)
         if not token:
             raise PublishError(f"You are not signed in to the Hub. Please {SIGN_IN} (or set HF_TOKEN).")
         api = HfApi(token=token)

@@ -1,7 +1,7 @@
 """A small Hugging Face Hub on loopback for the real `huggingface_hub` client, and the `hub` fixture.
 
-It keeps git-like repositories in memory and fails on request: `refuse`, `cut`, `corrupt`, `shorten`.
-It has no Xet.
+It keeps git-like repositories in memory and fails on request: `refuse`, `cut`, `corrupt`, `shorten`,
+`impersonate`. It has no Xet.
 """
 
 import base64
@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import pytest
 import yaml
 from huggingface_hub import constants
-from huggingface_hub.utils import close_session
+from huggingface_hub.utils import close_session, disable_progress_bars, enable_progress_bars
 
 WRITE_TOKEN = "hf_write_token_of_the_test_user"
 READ_TOKEN = "hf_read_only_token_of_the_test_user"
@@ -266,6 +266,15 @@ class HubServer:
             response.body = response.body[: len(response.body) // 2]
 
         self._faults.append(Fault(pattern, times, after=after))
+
+    def impersonate(self, pattern: str) -> None:
+        """Answer with a web page instead, as the login page of a hotel's network does."""
+
+        def after(response: Response) -> None:
+            page = b"<html>Please sign in to use this network</html>"
+            response.status, response.body, response.headers = 200, page, {"Content-Type": "text/html"}
+
+        self._faults.append(Fault(pattern, float("inf"), after=after))
 
     def heal(self) -> None:
         """Forget every fault."""
@@ -787,7 +796,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
             monkeypatch.setattr(constants, name, value)
         _shorten_waits(server, monkeypatch)
         close_session()
+        disable_progress_bars()
         yield server
+        enable_progress_bars()
         close_session()
 
 

@@ -1,0 +1,513 @@
+"""Publishing to and pulling from a Hub on loopback, through the real client: what works and every refusal."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from emotion.errors import ModelLoadError, PublishError
+from emotion.hub import publish, publish_command, pull
+from tests.hub_server import OTHER_TOKEN, READ_TOKEN, WRITE_TOKEN, HubServer
+
+CARD = b"---\nlicense: mit\nlibrary_name: keras\n---\n# A model\n"
+PUBLISHED = {
+    "README.md": CARD,
+    "config.json": b'{"module": "keras"}',
+    "emotion.json": b'{"labels": ["angry", "happy", "sad"]}',
+    "metadata.json": b'{"keras_version": "3"}',
+    "model.tflite": b"TFL3" + bytes(range(256)) * 300,
+    "model.weights.h5": b"\x89HDF" + bytes(range(255, -1, -1)) * 500,
+    "plots/roc.png": b"\x89PNG\0" + bytes(range(256)) * 4,
+    "report.json": b'{"accuracy": {"value": 0.8}}',
+}
+KEPT_AT_HOME = {
+    "wrong_faces.png": b"\x89PNG\0 faces of people",
+    "checkpoints/epoch-3.weights.h5": b"\x89HDF\0",
+    "log.csv": b"epoch,loss\n",
+    "notes/README.md": b"private",
+}
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A folder as training leaves it: the saved model, and what must not be published."""
+    folder = tmp_path / "my run"
+    for name, content in {**PUBLISHED, **KEPT_AT_HOME}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture
+def published(hub: HubServer) -> HubServer:
+    """A Hub that already has the model user/model."""
+    hub.add_repository("user/model", PUBLISHED)
+    return hub
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def commits(hub: HubServer, repo_id: str = "user/model", branch: str = "main") -> list[str]:
+    return [commit.message for commit in hub.repository(repo_id).history(branch)]
+
+
+# Publishing
+
+
+def test_publishing_makes_one_commit_with_the_published_files_only(hub: HubServer, saved: Path):
+    hub.sign_in()
+
+    url = publish(saved, "user/model", commit_message="Happy faces")
+
+    assert url == f"{hub.url}/user/model"
+    assert commits(hub) == ["Happy faces", "initial commit"]
+    files = hub.files("user/model")
+    del files[".gitattributes"]
+    assert files == PUBLISHED
+    assert content_of(saved) == {**PUBLISHED, **KEPT_AT_HOME}
+    # Large files went to storage and were verified there; the storage host refuses requests with a token.
+    assert len(hub.asked("PUT /storage")) == len(hub.asked("POST .*objects/verify")) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "full_name"),
+    [
+        (None, "user/facial-emotion"),
+        ("", "user/facial-emotion"),
+        ("faces", "user/faces"),
+        ("laboratory/faces", "laboratory/faces"),
+    ],
+)
+def test_name_is_completed_with_the_user_of_the_token(
+    hub: HubServer, saved: Path, name: str | None, full_name: str
+):
+    assert publish(saved, name, token=WRITE_TOKEN) == f"{hub.url}/{full_name}"
+    assert commits(hub, full_name)[1:] == ["initial commit"]
+
+
+def test_private_model_is_seen_by_its_owner_only(hub: HubServer, saved: Path):
+    publish(saved, "user/model", private=True, token=WRITE_TOKEN)
+
+    assert hub.repository("user/model").private
+    assert content_of(pull("user/model", token=READ_TOKEN).folder) == PUBLISHED
+    for token in (None, OTHER_TOKEN):
+        with pytest.raises(ModelLoadError, match="that you may see.*private, type `hf auth login`"):
+            pull("user/model", token=token)
+
+
+def test_private_is_refused_for_a_public_repository_before_anything_is_sent(
+    published: HubServer, saved: Path
+):
+    with pytest.raises(PublishError, match=r"is public.*user/model/settings or choose another name"):
+        publish(saved, "user/model", private=True, token=WRITE_TOKEN)
+
+    assert commits(published) == ["Add files", "initial commit"]
+    assert not published.asked("preupload|commit/")
+
+
+def test_revision_and_tag(hub: HubServer, saved: Path):
+    publish(saved, "user/model", token=WRITE_TOKEN)
+    (saved / "report.json").write_bytes(b"{}")
+
+    url = publish(saved, "user/model", revision="try/wide", tag="v1.0", token=WRITE_TOKEN)
+
+    assert url == f"{hub.url}/user/model/tree/try%2Fwide"
+    assert len(commits(hub)) == 2
+    assert len(commits(hub, branch="try/wide")) == 3
+    assert hub.repository("user/model").tags["v1.0"] is hub.repository("user/model").branches["try/wide"]
+    assert hub.files("user/model")["report.json"] == PUBLISHED["report.json"]
+    assert hub.files("user/model", "v1.0")["report.json"] == b"{}"
+
+
+def test_publishing_the_same_again_changes_nothing_and_a_taken_tag_is_reported(hub: HubServer, saved: Path):
+    for _ in range(2):
+        publish(saved, "user/model", tag="v1", token=WRITE_TOKEN)
+    assert len(commits(hub)) == 2
+
+    (saved / "report.json").write_bytes(b"{}")
+    with pytest.raises(PublishError, match=r"is published at .*the tag v1 already names another commit"):
+        publish(saved, "user/model", tag="v1", token=WRITE_TOKEN)
+    assert len(commits(hub)) == 3
+
+
+def test_files_of_an_earlier_model_do_not_stay_beside_the_new_one(hub: HubServer, saved: Path):
+    hub.add_repository("user/model", {**PUBLISHED, "plots/old.png": b"old", "LICENSE": b"mine"})
+    (saved / "model.tflite").unlink()
+
+    publish(saved, "user/model", token=WRITE_TOKEN)
+
+    assert len(commits(hub)) == 3
+    expected = (set(PUBLISHED) - {"model.tflite"}) | {"LICENSE", ".gitattributes"}
+    assert set(hub.files("user/model")) == expected
+
+
+REFUSALS = {
+    "wrong token": (
+        lambda hub: hub.sign_in("hf_revoked"),
+        r"does not accept the token \(wrong, expired or revoked\).*settings/tokens and type `hf auth login`",
+    ),
+    "read-only token": (
+        lambda hub: hub.sign_in(READ_TOKEN),
+        r'may not write to user/model .*under the namespace "user".*token with write access at',
+    ),
+    "token of somebody else": (
+        lambda hub: hub.sign_in(OTHER_TOKEN),
+        r"may not write to user/model .*Check the owner's name",
+    ),
+    "token that no header can carry": (lambda hub: hub.sign_in("hf_\u00fcx y"), r"Copy it again from https:"),
+    "too many requests": (
+        lambda hub: hub.refuse("POST /api/repos/create", 429, Retry_After="77"),
+        r"limits the number of requests for now. Wait 77 seconds and publish again",
+    ),
+    "too many requests while preparing the upload": (
+        lambda hub: hub.refuse("POST .*preupload", 429),
+        r"limits the number of requests for now. Wait a few minutes",
+    ),
+    "Hub down": (
+        lambda hub: hub.refuse("POST /api/repos/create", 500),
+        r"problem of its own \(HTTP 500\)",
+    ),
+    "storage down": (lambda hub: hub.refuse("PUT /storage", 503), r"problem of its own \(HTTP 503\)"),
+    "commit fails": (lambda hub: hub.refuse("POST .*/commit/", 500), r"problem of its own \(HTTP 500\)"),
+    "someone else commits": (
+        lambda hub: hub.refuse("POST .*/commit/", 412, "A commit has happened since"),
+        r"changing user/model at the same time \(the Hub says: A commit has happened since\)",
+    ),
+    "repository deleted meanwhile": (
+        lambda hub: hub.refuse("POST .*/commit/", 404, "Repository not found"),
+        r"user/model is not on the Hub any more",
+    ),
+    "quota": (
+        lambda hub: hub.refuse("POST .*objects/batch", 413, "Your storage is full"),
+        r"refuses the upload \(HTTP 413: Your storage is full\)",
+    ),
+    "upload cut": (lambda hub: hub.cut("PUT /storage"), r"connection to the Hub .* failed or broke off"),
+    "commit cut": (lambda hub: hub.cut("POST .*/commit/"), r"connection to the Hub .* failed or broke off"),
+    "login page": (lambda hub: hub.impersonate("POST /api/repos"), r"Publishing failed \(JSONDecodeError"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusal_says_what_to_do_and_loses_nothing(hub: HubServer, saved: Path, name: str):
+    prepare, message = REFUSALS[name]
+    hub.sign_in()
+    prepare(hub)
+    token = (hub.home / "token").read_text()
+
+    with pytest.raises(PublishError, match=message) as refusal:
+        publish(saved, "user/model", tag="v1")
+
+    assert str(refusal.value).endswith(
+        "without training again:\n" + f"    python train.py --publish '{saved}' --push user/model --tag v1"
+    )
+    assert token not in str(refusal.value)
+    assert content_of(saved) == {**PUBLISHED, **KEPT_AT_HOME}
+    if ("model", "user/model") in hub.repositories:  # all or nothing; a lost answer may mean all
+        assert set(hub.files("user/model")) - {".gitattributes"} in (set(), set(PUBLISHED))
+
+    hub.heal()
+    hub.sign_in()
+    publish(saved, "user/model", tag="v1")
+    assert PUBLISHED.items() <= hub.files("user/model", "v1").items()
+    assert len(commits(hub)) == 2
+
+
+def test_without_a_token_nothing_is_asked_of_the_hub(hub: HubServer, saved: Path):
+    with pytest.raises(
+        PublishError, match=r"not signed in.*write access at https://.*`hf auth login`"
+    ) as error:
+        publish(saved)
+
+    assert str(error.value).endswith(f"\n    python train.py --publish '{saved}' --push")
+    assert hub.requests == []
+
+
+def test_without_a_network(hub: HubServer, saved: Path):
+    hub.sign_in()
+    hub.stop()
+    with pytest.raises(PublishError, match=r"(?s)failed or broke off.*Check the network.*--push user/model"):
+        publish(saved, "user/model")
+    with pytest.raises(PublishError, match=r"(?s)failed or broke off.*--push$"):
+        publish(saved)
+
+
+def test_offline_mode_is_named(hub: HubServer, saved: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(PublishError, match="HF_HUB_OFFLINE is set.*Unset it"):
+        publish(saved, "user/model", token=WRITE_TOKEN)
+    with pytest.raises(ModelLoadError, match="HF_HUB_OFFLINE is set.*no complete copy of user/model"):
+        pull("user/model")
+
+
+@pytest.mark.parametrize("name", ["user/a/b", "user/with space", "user/two--dashes", "user/"])
+def test_impossible_names(hub: HubServer, saved: Path, name: str):
+    with pytest.raises(PublishError, match="cannot be a name on the Hub. Use owner/name"):
+        publish(saved, name, token=WRITE_TOKEN)
+    with pytest.raises(ModelLoadError, match="cannot name a model on the Hub; write owner/name"):
+        pull(name)
+    assert hub.requests == []
+
+
+def test_folder_without_a_saved_model(hub: HubServer, tmp_path: Path):
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(PublishError, match=r"holds no saved model \(emotion.json is missing\)"):
+            publish(folder, "user/model", token=WRITE_TOKEN)
+    assert hub.requests == []
+
+
+def test_card_that_the_hub_would_refuse_is_reported_before_the_upload(hub: HubServer, saved: Path):
+    (saved / "README.md").write_text("---\nmodel-index:\n- results: []\n---\n")
+    with pytest.raises(PublishError, match=r"(?s)Invalid metadata in README.md.*model-index\[\].name"):
+        publish(saved, "user/model", token=WRITE_TOKEN)
+    assert not hub.asked("PUT /storage|/commit/")
+
+
+def test_passing_troubles_are_waited_out(hub: HubServer, saved: Path):
+    hub.refuse("POST .*preupload", 429, times=1, Retry_After="3")
+    hub.refuse("PUT /storage", 500, times=1)
+    hub.cut("PUT /storage", times=1)
+
+    publish(saved, "user/model", token=WRITE_TOKEN)
+
+    assert PUBLISHED.items() <= hub.files("user/model").items()
+    assert len(commits(hub)) == 2
+    assert 4 in hub.waits  # the three seconds that the Hub asked for, and one more
+
+
+def test_command_names_every_choice():
+    assert publish_command("runs/today", "user/model", private=True, revision="dev", tag="v1") == (
+        "python train.py --publish runs/today --push user/model --private --revision dev --tag v1"
+    )
+
+
+# Pulling
+
+
+def test_pull_fetches_the_published_files_and_nothing_else(hub: HubServer):
+    strangers = {
+        "custom_layers.py": b"import os",
+        "pytorch_model.bin": b"\0pickle",
+        "emotion/__init__.py": b"",
+    }
+    repository = hub.add_repository("user/model", {**PUBLISHED, **strangers})
+
+    snapshot = pull("user/model")
+
+    assert content_of(snapshot.folder) == PUBLISHED
+    assert snapshot.revision == repository.branches["main"].sha
+    assert not snapshot.offline
+
+
+def test_pull_knows_branches_tags_and_commits(hub: HubServer, tmp_path: Path):
+    repository = hub.add_repository("user/model", PUBLISHED)
+    first = repository.branches["main"]
+    repository.branches["dev/two"] = first
+    second = hub.add_commit(repository, {"report.json": b"second"}, branch="dev/two")
+    repository.tags["v2"] = second
+    third = hub.add_commit(repository, {"report.json": b"third"})
+
+    wanted = {None: third, "main": third, "dev/two": second, "v2": second}
+    wanted |= {commit.sha: commit for commit in (first, second, third)} | {first.sha[:8]: first}
+    for revision, commit in wanted.items():
+        snapshot = pull("user/model", revision=revision, cache_dir=tmp_path)
+        assert snapshot.revision == commit.sha
+        assert (snapshot.folder / "report.json").read_bytes() == hub.objects[commit.files["report.json"]]
+
+
+def test_pull_gets_a_newer_commit_and_fetches_only_what_changed(published: HubServer):
+    old = pull("user/model").revision
+    published.add_commit(published.repository("user/model"), {"report.json": b"newer"})
+    published.requests.clear()
+
+    snapshot = pull("user/model")
+
+    assert snapshot.revision != old
+    assert content_of(snapshot.folder) == {**PUBLISHED, "report.json": b"newer"}
+    assert [request.path.split("/")[-1] for request in published.asked("^GET .*/resolve/")] == ["report.json"]
+    assert not published.asked("GET /storage")
+
+
+UNREACHABLE = {
+    "no network": lambda hub: hub.stop(),
+    "Hub down": lambda hub: hub.refuse("", 500),
+    "too many requests": lambda hub: hub.refuse("", 429),
+    "connection cut": lambda hub: hub.cut(""),
+    "login page": lambda hub: hub.impersonate(""),
+}
+
+
+@pytest.mark.parametrize("name", UNREACHABLE)
+def test_unreachable_hub_means_the_local_copy(
+    published: HubServer, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+):
+    online = pull("user/model")
+    UNREACHABLE[name](published)
+
+    offline = pull("user/model")
+
+    assert (offline.folder, offline.revision, offline.offline) == (online.folder, online.revision, True)
+    assert "using the local copy of user/model" in caplog.text
+    assert pull("user/model", revision=online.revision).offline
+    for revision, cache in (("v9", None), (None, tmp_path / "empty cache")):
+        with pytest.raises(
+            ModelLoadError, match=r"cannot be reached \(.+\).*holds no complete copy of user/m"
+        ):
+            pull("user/model", revision=revision, cache_dir=cache)
+
+
+def test_offline_mode_uses_the_local_copy(published: HubServer, monkeypatch: pytest.MonkeyPatch):
+    online = pull("user/model")
+    published.requests.clear()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+    assert pull("user/model").folder == online.folder
+    assert published.requests == []
+
+
+PULL_REFUSALS = {
+    "no such model": (
+        "user/nothing",
+        {},
+        r"There is no model user/nothing on the Hub .*Check the name at http",
+    ),
+    "no such model, signed in": ("user/nothing", {"token": READ_TOKEN}, r"There is no model user/nothing"),
+    "no such revision": (
+        "user/model",
+        {"revision": "v9"},
+        r"no branch, tag or commit 'v9'. See .*/commits/main",
+    ),
+    "wrong token": ("user/model", {"token": "hf_revoked"}, r"does not accept the token.*HF_TOKEN, when set"),
+    "strange token": ("user/model", {"token": "hf_a\nb"}, r"holds characters that no token has"),
+    "gated": (
+        "user/gated",
+        {"token": OTHER_TOKEN},
+        r"only for people its owner lets in. Ask at .*/user/gated",
+    ),
+    "not ours": (
+        "user/other",
+        {},
+        r"user/other on the Hub holds no emotion.json, so it is not a model of this",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PULL_REFUSALS)
+def test_pull_refusals(published: HubServer, name: str):
+    published.add_repository("user/gated", PUBLISHED, gated=True)
+    published.add_repository("user/other", {"config.json": b"{}"})
+    repo_id, options, message = PULL_REFUSALS[name]
+
+    with pytest.raises(ModelLoadError, match=message) as refusal:
+        pull(repo_id, **options)
+
+    token = options.get("token")
+    assert not token or token not in str(refusal.value)
+    assert not published.asked("GET .*resolve|GET /storage")
+
+
+def test_token_without_permission_to_read(published: HubServer):
+    published.refuse("GET /api/models/user/model", 403, "Your token lacks this permission")
+    with pytest.raises(ModelLoadError, match="token may not read user/model. Give it read access"):
+        pull("user/model", token=READ_TOKEN)
+
+
+def test_wrong_token_is_not_hidden_behind_the_local_copy(published: HubServer):
+    pull("user/model")
+    with pytest.raises(ModelLoadError, match="does not accept the token"):
+        pull("user/model", token="hf_revoked")
+
+
+def test_cut_download_goes_on_where_it_stopped(published: HubServer, monkeypatch: pytest.MonkeyPatch):
+    # The client keeps what arrived in whole pieces; by default a piece is larger than our files.
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    published.cut("GET /storage", after=70_500, times=2)
+
+    assert content_of(pull("user/model").folder) == PUBLISHED
+
+    ranges = {request.headers.get("range") for request in published.asked("GET /storage")}
+    assert "bytes=70000-" in ranges
+
+
+def test_download_that_is_always_cut_leaves_nothing_behind(published: HubServer):
+    published.cut("GET /storage", after=10)
+    with pytest.raises(
+        ModelLoadError, match=r"download of user/model .* failed \(.+\). Check the connection"
+    ):
+        pull("user/model")
+
+    published.refuse("", 500)
+    with pytest.raises(ModelLoadError, match="holds no complete copy of user/model"):
+        pull("user/model")
+    published.heal()
+    assert content_of(pull("user/model").folder) == PUBLISHED
+
+
+def test_server_error_in_the_middle_of_a_download(published: HubServer):
+    published.refuse("HEAD .*model.tflite", 500)
+    with pytest.raises(ModelLoadError, match=r"download of user/model from the Hub failed \(HTTP 500\)"):
+        pull("user/model")
+    published.heal()
+    assert content_of(pull("user/model").folder) == PUBLISHED
+
+
+def test_truncated_file_is_refused(published: HubServer):
+    published.shorten("GET /storage")
+    with pytest.raises(ModelLoadError, match="should be of size"):
+        pull("user/model")
+    published.heal()
+    assert content_of(pull("user/model").folder) == PUBLISHED
+
+
+@pytest.mark.parametrize("place", ["GET /storage", "GET .*/resolve/.*report.json"])
+def test_file_with_a_wrong_hash_is_fetched_again(published: HubServer, place: str):
+    published.corrupt(place, times=1)
+    assert content_of(pull("user/model").folder) == PUBLISHED
+
+
+def test_file_whose_hash_stays_wrong_is_refused_and_not_kept(published: HubServer):
+    published.corrupt("GET .*/resolve/.*emotion.json")
+    with pytest.raises(
+        ModelLoadError, match="emotion.json of user/model arrived damaged twice.*another conn"
+    ):
+        pull("user/model")
+    published.heal()
+    assert content_of(pull("user/model").folder) == PUBLISHED
+
+
+def test_damaged_local_copy_is_refused_offline_and_repaired_online(published: HubServer):
+    snapshot = pull("user/model")
+    (snapshot.folder / "model.tflite").write_bytes(b"damaged")  # through the link, into the cache
+    published.refuse("", 500)
+    with pytest.raises(ModelLoadError, match="copy of user/model is damaged. Connect and try again"):
+        pull("user/model")
+    published.heal()
+    assert content_of(pull("user/model").folder) == PUBLISHED
+
+
+def test_token_is_never_logged(hub: HubServer, saved: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    publish(saved, "user/model", private=True, token=WRITE_TOKEN)
+    pull("user/model", token=WRITE_TOKEN)
+    assert "commit" in caplog.text
+    assert WRITE_TOKEN not in caplog.text
+
+
+def test_another_process_finds_the_hub_by_its_environment(published: HubServer):
+    code = (
+        "import sys; from emotion.hub import pull; snapshot = pull('user/model');"
+        "print(snapshot.revision, 'tensorflow' in sys.modules, 'keras' in sys.modules)"
+    )
+    root = Path(__file__).parents[1]
+    environment = {**published.environment, "PYTHONPATH": os.fspath(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [published.repository("user/model").branches["main"].sha, "False", "False"]
