@@ -18,7 +18,7 @@ GRID = 11  # patch positions along each side: 121 pictures in one batch
 PATCH = 0.09  # standard deviation of a patch, as a part of the side: it hides about an eye or half a mouth
 BLUR = 0.17  # standard deviation of what a hidden part shows instead, as a part of the side
 LEAST_DROP = 0.02  # log-odds; when hiding changes less than this anywhere, the answer rests on no part
-DIMMED = 0.35  # brightness that remains of the picture where nothing matters
+DIMMED = 0.45  # brightness that remains of the picture where nothing matters
 
 
 def heatmap(classifier, crop: np.ndarray, *, label: str | None = None) -> np.ndarray:

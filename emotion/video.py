@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,13 +21,13 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from emotion.drawing import annotate
 from emotion.errors import EmotionError
 from emotion.faces import detect_faces
-from emotion.tracking import FaceTracker, Timeline
+from emotion.tracking import FaceTracker, Timeline, TrackedFace
 
 MAX_SECONDS = 60.0  # longest clip that is accepted unless the caller says otherwise
 MAX_SIDE = 1280  # pixels; larger frames are scaled down, which detection and browsers are grateful for
 MAX_RATE = 30  # frames per second of the result; slow-motion clips lose the frames in between
 MAX_PIXELS = 50_000_000  # per frame, checked before the first one is decoded
-DETECTIONS_PER_SECOND = 10.0  # faces are looked for this often and keep their place in between
+DETECTIONS_PER_SECOND = 10.0  # faces are looked for this often; their boxes glide in between
 CLOCK = Fraction(1, 90_000)  # seconds per tick of the written clip; the customary clock of video
 
 # Containers that people's cameras, browsers and editors write. Playlists (HLS, DASH, concat) stay out: they
@@ -55,8 +56,8 @@ def annotate_clip(
 ) -> Timeline:
     """Write a copy of a clip with a box and the emotion at every face, and return the answers over time.
 
-    One frame is in memory at a time. The result is an MP4 (H.264) without sound, upright, with sides of at
-    most 1280 pixels and at most 30 frames per second.
+    Only the frames between two detections are in memory at a time. The result is an MP4 (H.264) without
+    sound, upright, with sides of at most 1280 pixels and at most 30 frames per second.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def annotate_clip(
     max_seconds : float
         Longest clip that is accepted.
     detections_per_second : float
-        How often faces are looked for and classified; their boxes stay in place in between.
+        How often faces are looked for and classified; their boxes glide in between.
 
     Returns
     -------
@@ -87,15 +88,23 @@ def annotate_clip(
         history=math.inf,
         history_step=0.0,
     )
-    next_detection = 0.0
+    detected_at, waiting = -math.inf, []
     with Clip(path_in, max_seconds=max_seconds) as clip, _writer(path_out) as write:
         for time, picture in clip.frames():
-            if time >= next_detection:
-                tracker.update(classifier.predict_detected(picture, detect_faces(picture)), time)
-                next_detection = time + 1 / detections_per_second - 0.5 / MAX_RATE
-            write(time, np.asarray(annotate(picture, tracker.faces)))
+            if time - detected_at < 1 / detections_per_second - 0.5 / MAX_RATE:
+                waiting.append((time, picture))
+                continue
+            before = tracker.faces
+            after = tracker.update(classifier.predict_detected(picture, detect_faces(picture)), time)
+            for earlier, frame in waiting:
+                share = (earlier - detected_at) / (time - detected_at)
+                write(earlier, np.asarray(annotate(frame, _between(before, after, share))))
+            write(time, np.asarray(annotate(picture, after)))
+            detected_at, waiting = time, []
             if progress is not None:
                 progress(min(time / (clip.seconds or max_seconds), 0.99))
+        for time, picture in waiting:
+            write(time, np.asarray(annotate(picture, tracker.faces)))
     if progress is not None:
         progress(1.0)
     return tracker.timeline
@@ -193,9 +202,11 @@ class Clip:
             raise self._damaged(time)
 
     def _check(self) -> None:
-        if not self._container.streams.video:
-            raise InvalidVideoError("This file has sound but no picture. Choose a video that shows faces.")
-        self._stream = self._container.streams.video[0]
+        streams = self._container.streams
+        if not streams.video:
+            sound = "This file has sound but no picture. Choose a video that shows faces."
+            raise InvalidVideoError(sound if streams.audio else NOT_A_CLIP)
+        self._stream = streams.video[0]
         self._stream.thread_type = "AUTO"
         if self._stream.codec_context is None or not self._stream.width:
             raise InvalidVideoError(NOT_A_CLIP)
@@ -225,6 +236,23 @@ class Clip:
             f"The clip is damaged or incomplete: it breaks off after {time:.1f} seconds. "
             "Upload it once more, or export it again."
         )
+
+
+def _between(
+    before: tuple[TrackedFace, ...], after: tuple[TrackedFace, ...], share: float
+) -> tuple[TrackedFace, ...]:
+    """Move the boxes of earlier faces this share (0..1) of the way to where the same faces are later."""
+    later = {face.id: face.box for face in after}
+    return tuple(
+        replace(
+            face,
+            box=tuple(
+                round(old + share * (new - old))
+                for old, new in zip(face.box, later.get(face.id, face.box), strict=True)
+            ),
+        )
+        for face in before
+    )
 
 
 @contextlib.contextmanager

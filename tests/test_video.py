@@ -1,0 +1,327 @@
+"""Clips that the tests encode themselves are annotated, and bad ones are refused in plain words."""
+
+import csv
+import io
+import struct
+import tracemalloc
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from matplotlib import cbook
+from PIL import Image
+
+from emotion.classifier import FacePrediction
+from emotion.video import NOT_A_CLIP, Clip, InvalidVideoError, annotate_clip
+
+QUICK = {
+    "libx264": {"preset": "ultrafast"},
+    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
+}
+
+
+class HappyOnTheLeft:
+    """What `annotate_clip` needs of a classifier, with answers that a test can foresee."""
+
+    labels = ("angry", "happy", "sad")
+    threshold = 0.5
+
+    def predict_detected(self, picture, faces):
+        assert picture.dtype == np.uint8 and picture.ndim == 3
+        return [self._answer(face) for face in faces]
+
+    @staticmethod
+    def _answer(face):
+        label, other = ("happy", "sad") if face.box[0] < 200 else ("sad", "happy")
+        probabilities = {"angry": 0.05, label: 0.9, other: 0.05}
+        probabilities = {name: probabilities[name] for name in HappyOnTheLeft.labels}
+        return FacePrediction(
+            box=face.box, label=label, confidence=0.9, probabilities=probabilities, reason=None
+        )
+
+
+@pytest.fixture(scope="module")
+def person():
+    """Grace Hopper's portrait (a work of the US Navy, public domain), as matplotlib ships it."""
+    with cbook.get_sample_data("grace_hopper.jpg") as file, Image.open(file) as image:
+        return np.asarray(image.convert("RGB").resize((240, 281)))
+
+
+def quarters(count, *, width=320, height=240):
+    """Frames with a red quarter at the top left, on grey with noise at the bottom."""
+    noise = np.random.default_rng(0)
+    for _ in range(count):
+        picture = np.full((height, width, 3), 60, np.uint8)
+        picture[: height // 2, : width // 2] = (250, 0, 0)
+        picture[-height // 8 :] = noise.integers(0, 255, (height // 8, width, 3))
+        yield picture
+
+
+def people(count, *portraits):
+    """Frames of 640 x 360 in which portraits, given as (pixels, x, step per frame), glide sideways."""
+    for index in range(count):
+        picture = np.full((360, 640, 3), 120, np.uint8)
+        for portrait, x, step in portraits:
+            left = x + step * index
+            picture[40 : 40 + portrait.shape[0], left : left + portrait.shape[1]] = portrait
+        yield picture
+
+
+def encode(target, pictures, *, codec="libx264", rate=30, pixels="yuv420p", aspect=None, sound=0, **options):
+    """Write a clip and return its path (or the target); `options` go to `av.open`."""
+    with av.open(target, "w", **options) as container:
+        stream = container.add_stream(codec, rate=rate, options=QUICK.get(codec, {}))
+        stream.pix_fmt = pixels
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        audio = container.add_stream("aac", rate=48000) if sound else None
+        for index, picture in enumerate(pictures):
+            if index == 0:
+                stream.height, stream.width = picture.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+        if sound:
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((1, 48000 * sound), np.float32), format="fltp", layout="mono"
+            )
+            frame.rate, frame.pts = 48000, 0
+            container.mux(audio.encode(frame))
+            container.mux(audio.encode(None))
+    return target
+
+
+def turned(path, degrees):
+    """Write a phone's rotation (clockwise) into the track header of an MP4."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 44
+    cosine, sine = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    matrix = (cosine, sine, 0, -sine, cosine, 0, 0, 0, 1 << 14)
+    data[start : start + 36] = struct.pack(">9i", *(value << 16 for value in matrix))
+    path.write_bytes(data)
+    return path
+
+
+def recorded_in_a_browser(path, pictures):
+    """Write a WebM into a pipe, as a browser's recorder does: the length cannot be filled in afterwards."""
+    sink = io.BytesIO()
+
+    class Pipe:
+        write = sink.write
+
+    encode(Pipe(), pictures, codec="libvpx-vp9", format="webm", options={"live": "1"})
+    path.write_bytes(sink.getvalue())
+    return path
+
+
+def boxed_from(frame, plain):
+    """Return the column where the drawing in a frame begins."""
+    changed = (np.abs(frame.astype(int) - plain).max(axis=2) > 60).mean(axis=0)
+    return int(np.flatnonzero(changed > 0.1)[0])
+
+
+def decode(path, **options):
+    with Clip(path, **options) as clip:
+        return list(clip.frames())
+
+
+def test_a_clip_is_annotated_and_its_timeline_written(tmp_path, person):
+    source = encode(tmp_path / "in.mp4", people(30, (person, 20, 10)), sound=1)
+    original = source.read_bytes()
+    fractions = []
+    timeline = annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4", progress=fractions.append)
+
+    assert {moment.face.id for moment in timeline.moments} == {1}
+    assert [moment.time for moment in timeline.moments] == pytest.approx(np.arange(10) / 10, abs=0.04)
+    assert timeline.moments[0].face.label == "happy"
+    assert timeline.moments[-1].face.label == "sad"
+    assert timeline.moments[-1].face.box[0] - timeline.moments[0].face.box[0] == pytest.approx(
+        10 * 27, abs=30
+    )
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0 and 0.4 < fractions[5] < 0.6
+
+    timeline.to_csv(tmp_path / "timeline.csv")
+    with open(tmp_path / "timeline.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["time_seconds", "face", "angry", "happy", "sad", "confidence", "label"]
+    assert (rows[0]["happy"], rows[0]["label"], len(rows)) == ("0.9000", "happy", 10)
+
+    assert source.read_bytes() == original
+    with av.open(tmp_path / "out.mp4") as written:
+        assert [stream.type for stream in written.streams] == ["video"]  # no sound
+        codec = written.streams.video[0].codec_context
+        assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p")
+    before, after = decode(source), decode(tmp_path / "out.mp4")
+    assert [time for time, _ in after] == pytest.approx([time for time, _ in before], abs=0.002)
+    x, y, width, height = timeline.moments[0].face.box
+    changed = np.abs(after[0][1].astype(int) - before[0][1]).max(axis=2) > 60
+    assert changed[y + 2 : y + height - 2, x - 2 : x + 3].any(axis=1).mean() > 0.9  # the left side of the box
+    drawn = [boxed_from(frame, plain) for (_, frame), (_, plain) in zip(after, before, strict=True)]
+    assert np.diff(drawn[:-2]) == pytest.approx(10, abs=6)  # glides with the face instead of hopping
+    inner = changed[y + height // 3 : y + 2 * height // 3, x + width // 3 : x + 2 * width // 3]
+    assert inner.mean() < 0.05
+
+
+def test_two_people_have_a_number_each(tmp_path, person):
+    small = np.asarray(Image.fromarray(person[:, ::-1]).resize((205, 240)))
+    source = encode(tmp_path / "in.mp4", people(12, (person, 10, 1), (small, 420, -1)))
+    timeline = annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")
+    labels = {moment.face.id: moment.face.label for moment in timeline.moments}
+    assert sorted(labels) == [1, 2]
+    assert sorted(labels.values()) == ["happy", "sad"]
+    assert len(timeline.moments) == 8
+
+
+def test_a_clip_without_faces_gives_an_empty_timeline(tmp_path):
+    source = encode(tmp_path / "in.mp4", quarters(10))
+    timeline = annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")
+    assert timeline.moments == ()
+    timeline.to_csv(tmp_path / "timeline.csv")
+    assert (tmp_path / "timeline.csv").read_text() == "time_seconds,face,angry,happy,sad,confidence,label\n"
+    assert len(decode(tmp_path / "out.mp4")) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("clip.mov", {}),
+        ("clip.mkv", {}),
+        ("clip.ts", {}),
+        ("clip.webm", {"codec": "libvpx-vp9"}),
+        ("clip.avi", {"codec": "mpeg4"}),
+        ("clip.gif", {"codec": "gif", "pixels": "rgb8", "rate": 10}),
+        ("ten_bits.mp4", {"codec": "libx265", "pixels": "yuv420p10le"}),
+    ],
+)
+def test_the_formats_of_cameras_and_browsers_are_read(tmp_path, name, options):
+    frames = decode(encode(tmp_path / name, quarters(10), **options))
+    assert len(frames) == 10
+    for _, picture in frames:
+        assert (picture.shape, picture.dtype) == ((240, 320, 3), np.uint8)
+        assert np.abs(picture[20:100, 20:140].astype(int) - (250, 0, 0)).mean() < 6
+
+
+@pytest.mark.parametrize(("degrees", "corner"), [(90, (0, -1)), (180, (-1, -1)), (270, (-1, 0))])
+def test_a_phones_rotation_is_honoured(tmp_path, degrees, corner):
+    path = turned(encode(tmp_path / "in.mp4", quarters(3)), degrees)
+    annotate_clip(HappyOnTheLeft(), path, tmp_path / "out.mp4")
+    for frames in (decode(path), decode(tmp_path / "out.mp4")):
+        picture = frames[0][1].astype(int)
+        assert picture.shape == ((240, 320, 3) if degrees == 180 else (320, 240, 3))
+        quarter = np.array_split(np.array_split(picture, 2, axis=0)[corner[0]], 2, axis=1)[corner[1]]
+        assert np.abs(np.median(quarter, axis=(0, 1)) - (250, 0, 0)).max() < 12
+
+
+def test_slow_motion_large_and_anamorphic_clips_become_ordinary_ones(tmp_path):
+    slow = decode(encode(tmp_path / "slow.mp4", quarters(120), rate=120))
+    assert len(slow) == 30
+    assert np.diff([time for time, _ in slow]) == pytest.approx(1 / 30, abs=0.002)
+    large = decode(encode(tmp_path / "large.mp4", quarters(2, width=2560, height=1440)))
+    assert large[0][1].shape == (720, 1280, 3)
+    wide = decode(encode(tmp_path / "wide.mp4", quarters(2), aspect=Fraction(2, 1)))
+    assert wide[0][1].shape == (240, 640, 3)
+
+
+def test_a_recording_without_a_stated_length_is_annotated(tmp_path):
+    source = recorded_in_a_browser(tmp_path / "in.webm", quarters(30))
+    with Clip(source) as clip:
+        assert clip.seconds is None
+    fractions = []
+    annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4", progress=fractions.append)
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0
+    assert len(decode(tmp_path / "out.mp4")) == 30
+
+
+def test_clips_that_are_too_long_are_refused(tmp_path):
+    stated = encode(tmp_path / "stated.mp4", quarters(60))
+    with pytest.raises(InvalidVideoError, match="of 2 seconds is too long: up to 1 seconds"):
+        Clip(stated, max_seconds=1)
+    unstated = recorded_in_a_browser(tmp_path / "unstated.webm", quarters(40))
+    with pytest.raises(InvalidVideoError, match="too long: up to 1 seconds"):
+        annotate_clip(HappyOnTheLeft(), unstated, tmp_path / "out.mp4", max_seconds=1)
+    assert not (tmp_path / "out.mp4").exists()
+    assert len(decode(stated, max_seconds=2)) == 60
+
+
+@pytest.fixture
+def bad(tmp_path, request):
+    """A file that is no proper clip, by the name of what is wrong with it."""
+    path = tmp_path / "bad.mp4"
+    if request.param == "nothing":
+        path.write_bytes(b"")
+    elif request.param == "text":
+        path.write_text("no video " * 500)
+    elif request.param == "picture":
+        Image.new("RGB", (64, 64)).save(path, format="JPEG")
+    elif request.param == "sound":
+        with av.open(path, "w") as container:
+            stream = container.add_stream("aac", rate=48000)
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.float32), format="fltp", layout="mono")
+            frame.rate = 48000
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    elif request.param == "playlist":
+        encode(tmp_path / "other.ts", quarters(10))
+        path.write_text(
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{tmp_path}/other.ts\n#EXT-X-ENDLIST\n"
+        )
+    elif request.param == "list of files":
+        encode(tmp_path / "other.ts", quarters(10))
+        path.write_text("ffconcat version 1.0\nfile 'other.ts'\n")
+    elif request.param == "no index":
+        path.write_bytes(encode(tmp_path / "good.mp4", quarters(30)).read_bytes()[:-600])
+    else:
+        data = bytearray(encode(path, quarters(30), options={"movflags": "+faststart"}).read_bytes())
+        half = len(data) // 2
+        if request.param == "cut":
+            del data[half:]
+        else:
+            data[half:] = bytes(len(data) - half)
+        path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("nothing", NOT_A_CLIP),
+        ("text", NOT_A_CLIP),
+        ("picture", NOT_A_CLIP),
+        ("sound", "sound but no picture"),
+        ("playlist", NOT_A_CLIP),
+        ("list of files", NOT_A_CLIP),
+        ("no index", NOT_A_CLIP),
+        ("cut", r"damaged or incomplete: it breaks off after 0\.\d seconds"),
+        ("zeros", r"damaged or incomplete: it breaks off after 0\.\d seconds"),
+    ],
+    indirect=["bad"],
+)
+def test_what_is_no_proper_clip_is_refused_and_leaves_nothing_behind(tmp_path, bad, message):
+    with pytest.raises(InvalidVideoError, match=message):
+        annotate_clip(HappyOnTheLeft(), bad, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_progress_can_cancel(tmp_path):
+    def cancel(fraction):
+        if fraction > 0.3:
+            raise KeyboardInterrupt
+
+    source = encode(tmp_path / "in.mp4", quarters(30))
+    with pytest.raises(KeyboardInterrupt):
+        annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4", progress=cancel)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_memory_does_not_grow_with_the_clip(tmp_path):
+    peaks = []
+    for frames in (10, 50):
+        source = encode(tmp_path / f"{frames}.mp4", quarters(frames, width=160, height=120))
+        if not peaks:
+            annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")  # the detector loads once
+        tracemalloc.start()
+        annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 5 * 160 * 120 * 3  # 40 frames more, but not even five more in memory
