@@ -6,14 +6,16 @@ changes a network."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from emotion.robustness import CONDITIONS
+from emotion.runtime import Network
 
 if TYPE_CHECKING:
     from emotion.data import Dataset, Examples
@@ -28,8 +30,6 @@ MAX_ERROR = 0.07  # of the faces that get an answer
 MIN_ANSWERED = 0.80  # of the faces that show one of the labels
 MIN_BACKGROUND_UNSURE = 0.60  # of the faces that show none of them
 ENOUGH_CERTAINTY = 1.645  # standard errors: 95 %, one-sided
-
-Network = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def evaluate(
         calibration=calibration,
         model=model,
         data={
-            "source": dataset.source,
+            "source": public_source(dataset.source),
             "report_split": dataset.report_split,
             "audit": dataset.audit,
             "fingerprint": dataset.fingerprint,
@@ -256,6 +256,12 @@ def calibrate(
     correct = tempered[labelled, :classes].argmax(axis=1) == targets[labelled]
     threshold = choose_threshold(confidence[labelled], correct, confidence[~labelled])
     return Calibration(temperature=temperature, threshold=threshold, fitted_on=len(targets))
+
+
+def public_source(source: str) -> str:
+    """The name of a data source without the folders above it, which are nobody's business."""
+    absolute = PurePath(source).is_absolute() or PureWindowsPath(source).is_absolute()
+    return PureWindowsPath(source).name if absolute else source
 
 
 # Probabilities

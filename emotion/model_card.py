@@ -4,17 +4,19 @@ No figure is made up here: what the report does not hold is left out of the card
 
 from __future__ import annotations
 
+import re
 import shlex
-from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from emotion.config import TrainingConfig, option_name
+from emotion.evaluation import public_source
 
 LICENSE = "mit"
 TAGS = ["emotion-recognition", "facial-expression-recognition", "litert", "tflite"]
 PLACEHOLDER = "OWNER/NAME"
+ABSOLUTE_FOLDERS = re.compile(r"(?<![^\s'\"=])/(?:[^/\s'\"]+/)+")  # of a command: nobody's business
 
 PLOTS = {  # file below plots/: what it shows
     "confusion_matrix": "Confusion matrix",
@@ -54,20 +56,20 @@ OTHER_LIMITS = """\
 - Whatever is wrong or one-sided in the labels and in the choice of pictures, the network has learned too."""
 
 
-def render(report: dict[str, Any], emotion_json: dict[str, Any], *, repo_id: str | None = None) -> str:
+def render(report: dict[str, Any] | None, emotion_json: dict[str, Any], *, repo_id: str | None = None) -> str:
     """Write a model card as Markdown with the Hub's YAML metadata.
 
     Parameters
     ----------
-    report : dict
-        The content of `report.json`, see `evaluation.build_report`; {} for a model without one.
+    report : dict or None
+        The content of `report.json`, see `evaluation.build_report`; None for a model without one. Its
+        `model.command` is the command that made the model; without it, one is made up from `training`.
     emotion_json : dict
-        The content of `emotion.json`. Used where present: `labels`, `outputs`, `image_size`, `channels`,
-        `training` (the fields of `TrainingConfig`), `commands` (list of str, in place of the one command
-        that `training` stands for), `versions` (library → version).
+        The content of `emotion.json`, see `classifier.Description`; whatever is missing is left out.
     repo_id : str, optional
         Where it will be published, "owner/name".
     """
+    report = report or {}
     training = emotion_json.get("training") or {}
     source = _get(report, "data", "source") or training.get("data")
     sections = [
@@ -137,12 +139,6 @@ def training_command(training: dict[str, Any]) -> str:
             values = value if isinstance(value, list | tuple) else [value]
             words += [option_name(name), *map(str, values)]
     return shlex.join(words)
-
-
-def public_source(source: str) -> str:
-    """The name of a data source without the folders above it that are nobody's business."""
-    absolute = PurePath(source).is_absolute() or PureWindowsPath(source).is_absolute()
-    return PureWindowsPath(source).name if absolute else source
 
 
 def is_fer2013(source: str | None) -> bool:
@@ -253,10 +249,10 @@ def _plots(report: dict[str, Any]) -> str:
 
 
 def _loading(emotion_json: dict[str, Any], repo_id: str) -> str:
-    size, channels = emotion_json.get("image_size"), emotion_json.get("channels")
+    size, channels = _get(emotion_json, "input", "size"), _get(emotion_json, "input", "channels")
     shape = f"(n, {size}, {size}, {channels})" if size and channels else "(n, height, width, channels)"
-    outputs = emotion_json.get("outputs")
-    columns = f"columns: {', '.join(outputs)}" if outputs else "columns: see emotion.json"
+    outputs = [output["name"] for output in emotion_json.get("outputs") or []]
+    columns = f"{', '.join(outputs)}" if outputs else "see emotion.json"
     return f"""## How to load it
 
 With the program it belongs to; it finds the faces in a picture, calibrates, and says when it is not sure:
@@ -275,27 +271,25 @@ With Keras alone, for faces that are already cropped:
 import keras
 
 model = keras.saving.load_model("hf://{repo_id}")
-probabilities = model.predict(faces)  # float32 {shape} in 0..255; {columns}
+probabilities = model.predict(faces)  # faces: float32 {shape} in 0..255
 ```
+
+Its outputs, in this order: {columns}.
 
 `model.tflite` is the same network for LiteRT. `emotion.json` holds the meaning of every output, the
 temperature and the threshold."""
 
 
 def _training(report: dict[str, Any], emotion_json: dict[str, Any], training: dict[str, Any]) -> str:
-    commands = emotion_json.get("commands") or ([training_command(training)] if training else [])
-    if not commands:
+    about = {key: value for key, value in (report.get("model") or {}).items() if value is not None}
+    command = about.pop("command", None) or (training_command(training) if training else None)
+    if command is None:
         return ""
-    parts = ["## Training", "```\n" + "\n".join(commands) + "\n```"]
-    about = {
-        key: value
-        for key, value in (report.get("model") or {}).items()
-        if isinstance(value, str | int | float)
-    }
-    about |= {
-        f"{library} version": version for library, version in (emotion_json.get("versions") or {}).items()
-    }
-    parts.append(_table(("", ""), [(_words(key), _text(value)) for key, value in about.items()]))
+    parts = ["## Training", f"```\n{ABSOLUTE_FOLDERS.sub('', command)}\n```"]
+    versions = emotion_json.get("versions") or {}
+    rows = [(_words(key), _text(value)) for key, value in about.items()]
+    rows += [(f"{_text(library)} version", _text(version)) for library, version in versions.items()]
+    parts.append(_table(("", ""), rows))
     settings = {**training, "data": public_source(str(training["data"]))} if "data" in training else training
     table = _table(
         ("setting", "value"),
@@ -338,15 +332,13 @@ def _get(values: dict[str, Any], *keys: str) -> Any:
 
 
 def _flat(findings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested findings as lines; of lists only the length, because file names can be private."""
+    """Nested findings as lines, without lists: they name files, and names of files can be private."""
     lines = []
     for key, value in findings.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):
             lines += _flat(value, f"{name}, ")
-        elif isinstance(value, list):
-            lines.append((name, len(value)))
-        elif value is not None:
+        elif value is not None and not isinstance(value, list):
             lines.append((name, value))
     return lines
 
