@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -35,6 +35,7 @@ from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from emotion.errors import EmotionError, ModelLoadError, PublishError
 
+CARD_FILE = "README.md"
 PUBLISHED_FILES = (
     "config.json",
     "metadata.json",
@@ -43,7 +44,7 @@ PUBLISHED_FILES = (
     "emotion.json",
     "report.json",
     "plots/*.png",
-    "README.md",
+    CARD_FILE,
 )
 REQUIRED_FILE = "emotion.json"  # what makes a repository or a folder one of our models
 DEFAULT_NAME = "facial-emotion"
@@ -146,6 +147,7 @@ def publish(
     revision: str | None = None,
     tag: str | None = None,
     token: str | None = None,
+    card: Callable[[str], str] | None = None,
     commit_message: str = "Publish a facial emotion model",
 ) -> str:
     """Publish a saved model as one commit, and create the repository and the branch where needed.
@@ -167,6 +169,8 @@ def publish(
         Name to give to the commit.
     token : str, optional
         By default the one that `hf auth login` or HF_TOKEN left.
+    card : callable, optional
+        "owner/name" → the model card to publish in place of the folder's, so that its examples name the model.
 
     Returns
     -------
@@ -188,7 +192,9 @@ def publish(
         if "/" not in name:
             name = f"{api.whoami()['name']}/{name or DEFAULT_NAME}"
         _create_target(api, name, private=private, revision=revision)
-        commit = _commit_files(api, name, folder, files, revision=revision, message=commit_message)
+        replaced = {CARD_FILE: card(name).encode()} if card else {}
+        contents = {path: folder / path for path in files} | replaced
+        commit = _commit_files(api, name, contents, revision=revision, message=commit_message)
         if tag:
             _tag_commit(api, name, tag, commit)
     # A model that took hours to train must not end in a traceback of whatever layer failed.
@@ -315,14 +321,14 @@ def _create_target(api: HfApi, repo_id: str, *, private: bool, revision: str | N
 
 
 def _commit_files(
-    api: HfApi, repo_id: str, folder: Path, files: list[str], *, revision: str | None, message: str
+    api: HfApi, repo_id: str, contents: dict[str, Path | bytes], *, revision: str | None, message: str
 ) -> str:
     """Make one commit and return its hash. `upload_folder` may make several, so it is not used here."""
     on_the_hub = filter_repo_objects(
         api.list_repo_files(repo_id, revision=revision), allow_patterns=list(PUBLISHED_FILES)
     )
-    operations = [CommitOperationAdd(path, folder / path) for path in files]
-    operations += [CommitOperationDelete(path) for path in on_the_hub if path not in files]
+    operations = [CommitOperationAdd(path, content) for path, content in contents.items()]
+    operations += [CommitOperationDelete(path) for path in on_the_hub if path not in contents]
     return api.create_commit(repo_id, operations, commit_message=message, revision=revision).oid
 
 

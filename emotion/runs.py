@@ -1,0 +1,177 @@
+"""One run from a configuration to a saved model: data, training, evaluation and saving, in that order.
+
+The only room that knows both training and evaluation; `train.py` calls it and prints what comes back.
+"""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion.classifier import PLOTS_FOLDER, REPORT_FILE, Description, EmotionClassifier, library_versions
+from emotion.config import TrainingConfig
+from emotion.data import Dataset, Examples, load_dataset, load_soft_targets
+from emotion.evaluation import Evaluation, evaluate
+from emotion.plots import write_plots, wrong_faces_sheet
+from emotion.runtime import KerasNetwork
+from emotion.training import train
+
+WRONG_FACES_FILE = "wrong_faces.png"  # stays on this disk: it shows people
+
+
+def train_model(
+    config: TrainingConfig, output: str | os.PathLike, *, resume: bool = False, command: str | None = None
+) -> EmotionClassifier:
+    """Train, calibrate, evaluate and save a model.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        All hyperparameters.
+    output : path
+        Becomes a saved model, with the run's logs and checkpoint beside it.
+    resume : bool
+        Continue the run in `output`.
+    command : str, optional
+        The command line that made the model, for its card.
+
+    Returns
+    -------
+    EmotionClassifier
+        The model as loaded from `output`.
+
+    Raises
+    ------
+    DataError
+        If the pictures cannot be trained on, or there is no run to resume.
+    """
+    output = Path(output)
+    dataset = load_dataset(config)
+    soft_targets = load_soft_targets(config.soft_labels, dataset) if config.soft_labels else None
+    result = train(config, dataset, output, resume=resume, soft_targets=soft_targets)
+
+    network = KerasNetwork(result.network)
+    model = {
+        "architecture": config.architecture,
+        "parameters": int(result.network.count_params()),
+        "epochs_trained": len(result.history["loss"]),
+        "best_epoch": result.best_epoch,
+        "faces_trained_on": len(dataset.train),
+        "command": command,
+    }
+    size, channels = config.image_size, config.channels
+    evaluation = evaluate(network, dataset, size=size, channels=channels, model=model, history=result.history)
+    description = Description(
+        labels=dataset.labels,
+        outputs=dataset.outputs,
+        input_size=size,
+        channels=channels,
+        calibration=evaluation.calibration,
+        training=config.to_dict(),
+        data={
+            "source": dataset.source,
+            "fingerprint": dataset.fingerprint,
+            "report_split": dataset.report_split,
+        },
+        versions=library_versions(),
+    )
+    EmotionClassifier(network, description, report=evaluation.report).save_pretrained(
+        output, litert_precision=config.litert_precision
+    )
+    _write_wrong_faces(dataset, evaluation, output)
+    return EmotionClassifier.from_pretrained(output)
+
+
+def evaluate_model(
+    reference: str | None, data: str, output: str | os.PathLike, *, revision: str | None = None
+) -> dict[str, Any]:
+    """Measure a finished model on a data set and write `report.json` and plots to `output`.
+
+    On the data set that the model was trained on, only the faces that nothing was chosen on count. On any
+    other, all held-out faces do, and all faces of a folder without splits.
+
+    Returns
+    -------
+    dict
+        The report.
+
+    Raises
+    ------
+    ModelLoadError, DataError
+        If the model or the data cannot be used.
+    """
+    classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
+    background = classifier.outputs[len(classifier.labels) :]
+    config = TrainingConfig.from_dict(classifier.description.training)
+    config = replace(config, data=data, labels=classifier.labels, background=background, keep_copies=True)
+    dataset = load_dataset(config, evaluation=True)
+    if dataset.fingerprint != classifier.description.data.get("fingerprint"):
+        dataset = _all_held_out(dataset)
+    evaluation = evaluate(
+        classifier.network,
+        dataset,
+        size=classifier.input_size,
+        channels=classifier.channels,
+        model=(classifier.report or {}).get("model", {}),
+        calibration=classifier.description.calibration,
+    )
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    write_report(evaluation.report, output)
+    _write_wrong_faces(dataset, evaluation, output)
+    return evaluation.report
+
+
+def summarise(report: dict[str, Any]) -> str:
+    """Return the figures of a report that a person looks at first, as a few lines of text."""
+    accuracy, calibration, not_sure = report["accuracy"], report["calibration"], report["not_sure"]
+    if accuracy["value"] is None:
+        return "No face with a label was held out, so there is nothing to report."
+    low, high = accuracy["interval"]
+    lines = [
+        f"Accuracy {accuracy['value']:.1%} (95 % interval {low:.1%} to {high:.1%}) on {accuracy['faces']} faces "
+        f"that nothing was chosen on ({report['data']['report_split']}).",
+        f"Expected calibration error {calibration['expected_calibration_error_after']:.3f} "
+        f"({calibration['expected_calibration_error_before']:.3f} before temperature scaling).",
+    ]
+    if not_sure["error_among_answered"] is not None:
+        lines.append(
+            f"Answers {not_sure['coverage']:.0%} of the faces with a label, and is wrong on "
+            f"{not_sure['error_among_answered']:.1%} of those; on the others it says 'not sure'."
+        )
+    for label, figures in report["per_class"].items():
+        precision, recall = (
+            "none" if figures[name] is None else f"{figures[name]:.1%}" for name in ("precision", "recall")
+        )
+        lines.append(f"  {label}: precision {precision}, recall {recall} ({figures['support']} faces)")
+    return "\n".join(lines)
+
+
+def write_report(report: dict[str, Any], folder: Path) -> None:
+    """Write `report.json` and `plots/*.png` to a folder."""
+    (folder / REPORT_FILE).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_plots(report, folder / PLOTS_FOLDER)
+
+
+def _all_held_out(dataset: Dataset) -> Dataset:
+    """Report on every face that another data set holds out; on all of them where it holds none out."""
+    parts = [dataset.calibration, dataset.report]
+    held_out_by_folder = "test" in dataset.report_split or "validation" in dataset.report_split
+    if not held_out_by_folder:
+        parts.append(dataset.train)
+    everything = Examples(
+        [identifier for part in parts for identifier in part.identifiers],
+        np.concatenate([part.targets for part in parts]),
+        dataset.report.read,
+    )
+    title = "all held-out faces" if held_out_by_folder else "all faces"
+    return replace(dataset, report=everything, report_split=title)
+
+
+def _write_wrong_faces(dataset: Dataset, evaluation: Evaluation, output: Path) -> None:
+    wrong_faces_sheet(
+        dataset.report, evaluation.probabilities, output / WRONG_FACES_FILE, labels=dataset.labels
+    )

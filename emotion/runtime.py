@@ -1,0 +1,230 @@
+"""The engines that turn face crops into raw probabilities: LiteRT for serving, Keras where that is missing.
+
+A room of its own because `classifier` is about faces and labels, and must not care which engine answers.
+"""
+
+import importlib.util
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion.errors import ModelLoadError
+
+KERAS_FILES = ("config.json", "metadata.json", "model.weights.h5")
+LITERT_FILE = "model.tflite"
+BATCH_SIZE = 64  # faces per call: enough to keep a processor busy, little enough to stay small in memory
+
+# What a published network may be made of: Keras's safe mode refuses lambdas, this list the rest.
+ALLOWED_LAYERS = {
+    "Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Dense",
+    "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer",
+    "LayerNormalization", "MaxPooling2D", "Multiply", "ReLU", "Rescaling", "Resizing", "SeparableConv2D",
+}  # fmt: skip
+ALLOWED_OBJECTS = {
+    ("keras", "DTypePolicy"),
+    ("keras.src.models.functional", "Functional"),
+    ("keras.src.ops.numpy", "Flip"),
+    ("keras.regularizers", "L2"),
+}
+
+Network = Callable[[np.ndarray], np.ndarray]
+
+
+def load_network(folder: str | os.PathLike) -> Network:
+    """Load the network of a saved folder into the fastest engine that this platform has.
+
+    Returns
+    -------
+    callable
+        float32 faces (n, size, size, channels) in 0..255 → float32 softmax probabilities (n, outputs).
+        May be called from several threads.
+
+    Raises
+    ------
+    ModelLoadError
+        If the folder has no network that can be run here, or one that may not be trusted.
+    """
+    folder = Path(folder)
+    if (folder / LITERT_FILE).is_file() and importlib.util.find_spec("ai_edge_litert"):
+        return LiteRTNetwork(folder / LITERT_FILE)
+    return KerasNetwork(load_keras(folder))
+
+
+class LiteRTNetwork:
+    """A `model.tflite` run by LiteRT, without TensorFlow.
+
+    Raises
+    ------
+    ModelLoadError
+        If the file is not a network that takes faces and gives probabilities.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            # Bytes rather than the path: the file may be replaced while it is in use.
+            self._interpreter = Interpreter(model_content=Path(path).read_bytes())
+            self._input = self._interpreter.get_input_details()[0]
+            self._output = self._interpreter.get_output_details()[0]["index"]
+            self._allocate(1)
+        except (OSError, ValueError, RuntimeError, IndexError) as error:
+            raise ModelLoadError(
+                f"{path} cannot be run: {error}. Save or download the model again."
+            ) from error
+        self._lock = threading.Lock()
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        """Return the probabilities (n, outputs) of faces (n, size, size, channels) in 0..255."""
+        parts = [self._run(batch) for batch in _batches(faces)]
+        return np.concatenate(parts) if parts else np.empty((0, self.outputs), np.float32)
+
+    @property
+    def outputs(self) -> int:
+        """Number of probabilities per face."""
+        return int(self._interpreter.get_output_details()[0]["shape"][-1])
+
+    def _run(self, batch: np.ndarray) -> np.ndarray:
+        with self._lock:
+            if len(batch) != self._allocated:
+                self._allocate(len(batch))
+            self._interpreter.set_tensor(self._input["index"], batch)
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._output)
+
+    def _allocate(self, count: int) -> None:
+        self._interpreter.resize_tensor_input(self._input["index"], (count, *self._input["shape"][1:]))
+        self._interpreter.allocate_tensors()
+        self._allocated = count
+
+
+class KerasNetwork:
+    """A Keras model in memory, on whatever backend Keras runs."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        """Return the probabilities (n, outputs) of faces (n, size, size, channels) in 0..255."""
+        if not len(faces):
+            return np.empty((0, self.outputs), np.float32)
+        return self.model.predict(np.asarray(faces, np.float32), batch_size=BATCH_SIZE, verbose=0)
+
+    @property
+    def outputs(self) -> int:
+        """Number of probabilities per face."""
+        return int(self.model.output_shape[-1])
+
+
+def load_keras(folder: str | os.PathLike) -> Any:
+    """Open the Keras model of a saved folder in safe mode, if it is made of known layers only.
+
+    Raises
+    ------
+    ModelLoadError
+        If files are missing or damaged, a layer is not allowed, or Keras has no backend here.
+    """
+    folder = Path(folder)
+    missing = [name for name in KERAS_FILES if not (folder / name).is_file()]
+    if missing:
+        raise ModelLoadError(
+            f"{folder} has neither a {LITERT_FILE} that runs here nor a whole Keras model "
+            f"({', '.join(missing)} missing). Name a folder that train.py saved, or download the model again."
+        )
+    try:
+        check_layers(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        import keras
+
+        return keras.saving.load_model(folder, compile=False, safe_mode=True)
+    except ImportError as error:
+        raise ModelLoadError(
+            f"{folder} needs Keras with a backend ({error}). Type `pip install -r requirements.txt`."
+        ) from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelLoadError(
+            f"The Keras model in {folder} cannot be opened: {error}. Save it again."
+        ) from error
+
+
+def check_layers(config: Any) -> None:
+    """Refuse a `config.json` that names anything but the layers this project uses.
+
+    Raises
+    ------
+    ModelLoadError
+        Naming the first thing that is not allowed.
+    """
+    for module, name in _named_objects(config):
+        if module == "keras.layers" and name in ALLOWED_LAYERS:
+            continue
+        if module == "keras.initializers" or (module, name) in ALLOWED_OBJECTS:
+            continue
+        raise ModelLoadError(
+            f"This model is built with {module}.{name}, which is not on the list of layers that are safe "
+            "to load. If you trust its author, open it with keras.saving.load_model yourself."
+        )
+
+
+def export_litert(model: Any, path: str | os.PathLike, *, precision: str = "float32") -> None:
+    """Write a Keras model as a LiteRT file with a free batch size and built-in operators only.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Takes faces of its training size; the free height and width of its input are fixed to that size.
+    path : path
+        Ends with ".tflite".
+    precision : {"float32", "float16"}
+        float16 halves the file; probabilities change in the third decimal at most.
+
+    Raises
+    ------
+    ModelLoadError
+        If Keras does not run on TensorFlow, which does the conversion.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ModelLoadError(f"Writing {path} needs TensorFlow, and Keras runs on {keras.backend.backend()}.")
+    import tensorflow as tf
+
+    face = keras.Input((*_input_size(model), model.input_shape[-1]), name="face")
+    fixed = keras.Model(face, model(face))
+    options: dict[str, Any] = {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
+    if precision == "float16":
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+        options["target_spec"]["supported_types"] = [tf.float16]
+    fixed.export(str(path), format="litert", verbose=False, **options)
+
+
+def _input_size(model: Any) -> tuple[int, int]:
+    """Return height and width of the faces that a model was trained on."""
+    if None not in model.input_shape[1:3]:
+        return model.input_shape[1:3]
+    resizing = next(layer for layer in model._flatten_layers() if type(layer).__name__ == "Resizing")
+    return resizing.height, resizing.width
+
+
+def _named_objects(config: Any) -> Iterator[tuple[str, str]]:
+    """Yield module and class of everything that a Keras configuration would build."""
+    if isinstance(config, dict):
+        name = config.get("class_name")
+        if name is not None and name != "__keras_tensor__":
+            yield str(config.get("module")), str(config.get("registered_name") or name)
+            yield str(config.get("module")), str(name)
+        for value in config.values():
+            yield from _named_objects(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _named_objects(value)
+
+
+def _batches(faces: np.ndarray) -> Iterator[np.ndarray]:
+    faces = np.ascontiguousarray(faces, np.float32)
+    for start in range(0, len(faces), BATCH_SIZE):
+        yield faces[start : start + BATCH_SIZE]

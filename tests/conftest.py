@@ -1,0 +1,44 @@
+"""What several rooms' tests share: the Hub on loopback and one small model, trained once per session."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+from pathlib import Path
+
+import pytest
+
+from tests.drawn_faces import EMOTIONS, write_data_set
+
+pytest_plugins = ["tests.hub_server"]
+
+# A network small enough for seconds, with the augmentation that lines drawn at 48 pixels can bear.
+SMALL_RUN = {
+    "width": 8,
+    "blocks": (1, 1, 1),
+    "epochs": 10,
+    "batch_size": 32,
+    "learning_rate": 5e-3,
+    "warmup_epochs": 1,
+    "degrade": 0.0,
+    "normalization_batches": 4,
+}
+
+
+@pytest.fixture(scope="session")
+def drawn_data(tmp_path_factory) -> Path:
+    """A folder with train and validation faces: angry, happy, sad and neutral."""
+    return write_data_set(tmp_path_factory.mktemp("drawn"), train=60, validation=60, emotions=EMOTIONS)
+
+
+@pytest.fixture(scope="session")
+def trained_model(tmp_path_factory, drawn_data) -> Path:
+    """The folder of a small network that was really trained, on drawn faces, with neutral as background."""
+    from emotion.config import TrainingConfig
+    from emotion.runs import train_model
+
+    output = tmp_path_factory.mktemp("trained") / "model"
+    train_model(TrainingConfig(data=str(drawn_data), background=("neutral",), **SMALL_RUN), output)
+    return output

@@ -1,0 +1,152 @@
+"""Train a network on labelled face pictures, measure it, publish it.
+
+python train.py --data FOLDER                    train, calibrate, report; the model is in runs/<time>
+python train.py --data FOLDER --push             the same, then publish to <your user name>/facial-emotion
+python train.py --resume --output runs/<time>    continue a run that was killed
+python train.py --evaluate MODEL --data FOLDER   measure a finished model
+python train.py --publish FOLDER --push          publish a saved model without training again
+"""
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+from dataclasses import MISSING, fields
+from datetime import datetime
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings hide the messages that matter
+
+from emotion.config import TrainingConfig, option_name
+from emotion.errors import EmotionError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, call the package, print the result; return the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        if options.publish:
+            return publish(options.publish, options)
+        if options.evaluate:
+            return evaluate(options)
+        return train(options, shlex.join(["python", "train.py", *(arguments or sys.argv[1:])]))
+    except (EmotionError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+def train(options: argparse.Namespace, command: str) -> int:
+    """Train, report and, if asked, publish."""
+    from emotion.runs import summarise, train_model
+    from emotion.training import load_run_config
+
+    given = {
+        item.name: getattr(options, item.name) for item in fields(TrainingConfig) if item.name in options
+    }
+    if options.resume:
+        if not options.output:
+            raise ValueError("--resume needs --output, the folder of the run to continue.")
+        config = TrainingConfig.from_dict({**load_run_config(options.output).to_dict(), **given})
+    else:
+        config = TrainingConfig(**given)
+    output = Path(options.output or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    print(f"The run is kept in {output}; if it is killed, continue with: "
+          f"python train.py --resume --output {shlex.quote(str(output))}")  # fmt: skip
+    classifier = train_model(config, output, resume=options.resume, command=command)
+    print(summarise(classifier.report))
+    print(f"The model, its card and its plots are in {output}. Try it: EMOTION_MODEL={output} python app.py")
+    return publish(output, options) if options.push is not None else 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure a finished model."""
+    from emotion.runs import evaluate_model, summarise
+
+    output = Path(options.output or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}-evaluation")
+    data = getattr(options, "data", None)
+    if not data:
+        raise ValueError("--evaluate needs --data, the labelled pictures to measure on.")
+    report = evaluate_model(options.evaluate, data, output, revision=options.revision)
+    print(summarise(report))
+    print(f"The whole report and its plots are in {output}.")
+    return 0
+
+
+def publish(folder: str | os.PathLike, options: argparse.Namespace) -> int:
+    """Publish a saved folder."""
+    from emotion.classifier import EmotionClassifier
+
+    url = EmotionClassifier.from_pretrained(folder).push_to_hub(
+        options.push or None, private=options.private, revision=options.revision, tag=options.tag
+    )
+    print(f"Published: {url}")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser: what to do, then every hyperparameter of `TrainingConfig`."""
+    parser = argparse.ArgumentParser(
+        prog="train.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--output", metavar="FOLDER", help="folder of the run (default: runs/<date and time>)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in --output; loses at most one epoch"
+    )
+    parser.add_argument(
+        "--evaluate", metavar="MODEL", help="measure a folder or owner/name[@revision] on --data"
+    )
+    publishing = parser.add_argument_group("publishing to the Hugging Face Hub")
+    publishing.add_argument(
+        "--push", metavar="OWNER/NAME", nargs="?", const="", help="publish; alone: <you>/facial-emotion"
+    )
+    publishing.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")
+    publishing.add_argument("--private", action="store_true", help="create the repository as private")
+    publishing.add_argument(
+        "--revision", metavar="BRANCH", help="branch to publish to, or revision to evaluate"
+    )
+    publishing.add_argument("--tag", help="tag the published commit, for example v1.0")
+    settings = parser.add_argument_group("hyperparameters (see emotion/config.py)")
+    types = get_type_hints(TrainingConfig)
+    for item in fields(TrainingConfig):
+        settings.add_argument(option_name(item.name), dest=item.name, **_argument(types[item.name], item))
+    return parser
+
+
+def _argument(kind: Any, item: Any) -> dict[str, Any]:
+    """Return argparse's description of one hyperparameter; one that is not given stays out of the result."""
+    assert item.default is not MISSING
+    default = item.default
+    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+    settings = {
+        "default": argparse.SUPPRESS,
+        "help": f"{item.metadata['help']} (default: {shown})".replace("%", "%%"),
+    }
+    if kind is bool:
+        return settings | {"action": argparse.BooleanOptionalAction}
+    if isinstance(kind, UnionType):
+        kind = get_args(kind)[0]
+    if isinstance(default, tuple):
+        return settings | {"nargs": "*", "type": get_args(kind)[0], "metavar": "VALUE"}
+    if choices := item.metadata.get("choices"):
+        settings["choices"] = choices
+    else:
+        settings["metavar"] = "VALUE"
+    return settings | {"type": kind}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
