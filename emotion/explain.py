@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image, ImageFilter
 
+from emotion.classifier import EmotionClassifier
+
 HOW_TO_READ = (
     "Bright yellow marks the parts of the face that the answer rests on most: blur them, and the model is "
     "less sure. Dark parts made no difference."
@@ -21,7 +23,7 @@ LEAST_DROP = 0.02  # log-odds; when hiding changes less than this anywhere, the 
 DIMMED = 0.45  # brightness that remains of the picture where nothing matters
 
 
-def heatmap(classifier, crop: np.ndarray, *, label: str | None = None) -> np.ndarray:
+def heatmap(classifier: EmotionClassifier, crop: np.ndarray, *, label: str | None = None) -> np.ndarray:
     """Show which parts of a face an answer rests on.
 
     Hides one soft patch after the other and measures by how much the log-odds of the calibrated probability

@@ -9,13 +9,13 @@ import csv
 import math
 import os
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-MIXED = (
-    "neutral or mixed"  # the reason that depends on confidence alone; every other one is about the picture
-)
+from emotion.classifier import NEUTRAL_OR_MIXED, FacePrediction
+
 NEAREST = 0.8  # a face may move this part of its size between two frames and still be the same
 SCALE = 1.8  # ... and grow or shrink by this factor
 
@@ -136,7 +136,7 @@ class FaceTracker:
         """The last `history` seconds; times count from the first frame."""
         return Timeline(self.labels, tuple(self._moments))
 
-    def update(self, predictions: list, time: float) -> tuple[TrackedFace, ...]:
+    def update(self, predictions: Sequence[FacePrediction], time: float) -> tuple[TrackedFace, ...]:
         """Take in the faces of one frame.
 
         Parameters
@@ -175,14 +175,15 @@ class FaceTracker:
             self._moments.popleft()
         return self.faces
 
-    def _follow(self, track: _Track, prediction, now: float) -> None:
+    def _follow(self, track: _Track, prediction: FacePrediction, now: float) -> None:
         elapsed = now - track.seen
         track.seen = now
         box = np.asarray(prediction.box, np.float64)
         track.box = box if track.box is None else _towards(track.box, box, elapsed, self.box_smoothing)
         track.last_box = tuple(prediction.box)
 
-        unusable = prediction.reason not in (None, MIXED)
+        # Every reason but this one is about the picture rather than the expression.
+        unusable = prediction.reason not in (None, NEUTRAL_OR_MIXED)
         if unusable:
             track.picture_reason = prediction.reason
         track.unusable = (
@@ -197,7 +198,7 @@ class FaceTracker:
             )
         track.label = self._choose(track)
 
-    def _scores(self, prediction) -> np.ndarray:
+    def _scores(self, prediction: FacePrediction) -> np.ndarray:
         """Undo the display's renormalisation, so that a neutral moment pulls every label down."""
         shown = np.array([prediction.probabilities[label] for label in self.labels], np.float64)
         return shown * prediction.confidence / max(shown.max(), 1e-9)
@@ -216,7 +217,7 @@ class FaceTracker:
         shown = track.scores / max(track.scores.sum(), 1e-9)
         reason = None
         if track.label is None:
-            reason = track.picture_reason if track.unusable > 0.5 else MIXED
+            reason = track.picture_reason if track.unusable > 0.5 else NEUTRAL_OR_MIXED
         return TrackedFace(
             id=track.id,
             box=tuple(int(value) for value in np.rint(track.box)),

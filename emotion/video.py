@@ -18,6 +18,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
+from emotion.classifier import EmotionClassifier
 from emotion.drawing import annotate
 from emotion.errors import EmotionError
 from emotion.faces import detect_faces
@@ -33,8 +34,9 @@ CLOCK = Fraction(1, 90_000)  # seconds per tick of the written clip; the customa
 # Containers that people's cameras, browsers and editors write. Playlists (HLS, DASH, concat) stay out: they
 # would make FFmpeg open other files and addresses on behalf of whoever uploads one.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif"
-ENCODERS = {  # the first one that this build of FFmpeg has; browsers play all three in an MP4
-    "libx264": {"preset": "veryfast", "crf": "23"},
+# The first one that this build of FFmpeg has is used; browsers play all of them in an MP4.
+ENCODERS = {
+    "libx264": {"preset": "veryfast", "crf": "24", "maxrate": "2500k", "bufsize": "5000k"},
     "libopenh264": {},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "34", "b": "0"},
 }
@@ -46,7 +48,7 @@ class InvalidVideoError(EmotionError, ValueError):
 
 
 def annotate_clip(
-    classifier,
+    classifier: EmotionClassifier,
     path_in: str | os.PathLike,
     path_out: str | os.PathLike,
     *,

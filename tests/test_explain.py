@@ -1,9 +1,13 @@
 """The heatmap lies where a network really looks, and its drawing can be read by everybody."""
 
+import keras
 import numpy as np
 import pytest
 
+from emotion.classifier import Description, EmotionClassifier
+from emotion.evaluation import Calibration
 from emotion.explain import heatmap, overlay, where
+from emotion.runtime import KerasNetwork, LiteRTNetwork
 
 SIZE = 48
 MOUTH = np.s_[32:42, 14:34]
@@ -56,6 +60,54 @@ def test_the_heat_lies_on_the_region_that_the_network_reads(face, region, gain):
     assert np.array_equal(face, before)
 
 
+@pytest.fixture(scope="module")
+def trained():
+    """A small convolutional network that learned "happy" from bright mouths, among faces full of distraction."""
+    keras.utils.set_random_seed(0)
+    noise = np.random.default_rng(0)
+    faces = noise.normal(110, 25, (600, SIZE, SIZE, 1))
+    targets = noise.integers(0, 3, 600)
+    faces[:, *MOUTH] += np.array([0, 90, -90])[targets][:, None, None, None]
+    faces[:, *LEFT_EYE] += noise.choice([-90, 0, 90], 600)[:, None, None, None]
+    model = keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 1)),
+            keras.layers.Rescaling(1 / 127.5, offset=-1),
+            keras.layers.Conv2D(8, 5, strides=2, activation="relu"),
+            keras.layers.MaxPooling2D(2),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(np.clip(faces, 0, 255), targets, epochs=8, batch_size=32, verbose=0)
+    assert history.history["accuracy"][-1] > 0.97
+    labels = BrightnessReader.labels
+    description = Description(labels, labels, SIZE, 1, Calibration(1.2, 0.5, 100), {}, {}, {})
+    return EmotionClassifier(KerasNetwork(model), description)
+
+
+@pytest.fixture(params=["Keras", "LiteRT"])
+def classifier(request, trained, tmp_path):
+    if request.param == "Keras":
+        return trained
+    loaded = EmotionClassifier.from_pretrained(trained.save_pretrained(tmp_path))
+    assert isinstance(loaded.network, LiteRTNetwork)
+    return loaded
+
+
+def test_the_heat_lies_where_a_trained_network_learned_to_look(classifier, face):
+    assert classifier.predict_faces([face])[0].label == "happy"
+    heat = heatmap(classifier, face)
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    assert 28 <= row < 46 and 10 <= column < 38
+    inside = np.zeros((SIZE, SIZE), bool)
+    inside[MOUTH] = True
+    assert heat[inside].mean() > 3 * heat[~inside].mean()
+    assert heat[LEFT_EYE].mean() < 0.3
+    assert "mouth" in where(heat)
+
+
 def test_colour_networks_are_explained_alike(face):
     coloured = np.repeat(face[..., None], 3, axis=2)
     heat = heatmap(BrightnessReader(MOUTH, channels=3), coloured)
@@ -96,7 +148,7 @@ def test_wrong_crops_and_labels_are_named(face):
         heatmap(BrightnessReader(MOUTH), face[:40])
     with pytest.raises(ValueError, match="network reads"):
         heatmap(BrightnessReader(MOUTH, channels=3), face)
-    with pytest.raises(ValueError, match="'bored'.*angry, happy, sad"):
+    with pytest.raises(ValueError, match=r"'bored'.*angry, happy, sad"):
         heatmap(BrightnessReader(MOUTH), face, label="bored")
 
 

@@ -8,8 +8,8 @@ import pickle
 
 import pytest
 
-from emotion.classifier import FacePrediction
-from emotion.tracking import MIXED, FaceTracker
+from emotion.classifier import NEUTRAL_OR_MIXED, FacePrediction
+from emotion.tracking import FaceTracker
 
 LABELS = ("angry", "happy", "sad")
 
@@ -24,7 +24,7 @@ def prediction(happy=0.9, *, box=(100, 100, 80, 80), confidence=None, reason=Non
         label=label,
         confidence=confidence,
         probabilities=probabilities,
-        reason=reason or (None if sure else MIXED),
+        reason=reason or (None if sure else NEUTRAL_OR_MIXED),
     )
 
 
@@ -82,7 +82,7 @@ def test_a_face_that_turns_neutral_becomes_not_sure():
     following.update([prediction(0.9)], 0.0)
     for step in range(1, 30):
         (face,) = following.update([prediction(0.6, confidence=0.2)], step / 10)
-    assert (face.label, face.reason) == (None, MIXED)
+    assert (face.label, face.reason) == (None, NEUTRAL_OR_MIXED)
     assert face.confidence == pytest.approx(0.2, abs=0.01)
 
 
