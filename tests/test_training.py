@@ -1,0 +1,214 @@
+"""A run learns from small drawn faces, can be killed, interrupted and resumed, and is repeatable."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from emotion.architectures import build_network
+from emotion.classifier import EmotionClassifier
+from emotion.config import TrainingConfig
+from emotion.data import FaceBatches, load_dataset
+from emotion.errors import DataError
+from emotion.training import augment, estimate_normalization, load_run_config, train
+from tests.conftest import SMALL_RUN
+from tests.drawn_faces import draw_face
+
+ROOT = Path(__file__).parents[1]
+NO_AUGMENTATION = {
+    "flip": False, "rotation": 0, "shift": 0, "zoom": 0, "brightness": 0, "contrast": 0, "degrade": 0, "erasing": 0
+}  # fmt: skip
+
+
+def test_a_small_network_learns_to_tell_drawn_faces_apart(trained_model):
+    report = json.loads((trained_model / "report.json").read_text())
+    low, _ = report["accuracy"]["interval"]
+    assert low > 0.6, "chance is 0.33"
+    assert report["not_sure"]["background_not_sure"]["neutral"] is not None
+    history = report["history"]
+    assert history["loss"][-1] < history["loss"][0]
+    assert len(history["val_accuracy"]) == SMALL_RUN["epochs"]
+
+
+def test_a_run_leaves_logs_and_a_report_behind(trained_model):
+    with open(trained_model / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(SMALL_RUN["epochs"]))
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"} <= rows[0].keys()
+    assert list((trained_model / "tensorboard").rglob("events.out.tfevents.*"))
+    assert {path.name for path in (trained_model / "plots").iterdir()} >= {
+        "training.png",
+        "confusion_matrix.png",
+    }
+    assert (trained_model / "wrong_faces.png").exists() or json.loads(
+        (trained_model / "report.json").read_text()
+    )["accuracy"]["value"] == 1.0
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero(trained_model):
+    with open(trained_model / "history.csv") as file:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
+    assert max(rates) == pytest.approx(SMALL_RUN["learning_rate"], rel=0.05)
+    assert rates.index(max(rates)) == 0, "one warm-up epoch"
+    assert rates[-1] < 0.01 * max(rates)
+
+
+def test_the_same_seed_gives_the_same_model(drawn_data, tmp_path):
+    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1})
+    dataset = load_dataset(config, progress=False)
+    first, second = (train(config, dataset, tmp_path / name) for name in ("first", "second"))
+    for one, other in zip(first.network.get_weights(), second.network.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_killed_run_goes_on_where_it_was(drawn_data, tmp_path):
+    output = tmp_path / "run"
+    process = _start_run(drawn_data, output, epochs=6)
+    _wait_for_epoch(output, process, 2)
+    process.kill()
+    process.wait()
+    done = json.loads((output / "checkpoint" / "state.json").read_text())["epoch"]
+    assert done < 6, "the run ended before it could be killed"
+
+    resumed = _train("--resume", "--output", output)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"Epoch {done + 1}/6" in resumed.stdout
+    assert f"Epoch {done}/6" not in resumed.stdout
+    report = json.loads((output / "report.json").read_text())
+    assert len(report["history"]["loss"]) == 6
+    assert EmotionClassifier.from_pretrained(output).labels == ("angry", "happy", "sad")
+
+
+def test_ctrl_c_keeps_what_was_trained_and_says_where(drawn_data, tmp_path):
+    output = tmp_path / "run"
+    process = _start_run(drawn_data, output, epochs=500)
+    _wait_for_epoch(output, process, 1)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
+    assert str(output) in printed
+    assert EmotionClassifier.from_pretrained(output).report["model"]["epochs_trained"] < 500
+
+
+def test_early_stopping_ends_a_run_that_gets_no_better(drawn_data, tmp_path):
+    config = TrainingConfig(
+        data=str(drawn_data), **SMALL_RUN | {"epochs": 50, "patience": 1, "learning_rate": 1e-9}
+    )
+    result = train(config, load_dataset(config, progress=False), tmp_path)
+    assert len(result.history["loss"]) < 50
+    assert result.best_epoch < len(result.history["loss"])
+
+
+def test_there_must_be_a_run_to_resume(drawn_data, tmp_path):
+    with pytest.raises(DataError, match=r"No training run to resume .*training.json"):
+        load_run_config(tmp_path)
+    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN)
+    with pytest.raises(DataError, match="no checkpoint"):
+        train(config, load_dataset(config, progress=False), tmp_path, resume=True)
+
+
+def test_class_weights_make_rare_classes_count(drawn_data, tmp_path):
+    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1, "class_weights": True})
+    dataset = load_dataset(config, progress=False)
+    few_sad = np.flatnonzero((dataset.train.targets != 2) | (np.arange(len(dataset.train)) % 10 == 0))
+    result = train(config, replace(dataset, train=dataset.train.subset(few_sad)), tmp_path)
+    assert np.isfinite(result.history["loss"]).all()
+
+
+def test_augmentation_can_be_switched_off_and_is_repeatable():
+    rng = np.random.default_rng(0)
+    faces = np.stack([draw_face("happy", rng) for _ in range(40)])[..., None]
+    unchanged = augment(faces, np.random.default_rng(1), TrainingConfig(**NO_AUGMENTATION))
+    np.testing.assert_array_equal(unchanged, faces)
+
+    first, second, other = (
+        augment(faces, np.random.default_rng(seed), TrainingConfig()) for seed in (1, 1, 2)
+    )
+    assert first.dtype == np.uint8 and first.shape == faces.shape
+    np.testing.assert_array_equal(first, second)
+    assert (first != faces).any(axis=(1, 2, 3)).all()
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("setting", [{"flip": True}, {"rotation": 20.0}, {"shift": 0.2}, {"zoom": 0.3},
+                                     {"brightness": 0.5}, {"contrast": 0.5}, {"degrade": 1.0}, {"erasing": 1.0}])  # fmt: skip
+def test_every_augmentation_changes_faces_in_colour_too(setting):
+    rng = np.random.default_rng(0)
+    faces = np.stack([draw_face("sad", rng) for _ in range(20)])[..., None].repeat(3, axis=3)
+    changed = augment(faces, np.random.default_rng(1), TrainingConfig(**NO_AUGMENTATION | setting))
+    assert changed.shape == faces.shape
+    assert (changed != faces).any()
+
+
+def test_normalization_statistics_are_those_of_clean_faces(drawn_data):
+    config = TrainingConfig(data=str(drawn_data), architecture="lenet5", dropout=0.5)
+    dataset = load_dataset(config, progress=False)
+    batches = FaceBatches(
+        dataset.train, outputs=3, batch_size=64, size=48, channels=1, shuffle=False, seed=0, augment=None
+    )
+    network = build_network(config, 3)
+    estimate_normalization(network, batches, 2)
+    first = next(layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization))
+    before = keras.Model(network.inputs, first.input)
+    seen = np.concatenate([before.predict(batches[index][0], verbose=0) for index in range(2)])
+    mean = keras.ops.convert_to_numpy(first.moving_mean)
+    np.testing.assert_allclose(mean, seen.mean(axis=(0, 1, 2)), rtol=1e-3, atol=1e-4)
+    assert all(layer.rate == 0.5 for layer in network.layers if isinstance(layer, keras.layers.Dropout))
+
+
+def test_another_backend_trains_without_tensorflow(drawn_data, tmp_path):
+    pytest.importorskip("jax")
+    output = tmp_path / "run"
+    without_tensorflow = (
+        "import sys; sys.modules['tensorflow'] = None; import train; sys.exit(train.main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", without_tensorflow, *_options(drawn_data, output, epochs=2)]
+    process = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stderr
+    assert not (output / "model.tflite").exists()
+    opened = EmotionClassifier.from_pretrained(output)
+    face = draw_face("happy", np.random.default_rng(0))
+    assert sum(opened.predict_faces([face])[0].probabilities.values()) == pytest.approx(1)
+    keras.saving.load_model(output)
+
+
+def _options(data: Path, output: Path, **settings: int) -> list[str]:
+    small = SMALL_RUN | settings
+    options = ["--data", data, "--output", output, "--no-mirror-average"]
+    for name, value in small.items():
+        options += ["--" + name.replace("_", "-"), *(value if isinstance(value, tuple) else (value,))]
+    return list(map(str, options))
+
+
+def _start_run(data: Path, output: Path, *, epochs: int) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "train.py", *_options(data, output, epochs=epochs)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def _train(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "train.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def _wait_for_epoch(output: Path, process: subprocess.Popen, epoch: int) -> None:
+    state = output / "checkpoint" / "state.json"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if state.exists() and json.loads(state.read_text())["epoch"] >= epoch:
+            return
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.05)
+    raise AssertionError("the run did not get that far")
