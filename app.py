@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 from starlette.middleware import Middleware
 
-from emotion import EmotionClassifier, EmotionError, ModelLoadError, page
+from emotion import EmotionClassifier, EmotionError, page
 from emotion.classifier import FacePrediction
-from emotion.components import MemoryGallery, MemoryImage, Uploads, data_url
+from emotion.components import SHOWN_SIDE, MemoryGallery, MemoryImage, Uploads, data_url, without_false_alarm
 from emotion.drawing import NOT_SURE, annotate
 from emotion.explain import HOW_TO_READ, heatmap, overlay, where
 from emotion.faces import crop_face, detect_faces, face_crop, whole_picture_face
@@ -30,6 +30,7 @@ from emotion.tracking import FaceTracker
 from emotion.video import MAX_SECONDS, annotate_clip
 
 EXAMPLES = Path(__file__).parent / "examples"
+PICTURE_HEIGHT = 440  # pixels
 MOST_FILES = 50  # pictures per request on the tab for many
 MOST_LIVE_FACES = 5  # people in front of one camera
 MOST_LIVE_VISITORS = 16  # cameras at the same time; further ones wait for their turn
@@ -37,9 +38,7 @@ FRAME_INTERVAL = 0.1  # seconds between camera frames, when the server keeps up
 LIVE_MINUTES = 15  # a forgotten tab gives its turn back after this time
 TIMELINE_SECONDS = 30
 STATE_SECONDS = 3600  # how long an idle visitor's last picture stays in memory
-HUB_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
-
-logger = logging.getLogger(__name__)
+HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,19 +58,7 @@ class LiveSession:
     frame: np.ndarray
 
 
-def load_default_model() -> tuple[EmotionClassifier, str | None]:
-    """Load the model that EMOTION_MODEL names, or the embedded default with a notice that says why."""
-    wanted = os.environ.get("EMOTION_MODEL") or None
-    try:
-        return EmotionClassifier.from_pretrained(wanted), None
-    except ModelLoadError as error:
-        if wanted is None:
-            raise
-        logger.warning("EMOTION_MODEL=%s: %s", wanted, error)
-        return EmotionClassifier.from_pretrained(), f"the embedded default answers instead of {wanted}. {error}"
-
-
-CLASSIFIER, NOTICE = load_default_model()
+CLASSIFIER = EmotionClassifier.from_pretrained_or_default(os.environ.get("EMOTION_MODEL"))
 uploads = Uploads()
 
 
@@ -118,21 +105,21 @@ def analyse_example(own_model: EmotionClassifier | None, event: gr.SelectData):
 def analyse_snapshot(session: LiveSession | None, own_model: EmotionClassifier | None):
     """Take the camera's current frame over to the Photo tab."""
     if session is None:
-        raise gr.Error("Turn the camera on first.", print_exception=False)
-    return gr.Tabs(selected="photo"), *analyse(session.frame, own_model)
+        raise gr.Error("Turn the camera on first, then take the moment over.", print_exception=False)
+    return {tabs: gr.update(selected="photo"), **analyse(session.frame, own_model)}
 
 
 def analyse(source: bytes | Path | np.ndarray, own_model: EmotionClassifier | None):
-    """Classify a picture and return every output of the Photo tab."""
+    """Classify a picture and show the answer on the Photo tab."""
     try:
         picture = open_image(source)
     except EmotionError as error:
-        message = str(error).replace(f"{source}", "This file") if isinstance(source, Path) else str(error)
-        return None, *clear_photo()[1:3], page.problem(message), *clear_photo()[4:]
+        message = str(error).replace(str(source), "This file") if isinstance(source, Path) else str(error)
+        return {**clear_photo(), verdict: page.problem(message)}
     predictions = (own_model or CLASSIFIER).predict(picture)
     if not predictions:
-        return picture, None, None, page.no_face(), *clear_photo()[4:]
-    return picture, *show_analysis(Analysis(picture, predictions))
+        return {**clear_photo(), photo: picture, verdict: page.no_face()}
+    return show_analysis(Analysis(picture, predictions))
 
 
 def select_card(analysis: Analysis, event: gr.EventData):
@@ -140,48 +127,55 @@ def select_card(analysis: Analysis, event: gr.EventData):
     return show_analysis(dataclasses.replace(analysis, selected=int(event.index)))
 
 
-def select_point(analysis: Analysis | None, event: gr.SelectData):
+def select_point(analysis: Analysis, event: gr.SelectData):
     """Select the face that was clicked in the picture, the smallest one where boxes overlap."""
-    if analysis is None:
-        return (gr.skip(),) * 7
-    scale = max(1.0, max(analysis.picture.shape[:2]) / 1280)
+    scale = max(1.0, max(analysis.picture.shape[:2]) / SHOWN_SIDE)
     across, down = (coordinate * scale for coordinate in event.index)
-    hit = [
+    hits = [
         (width * height, index)
         for index, (x, y, width, height) in enumerate(face.box for face in analysis.predictions)
         if x <= across < x + width and y <= down < y + height
     ]
-    selected = min(hit)[1] if hit else analysis.selected
-    return show_analysis(dataclasses.replace(analysis, selected=selected))
-
-
-def show_analysis(analysis: Analysis):
-    """Return the outputs of the Photo tab for an analysis, from the boxed picture on."""
-    faces, selected = analysis.predictions, analysis.selected
-    portraits = [data_url(crop_face(analysis.picture, face.box, size=128, channels=3)) for face in faces]
     return (
-        gr.Image(annotate(analysis.picture, faces, selected=selected if len(faces) > 1 else None), visible=True),
-        analysis,
-        page.verdict(faces[selected], selected + 1, len(faces), portraits[selected]),
-        gr.Label(faces[selected].probabilities, visible=True),
-        gr.HTML(page.face_cards(faces, portraits, selected), visible=len(faces) > 1),
-        gr.Button(visible=True),
-        gr.Column(visible=False),
+        show_analysis(dataclasses.replace(analysis, selected=min(hits)[1])) if hits else {verdict: gr.skip()}
     )
+
+
+def show_analysis(shown: Analysis):
+    """Show the boxed picture instead of the empty one, and the answer for the selected face."""
+    faces, selected, several = shown.predictions, shown.selected, len(shown.predictions) > 1
+    portraits = [data_url(crop_face(shown.picture, face.box, size=128, channels=3)) for face in faces]
+    return {
+        photo: gr.update(value=None, visible=False),
+        boxed: gr.update(
+            value=annotate(shown.picture, faces, selected=selected if several else None),
+            label=f"{len(faces)} faces – click one to select it" if several else "Your picture",
+            visible=True,
+        ),
+        another: gr.update(visible=True),
+        analysis: shown,
+        verdict: page.verdict(faces[selected], selected + 1, len(faces), portraits[selected]),
+        probabilities: gr.update(value=faces[selected].probabilities, visible=True),
+        cards: gr.update(value=page.face_cards(faces, portraits, selected), visible=several),
+        why: gr.update(visible=True),
+        reasons: gr.update(visible=False),
+    }
 
 
 def clear_photo():
-    """Return the outputs of an empty Photo tab."""
-    return (
-        None,
-        gr.Image(None, visible=False),
-        None,
-        page.welcome(),
-        gr.Label(None, visible=False),
-        gr.HTML("", visible=False),
-        gr.Button(visible=False),
-        gr.Column(visible=False),
-    )
+    """Forget the picture and show the empty Photo tab."""
+    hidden = gr.update(visible=False)
+    return {
+        photo: gr.update(value=None, visible=True),
+        boxed: gr.update(value=None, visible=False),
+        another: hidden,
+        analysis: None,
+        verdict: page.welcome(),
+        probabilities: hidden,
+        cards: hidden,
+        why: hidden,
+        reasons: hidden,
+    }
 
 
 def explain(analysis: Analysis, own_model: EmotionClassifier | None):
@@ -192,22 +186,24 @@ def explain(analysis: Analysis, own_model: EmotionClassifier | None):
     face = found[0] if found else whole_picture_face(analysis.picture)
     crop = face_crop(analysis.picture, face, size=classifier.input_size, channels=classifier.channels)
     best = max(prediction.probabilities, key=prediction.probabilities.get)
-    heat = heatmap(classifier, crop, label=best)
+    warmth = heatmap(classifier, crop, label=best)
     portrait = face_crop(analysis.picture, face, size=320, channels=3)
-    return (
-        gr.Image(overlay(portrait, heat), alt_text=f"Heatmap: “{best}” rests {where(heat)}"),
-        f"“{best}” rests most **{where(heat)}**. {HOW_TO_READ}",
-        gr.Column(visible=True),
-    )
+    return {
+        heat: gr.update(
+            value=overlay(portrait, warmth), alt_text=f"Heatmap: “{best}” rests most {where(warmth)}"
+        ),
+        heat_words: f"“{best}” rests most **{where(warmth)}**. {HOW_TO_READ}",
+        reasons: gr.update(visible=True),
+    }
 
 
 # --- Live ----------------------------------------------------------------------------------------------------------
 
 
 def watch(frame: bytes | None, session: LiveSession | None, own_model: EmotionClassifier | None):
-    """Look at one frame of the camera; frames that arrive meanwhile are dropped by Gradio."""
+    """Look at one frame of the camera. The browser sends the next one after the answer: it drops those between."""
     if frame is None:
-        return gr.skip(), session, gr.skip(), gr.skip()
+        return {live_session: session}
     classifier = own_model or CLASSIFIER
     picture = open_image(frame)
     if session is None or session.tracker.labels != classifier.labels:
@@ -215,8 +211,17 @@ def watch(frame: bytes | None, session: LiveSession | None, own_model: EmotionCl
     session.frame = picture
     predictions = classifier.predict_detected(picture, detect_faces(picture, limit=MOST_LIVE_FACES))
     faces = session.tracker.update(predictions, time.monotonic())
-    chart = page.timeline_chart(session.tracker.timeline, seconds=TIMELINE_SECONDS)
-    return annotate(picture, faces), session, page.live_faces(faces), chart
+    return {
+        live_session: session,
+        live_boxes: page.live_overlay(faces, (picture.shape[1], picture.shape[0])),
+        live_answers: page.live_faces(faces),
+        live_chart: page.timeline_chart(session.tracker.timeline, seconds=TIMELINE_SECONDS),
+    }
+
+
+def stop_watching():
+    """Take the boxes away when the camera stops; the timeline stays."""
+    return {live_boxes: "", live_answers: page.live_welcome()}
 
 
 def new_tracker(classifier: EmotionClassifier) -> FaceTracker:
@@ -227,30 +232,39 @@ def new_tracker(classifier: EmotionClassifier) -> FaceTracker:
 # --- Video file and many pictures ----------------------------------------------------------------------------------
 
 
-def annotate_video(path: str | None, own_model: EmotionClassifier | None, progress: gr.Progress = gr.Progress()):  # noqa: B008
-    """Return the annotated clip, a timeline per face and its CSV."""
+def annotate_video(
+    path: str | None, own_model: EmotionClassifier | None, progress: gr.Progress = gr.Progress()
+):  # noqa: B008
+    """Show the annotated clip, and a timeline per face with its CSV."""
     if path is None:
-        return None, "", ""
+        return {annotated_clip: "", clip_chart: ""}
     with uploads.using(path), tempfile.TemporaryDirectory(prefix="emotion-") as folder:
-        clip, table = Path(folder, "clip.mp4"), Path(folder, "timeline.csv")
+        result, table = Path(folder, "clip.mp4"), Path(folder, "timeline.csv")
         try:
             timeline = annotate_clip(
-                own_model or CLASSIFIER, path, clip, progress=lambda part: progress(part, desc="Looking at the clip")
+                own_model or CLASSIFIER,
+                path,
+                result,
+                progress=lambda part: progress(part, desc="Looking at the clip"),
             )
         except EmotionError as error:
-            return None, page.problem(str(error)), ""
+            return {clip: None, annotated_clip: page.problem(str(error)), clip_chart: ""}
         timeline.to_csv(table)
         link = page.download_link(table.read_text("utf-8"), "timeline.csv", "Download the timeline (CSV)")
-        chart = page.timeline_chart(timeline) or page.no_face()
-        return None, page.video_player(clip.read_bytes()), chart + link
+        return {
+            clip: None,
+            annotated_clip: page.video_player(result.read_bytes()),
+            clip_chart: (page.timeline_chart(timeline) + link) if timeline.moments else page.no_face(),
+        }
 
 
-def classify_many(paths: list[str] | None, own_model: EmotionClassifier | None, progress: gr.Progress = gr.Progress()):  # noqa: B008
-    """Return a gallery, totals and a CSV for several pictures; those that cannot be read are named."""
-    if not paths:
-        return None, None, None, "", ""
+def classify_many(
+    paths: list[str] | None, own_model: EmotionClassifier | None, progress: gr.Progress = gr.Progress()
+):  # noqa: B008
+    """Show a gallery, totals and a CSV for several pictures; those that cannot be read are named."""
     classifier = own_model or CLASSIFIER
-    rows, gallery, problems = [], [], []
+    paths = paths or []
+    rows, boxes, problems = [], [], []
     with uploads.using(*paths):
         for path in progress.tqdm(paths[:MOST_FILES], desc="Looking at the pictures"):
             name = Path(path).name
@@ -262,19 +276,25 @@ def classify_many(paths: list[str] | None, own_model: EmotionClassifier | None, 
             faces = classifier.predict(picture)
             rows.append((name, faces))
             caption = ", ".join(face.label or NOT_SURE for face in faces) or "no face"
-            gallery.append((reduced(annotate(picture, faces)), f"{name}: {caption}"))
+            boxes.append((reduced(annotate(picture, faces)), f"{name}: {caption}"))
     if len(paths) > MOST_FILES:
-        problems.append((f"{len(paths) - MOST_FILES} more", f"only {MOST_FILES} pictures are taken at a time."))
+        problems.append(
+            (f"{len(paths) - MOST_FILES} more", f"only {MOST_FILES} pictures are taken at a time.")
+        )
     answers = Counter(face.label or NOT_SURE for _, faces in rows for face in faces)
-    shares = {answer: count / answers.total() for answer, count in answers.items()}
-    link = page.download_link(page.predictions_csv(rows, classifier.labels), "emotions.csv", "Download the CSV")
-    return (
-        None,
-        gr.Gallery(gallery, visible=bool(gallery)),
-        gr.Label(shares, visible=bool(shares)),
-        page.many_summary(len(rows), answers.total(), problems),
-        link if rows else "",
+    link = page.download_link(
+        page.predictions_csv(rows, classifier.labels), "emotions.csv", "Download the CSV"
     )
+    return {
+        pictures: None,
+        gallery: gr.update(value=boxes, visible=bool(boxes)),
+        shares: gr.update(
+            value={answer: count / answers.total() for answer, count in answers.items()},
+            visible=bool(answers),
+        ),
+        many_words: page.many_summary(len(rows), answers.total(), problems),
+        many_link: link if rows else "",
+    }
 
 
 def reduced(image: Image.Image) -> Image.Image:
@@ -289,32 +309,33 @@ def reduced(image: Image.Image) -> Image.Image:
 def try_model(reference: str, progress: gr.Progress = gr.Progress()):  # noqa: B008
     """Load another model from the Hub for this visitor alone."""
     reference = reference.strip()
-    name = reference.partition("@")[0]
-    if not HUB_REFERENCE.fullmatch(reference) or ".." in reference or Path(name).exists():
-        message = "Write the model as owner/name or owner/name@revision, as in its address on huggingface.co."
-        return gr.skip(), page.problem(message), gr.skip(), gr.skip(), gr.skip()
+    if not HUB_REFERENCE.fullmatch(reference) or Path(reference.partition("@")[0]).exists():
+        return {
+            model_words: page.problem("Write the model as owner/name or owner/name@revision, as on the Hub.")
+        }
     progress(0, desc=f"Loading {reference}")
     try:
         # token=False: a visitor must not read private models with the rights of whoever runs this page.
         classifier = EmotionClassifier.from_pretrained(reference, token=False)
     except EmotionError as error:
-        return gr.skip(), page.problem(str(error)), gr.skip(), gr.skip(), gr.skip()
-    return classifier, *show_model(classifier, "only you see answers of this model; other visitors keep theirs.")
+        return {model_words: page.problem(f"{error} Until then, the model below goes on answering.")}
+    return show_model(classifier, "Only you get answers from this model; other visitors keep theirs.")
 
 
 def use_default_model():
     """Go back to the model that everybody gets."""
-    return None, *show_model(CLASSIFIER, NOTICE)
+    return {**show_model(CLASSIFIER), own_model: None}
 
 
-def show_model(classifier: EmotionClassifier, notice: str | None):
-    """Return the outputs that describe a model."""
-    return (
-        page.model_line(classifier, notice),
-        page.header(classifier, notice),
-        page.model_summary(classifier),
-        page.card_text(classifier.card),
-    )
+def show_model(classifier: EmotionClassifier, notice: str | None = None):
+    """Make a model this visitor's own and show what is known about it."""
+    return {
+        own_model: classifier,
+        model_words: page.model_line(classifier, notice),
+        title: page.header(classifier, notice),
+        report: page.model_summary(classifier),
+        card: page.card_text(classifier.card),
+    }
 
 
 # --- The page ------------------------------------------------------------------------------------------------------
@@ -348,68 +369,72 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
     analysis = gr.State(time_to_live=STATE_SECONDS)
     live_session = gr.State(time_to_live=STATE_SECONDS)
 
-    title = gr.HTML(page.header(CLASSIFIER, NOTICE))
+    title = gr.HTML(page.header(CLASSIFIER))
 
     with gr.Tabs() as tabs:
-        with gr.Tab("Photo", id="photo"), gr.Row(equal_height=False):
-            with gr.Column():
-                photo = MemoryImage(
-                    label="Your picture",
-                    sources=["upload", "webcam", "clipboard"],
-                    height=380,
-                    buttons=["fullscreen"],
-                    elem_id="photo",
-                    alt_text="Your picture",
-                )
-                examples = MemoryGallery(
-                    example_thumbnails(),
-                    label="Or click an example",
-                    columns=5,
-                    height="auto",
-                    allow_preview=False,
-                    interactive=False,
-                    object_fit="cover",
-                    buttons=[],
-                    elem_id="examples",
-                )
-            with gr.Column():
-                verdict = gr.HTML(page.welcome(), elem_id="verdict")
-                probabilities = gr.Label(
-                    label="Probabilities", show_heading=False, visible=False, elem_id="probabilities"
-                )
-                boxed = MemoryImage(
-                    label="Faces – click one to select it",
-                    interactive=False,
-                    visible=False,
-                    buttons=["download", "fullscreen"],
-                    elem_id="boxed",
-                    alt_text="Your picture with a numbered box around every face",
-                )
-                cards = gr.HTML(
-                    visible=False,
-                    elem_id="cards",
-                    js_on_load="""element.addEventListener('click', event => {
-                        const card = event.target.closest('[data-face]');
-                        if (card) trigger('select', {index: Number(card.dataset.face)});
-                    });""",
-                )
-                why = gr.Button("Why?", visible=False, elem_id="why")
-                with gr.Column(visible=False) as reasons:
-                    heat = MemoryImage(
-                        label="Where the model looked", interactive=False, height=260, buttons=[], elem_id="heat"
+        with gr.Tab("Photo", id="photo"):
+            with gr.Row(equal_height=False):
+                with gr.Column():
+                    photo = MemoryImage(
+                        label="Your picture",
+                        sources=["upload", "webcam", "clipboard"],
+                        height=PICTURE_HEIGHT,
+                        buttons=["fullscreen"],
+                        elem_id="photo",
+                        alt_text="Your picture",
                     )
-                    heat_words = gr.Markdown()
+                    boxed = MemoryImage(
+                        label="Your picture",
+                        interactive=False,
+                        visible=False,
+                        height=PICTURE_HEIGHT,
+                        buttons=["download", "fullscreen"],
+                        elem_id="boxed",
+                        alt_text="Your picture with a numbered box around every face",
+                    )
+                    another = gr.Button("Another picture", visible=False, elem_id="another")
+                with gr.Column():
+                    verdict = gr.HTML(page.welcome(), elem_id="verdict")
+                    probabilities = gr.Label(
+                        label="Probabilities", show_heading=False, visible=False, elem_id="probabilities"
+                    )
+                    cards = gr.HTML(visible=False, elem_id="cards", js_on_load=page.SELECT_CARD)
+                    why = gr.Button("Why?", visible=False, elem_id="why")
+                    with gr.Column(visible=False) as reasons:
+                        heat = MemoryImage(
+                            label="Where the model looked",
+                            interactive=False,
+                            height=260,
+                            buttons=[],
+                            elem_id="heat",
+                        )
+                        heat_words = gr.Markdown()
+            gr.Markdown("Or click an example:")
+            examples = MemoryGallery(
+                example_thumbnails(),
+                show_label=False,
+                columns=5,
+                height="auto",
+                allow_preview=False,
+                interactive=False,
+                object_fit="cover",
+                buttons=[],
+                elem_id="examples",
+            )
 
         with gr.Tab("Live", id="live"), gr.Row(equal_height=False):
             with gr.Column():
-                camera = MemoryImage(
-                    label="Camera",
-                    sources="webcam",
-                    streaming=True,
-                    height=420,
-                    elem_id="camera",
-                    alt_text="The camera’s picture with a numbered box around every face",
-                )
+                with gr.Column(elem_id="live-stage"):
+                    camera = MemoryImage(
+                        label="Camera",
+                        sources="webcam",
+                        streaming=True,
+                        height=PICTURE_HEIGHT,
+                        buttons=[],
+                        elem_id="camera",
+                        alt_text="The camera’s picture",
+                    )
+                    live_boxes = gr.HTML(elem_id="live-overlay")
                 snapshot = gr.Button("Look at this moment in Photo", elem_id="snapshot")
             with gr.Column():
                 live_answers = gr.HTML(page.live_welcome(), elem_id="live-faces")
@@ -428,18 +453,24 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
         with gr.Tab("Many pictures", id="many"):
             gr.Markdown(f"Up to **{MOST_FILES} pictures** at a time, 100 MB each.")
             pictures = gr.File(
-                label="Drop pictures here", file_count="multiple", file_types=["image"], height=140, elem_id="pictures"
+                label="Drop pictures here",
+                file_count="multiple",
+                file_types=["image"],
+                height=140,
+                elem_id="pictures",
             )
             many_words = gr.HTML(elem_id="many-summary")
             with gr.Row(equal_height=False):
-                shares = gr.Label(label="Share of all faces", show_heading=False, visible=False, min_width=240)
+                shares = gr.Label(
+                    label="Share of all faces", show_heading=False, visible=False, min_width=240
+                )
                 gallery = MemoryGallery(
                     label="Pictures", columns=4, height="auto", visible=False, buttons=["fullscreen"], scale=3
                 )
             many_link = gr.HTML(elem_id="many-csv")
 
         with gr.Tab("Model", id="model"):
-            model_words = gr.HTML(page.model_line(CLASSIFIER, NOTICE), elem_id="model-line")
+            model_words = gr.HTML(page.model_line(CLASSIFIER), elem_id="model-line")
             report = gr.HTML(page.model_summary(CLASSIFIER), elem_id="report")
             with gr.Accordion("Model card", open=False):
                 card = gr.Markdown(page.card_text(CLASSIFIER.card))
@@ -459,8 +490,7 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
     api_answer = gr.JSON(visible=False)
     api_button = gr.Button(visible=False)
 
-    photo_outputs = [photo, boxed, analysis, verdict, probabilities, cards, why, reasons]
-    selection_outputs = photo_outputs[1:]
+    photo_outputs = [photo, boxed, another, analysis, verdict, probabilities, cards, why, reasons]
     model_outputs = [own_model, model_words, title, report, card]
     silent = {"api_visibility": "private", "show_progress": "hidden"}
     private = {"api_visibility": "private", "show_progress": "minimal"}
@@ -468,30 +498,29 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
     api_button.click(classify, photo, api_answer, api_name="classify")
 
     photo.input(analyse_upload, [photo, own_model], photo_outputs, **private)
-    photo.clear(clear_photo, outputs=photo_outputs, **silent)
+    gr.on([photo.clear, another.click], clear_photo, outputs=photo_outputs, **silent)
     examples.select(analyse_example, own_model, photo_outputs, **private)
-    boxed.select(select_point, analysis, selection_outputs, **silent)
-    cards.select(select_card, analysis, selection_outputs, **silent)
+    boxed.select(select_point, analysis, photo_outputs, **silent)
+    cards.select(select_card, analysis, photo_outputs, **silent)
     why.click(explain, [analysis, own_model], [heat, heat_words, reasons], **private)
 
-    camera.stream(
+    live_outputs = [live_session, live_boxes, live_answers, live_chart]
+    watching = camera.stream(
         watch,
         [camera, live_session, own_model],
-        [camera, live_session, live_answers, live_chart],
+        live_outputs,
         stream_every=FRAME_INTERVAL,
         time_limit=LIVE_MINUTES * 60,
         concurrency_limit=MOST_LIVE_VISITORS,
         **silent,
     )
+    watching.then(stop_watching, outputs=[live_boxes, live_answers], **silent)
     snapshot.click(analyse_snapshot, [live_session, own_model], [tabs, *photo_outputs], **private)
 
-    clip.upload(annotate_video, [clip, own_model], [clip, annotated_clip, clip_chart], api_visibility="private")
-    pictures.upload(
-        classify_many,
-        [pictures, own_model],
-        [pictures, gallery, shares, many_words, many_link],
-        api_visibility="private",
-    )
+    clip_outputs = [clip, annotated_clip, clip_chart]
+    clip.upload(annotate_video, [clip, own_model], clip_outputs, api_visibility="private")
+    many_outputs = [pictures, gallery, shares, many_words, many_link]
+    pictures.upload(classify_many, [pictures, own_model], many_outputs, api_visibility="private")
 
     gr.on([load.click, reference.submit], try_model, reference, model_outputs, **private)
     back.click(use_default_model, outputs=model_outputs, **private)
@@ -502,10 +531,10 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     demo.launch(
         theme=THEME,
-        css=page.style_sheet(),
+        css=page.style_sheet(camera_height=PICTURE_HEIGHT),
         mcp_server=True,
         run_history=False,
         max_file_size="100mb",
         footer_links=["api"],
-        app_kwargs={"middleware": [Middleware(uploads.count)]},
+        app_kwargs={"middleware": [Middleware(uploads.count), Middleware(without_false_alarm)]},
     )

@@ -116,7 +116,9 @@ class Uploads:
         """Wrap an ASGI application: every upload that it answers is noted."""
 
         async def counting(
-            scope: MutableMapping[str, Any], receive: Callable[[], Awaitable], send: Callable[[Any], Awaitable]
+            scope: MutableMapping[str, Any],
+            receive: Callable[[], Awaitable],
+            send: Callable[[Any], Awaitable],
         ) -> None:
             async def note(message: MutableMapping[str, Any]) -> None:
                 if message["type"] == "http.response.body" and message.get("body", b"").startswith(b"["):
@@ -127,3 +129,23 @@ class Uploads:
             await app(scope, receive, note if is_upload else send)
 
         return counting
+
+
+def without_false_alarm(app: Callable) -> Callable:
+    """Wrap an ASGI application: answer a request for the progress of an upload without a name.
+
+    Gradio 6.31 sends one for every camera snapshot and reports the "not found" as an error in the browser's console.
+    """
+
+    async def answering(
+        scope: MutableMapping[str, Any], receive: Callable[[], Awaitable], send: Callable[[Any], Awaitable]
+    ) -> None:
+        if scope["type"] != "http" or not scope["path"].endswith("/upload_progress"):
+            return await app(scope, receive, send)
+        if scope["query_string"] != b"upload_id=":
+            return await app(scope, receive, send)
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'data: {"msg": "done"}\n\n'})
+
+    return answering

@@ -149,13 +149,14 @@ def _draw_tag(
     unit: int,
 ) -> None:
     font = ImageFont.load_default(max(11, 7 * unit))
-    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-    width, height = right - left + 4 * unit, bottom - top + 3 * unit
+    left, _, right, _ = draw.textbbox((0, 0), text, font=font)
+    width, height = right - left + 4 * unit, round(1.5 * font.size)
     x = max(0, min(box[0] - unit, size[0] - width))
     y = box[1] - height - unit if box[1] - height - unit >= 0 else box[1] + unit
     background = emotion_colour(label)
     draw.rectangle((x, y, x + width, y + height), fill=background)
-    draw.text((x + 2 * unit - left, y + 1.5 * unit - top), text, fill=text_colour(background), font=font)
+    middle = (x + 2 * unit, y + height / 2)
+    draw.text(middle, text, fill=text_colour(background), font=font, anchor="lm")
 
 
 def _draw_bar(

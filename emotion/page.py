@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.drawing import EMOTION_COLOURS, NOT_SURE, emotion_colour
+from emotion.drawing import EMOTION_COLOURS, NOT_SURE, describe, emotion_colour, text_colour
 
 if TYPE_CHECKING:
     from emotion.classifier import EmotionClassifier, FacePrediction
@@ -26,6 +26,12 @@ REASONS = {
     "too small": "The face is too small to judge. Move closer, or use a larger picture.",
     "too blurred": "The face is too blurred to judge. Hold still, focus, or add light.",
 }
+
+# A click on a card, or Enter on it, tells the server which face it is.
+SELECT_CARD = """element.addEventListener('click', event => {
+    const card = event.target.closest('[data-face]');
+    if (card) trigger('select', {index: Number(card.dataset.face)});
+});"""
 
 PRIVACY = (
     "Your pictures stay in this server’s memory while they are needed: they are not stored and not sent on. "
@@ -57,7 +63,7 @@ def model_line(classifier: EmotionClassifier, notice: str | None = None) -> str:
     """Return one line that names the model and its revision, and the notice below it."""
     revision = f" · revision <code>{escape(classifier.revision[:12])}</code>" if classifier.revision else ""
     texts = dict.fromkeys(text for text in (notice, classifier.notice) if text)
-    notes = "".join(f'<p class="em-notice" role="status"><b>Note:</b> {escape(text)}</p>' for text in texts)
+    notes = "".join(f'<p class="em-notice" role="status">{escape(text)}</p>' for text in texts)
     return f'<p class="em-model">Model: <b>{escape(classifier.model_name)}</b>{revision}</p>{notes}'
 
 
@@ -72,7 +78,9 @@ stored.</p></div>"""
 def no_face() -> str:
     """Return the hint for a picture without a face, with what helps."""
     tips = "".join(f"<li>{tip}</li>" for tip in HINTS)
-    return f'<div class="em-hint" role="status"><b>{NO_FACE}</b><p>What usually helps:</p><ul>{tips}</ul></div>'
+    return (
+        f'<div class="em-hint" role="status"><b>{NO_FACE}</b><p>What usually helps:</p><ul>{tips}</ul></div>'
+    )
 
 
 def problem(message: str) -> str:
@@ -146,15 +154,31 @@ def live_faces(faces: Sequence[TrackedFace]) -> str:
     return f'<div class="em-cards em-wide">{cards}</div>'
 
 
+def live_overlay(faces: Sequence[TrackedFace], size: tuple[int, int]) -> str:
+    """Return boxes to lay over the camera's picture of `size` (width, height), placed in percent of it.
+
+    They are drawn in the browser, so that its own smooth video stays visible and no picture is sent back.
+    """
+    width, height = size
+    boxes = "".join(
+        f'<div class="em-box" style="left: {100 * x / width:.1f}%; top: {100 * y / height:.1f}%; '
+        f"width: {100 * w / width:.1f}%; height: {100 * h / height:.1f}%; --em: {emotion_colour(face.label)}; "
+        f'--em-text: {text_colour(emotion_colour(face.label))}"><span>{face.id} {escape(describe(face))}</span></div>'
+        for face in faces
+        for x, y, w, h in (face.box,)
+    )
+    return f'<div class="em-overlay" style="--ratio: {width / height:.4f}" aria-hidden="true">{boxes}</div>'
+
+
 def live_welcome() -> str:
     """Return what stands beside the camera before it runs."""
     return """
 <div class="em-hint"><b>Turn on the camera</b>
-<p>Click the camera, allow it in the browser, and press “Record”. Frames are looked at one by one and
-forgotten; when the server is busy, it skips some instead of falling behind.</p></div>"""
+<p>Click the camera, allow it in the browser, then press “Record”. Nothing is recorded: every frame is looked at and
+forgotten. When the server is busy, it skips frames instead of falling behind.</p></div>"""
 
 
-def timeline_chart(timeline: Timeline, *, seconds: float | None = None, most_faces: int = 4) -> str:
+def timeline_chart(timeline: Timeline, *, seconds: float | None = None, most_faces: int = 3) -> str:
     """Return a line chart of the probabilities over time for every face.
 
     Parameters
@@ -211,7 +235,9 @@ def predictions_csv(rows: Sequence[tuple[str, Sequence[FacePrediction]]], labels
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["picture", "face", "x", "y", "width", "height", "label", "confidence", "reason", *labels])
+    writer.writerow(
+        ["picture", "face", "x", "y", "width", "height", "label", "confidence", "reason", *labels]
+    )
     for name, predictions in rows:
         safe = f"'{name}" if name[:1] in "=+-@\t\r" else name
         if not predictions:
@@ -237,7 +263,13 @@ def model_summary(classifier: EmotionClassifier) -> str:
     report = classifier.report
     if not report:
         return '<div class="em-hint"><b>This model came without a report.</b><p>Its accuracy is unknown.</p></div>'
-    parts = [_figures(report), _confusion(report), _calibration(report), _per_class(report), _limits(classifier, report)]
+    parts = [
+        _figures(report),
+        _confusion(report),
+        _calibration(report),
+        _per_class(report),
+        _limits(classifier, report),
+    ]
     return f'<div class="em-report">{"".join(parts)}</div>'
 
 
@@ -254,13 +286,13 @@ def card_text(card: str | None) -> str:
     return re.sub(r"<[^>]*>", "", text).strip()
 
 
-def style_sheet() -> str:
-    """Return the page's CSS: what Gradio's theme cannot say."""
+def style_sheet(*, camera_height: int) -> str:
+    """Return the page's CSS: what Gradio's theme cannot say. The camera's height is in pixels."""
     meters = "\n".join(
         f'[data-testid="{label}-confidence-set"] {{ --stat-background-fill: {colour}; }}'
         for label, colour in EMOTION_COLOURS.items()
     )
-    return f"{meters}\n{_CSS}"
+    return f"{meters}\n{_CSS}".replace("LIVE_HEIGHT", f"{camera_height}px")
 
 
 def _figures(report: dict) -> str:
@@ -274,7 +306,11 @@ def _figures(report: dict) -> str:
         ("Macro F1", report.get("macro_f1"), "the mean over the emotions"),
         ("Answers given", doubt.get("coverage"), "for the other faces it says “not sure”"),
         ("Wrong among the answers", doubt.get("error_among_answered"), "lower is better"),
-        ("Calibration error", calibration.get("expected_calibration_error_after"), "how far “80% sure” is off"),
+        (
+            "Calibration error",
+            calibration.get("expected_calibration_error_after"),
+            "how far “80% sure” is off",
+        ),
     )
     cells = "".join(
         f"<div><dt>{name}</dt><dd>{value:.1%}</dd><small>{note}</small></div>"
@@ -352,7 +388,9 @@ may be worse for some groups of people than for others.</li>
 <li>Do not use it to decide about people: not for hiring, schools, policing, medicine or insurance.</li></ul></section>"""
 
 
-def _face_chart(face: int, moments: Sequence[Moment], labels: Sequence[str], start: float, span: float) -> str:
+def _face_chart(
+    face: int, moments: Sequence[Moment], labels: Sequence[str], start: float, span: float
+) -> str:
     lines = ""
     for number, label in enumerate(labels):
         points = " ".join(
@@ -414,6 +452,9 @@ _CSS = """
 .em-model b, .em-model code { color: var(--body-text-color); overflow-wrap: anywhere; }
 .em-notice { margin: 8px 0 0 !important; padding: 8px 12px; border-left: 4px solid #B07A00; border-radius: 6px;
   background: var(--background-fill-secondary); }
+.html-container { padding: 0 !important; }
+#examples .grid-container { grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)); grid-auto-rows: auto; }
+#examples .grid-wrap { height: auto !important; min-height: 0; }
 .em-privacy { font-size: .875rem; color: var(--body-text-color-subdued); text-align: center; }
 .em-hint { padding: 14px 18px; border: 1px solid var(--border-color-primary); border-radius: 12px;
   background: var(--background-fill-secondary); }
@@ -444,6 +485,14 @@ button.em-card:focus-visible { outline: 3px solid var(--body-text-color); outlin
 .em-bar > span:last-child { text-align: right; font-variant-numeric: tabular-nums; }
 .em-track { height: 10px; border-radius: 5px; overflow: hidden; background: var(--border-color-primary); }
 .em-track > span { display: block; height: 100%; border-radius: 5px; transition: width .15s linear; }
+#live-stage { position: relative; gap: 0; }
+#live-overlay { position: absolute; inset: 0 0 auto 0; pointer-events: none; z-index: 2; }
+.em-overlay { position: absolute; inset: 0 0 auto 0; margin: 0 auto; aspect-ratio: var(--ratio);
+  width: min(100%, calc(LIVE_HEIGHT * var(--ratio))); top: calc((LIVE_HEIGHT - min(100cqw / var(--ratio), LIVE_HEIGHT)) / 2); }
+.em-box { position: absolute; border: 3px solid var(--em); border-radius: 4px;
+  box-shadow: 0 0 0 2px white, inset 0 0 0 1px white; transition: all .12s linear; }
+.em-box span { position: absolute; left: -3px; bottom: 100%; padding: 2px 7px; border-radius: 4px 4px 0 0;
+  white-space: nowrap; font-size: .9rem; font-weight: 600; background: var(--em); color: var(--em-text); }
 .em-timeline { padding: 12px 14px; border: 1px solid var(--border-color-primary); border-radius: 12px;
   background: var(--background-fill-secondary); }
 .em-legend { display: flex; gap: 16px; flex-wrap: wrap; font-size: .875rem; }
@@ -489,5 +538,5 @@ button.em-card:focus-visible { outline: 3px solid var(--body-text-color); outlin
   .em-header h1 { font-size: 1.35rem; }
   .em-verdict { align-items: flex-start; }
 }
-@media (prefers-reduced-motion: reduce) { .em-track > span { transition: none; } }
+@media (prefers-reduced-motion: reduce) { .em-track > span, .em-box { transition: none; } }
 """
