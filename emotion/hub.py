@@ -404,13 +404,18 @@ def _why_not_published(error: Exception, repo_id: str) -> str:
     # The client wraps what goes wrong while a large file is sent.
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, HTTPError):
         error = error.__cause__
-    if not isinstance(error, HfHubHTTPError):
-        if isinstance(error, HTTPError):
-            return (
-                f"The connection to the Hub ({constants.ENDPOINT}) failed or broke off: {_reason(error)}."
-                " Check the network and publish again; what was sent completely is not sent twice."
-            )
+    if isinstance(error, ConnectionError):  # what Xet, the Hub's storage for large files, raises
+        return (
+            f"The upload broke off: {_reason(error)}. Check the network and publish again; where only plain HTTPS"
+            " gets through, set HF_HUB_DISABLE_XET=1 first."
+        )
+    if not isinstance(error, HTTPError):
         return f"Publishing failed ({type(error).__name__}: {error})."
+    if not isinstance(error, HfHubHTTPError):
+        return (
+            f"The connection to the Hub ({constants.ENDPOINT}) failed or broke off: {_reason(error)}."
+            " Check the network and publish again; what was sent completely is not sent twice."
+        )
     status = error.response.status_code
     said = error.server_message or "no reason given"
     if status == 401:

@@ -230,6 +230,14 @@ def test_without_a_token_nothing_is_asked_of_the_hub(hub: HubServer, saved: Path
     assert hub.requests == []
 
 
+def test_upload_through_xet_that_fails(hub: HubServer, saved: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("hf_xet")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)  # this Hub has no Xet storage
+    with pytest.raises(PublishError, match=r"(?s)upload broke off.*HF_HUB_DISABLE_XET=1.*--push user/model$"):
+        publish(saved, "user/model", token=WRITE_TOKEN)
+    assert commits(hub) == ["initial commit"]
+
+
 def test_without_a_network(hub: HubServer, saved: Path):
     hub.sign_in()
     hub.stop()
