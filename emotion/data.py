@@ -1,66 +1,36 @@
-"""Labelled faces on disk become batches: split folders, held-out halves, lazily decoded examples.
+"""A labelled data set for training: its audit, its splits, soft targets, and batches that decode as they go.
 
-No pixels are kept between batches, and nothing here trains."""
+Where the pictures come from is in `emotion/sources.py`, how copies are found in `emotion/audit.py`. No pixels
+are kept between batches, and nothing here trains.
+"""
 
+import csv
 import hashlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import logging
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm.auto import tqdm
 
+from emotion import audit
 from emotion.config import TrainingConfig
-from emotion.errors import DataError, InvalidImageError
-from emotion.faces import crop_face
-from emotion.images import open_image
+from emotion.errors import DataError
+from emotion.sources import Examples, Source, open_source
 
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
-SPLIT_FOLDERS = {  # lower-case folder name: the split it holds
-    "train": "train", "training": "train",
-    "validation": "validation", "val": "validation", "valid": "validation",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-DECODING_THREADS = 4
+__all__ = ["Dataset", "Examples", "FaceBatches", "load_dataset", "load_soft_targets"]
 
+logger = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class Examples:
-    """An ordered collection of labelled pictures that are decoded when they are asked for.
-
-    Attributes
-    ----------
-    identifiers : list of str
-        Where each picture stands in its source: its path below the data folder.
-    targets : np.ndarray
-        int64, shape (n,): index into the data set's outputs.
-    read : callable
-        identifier → uint8 (H, W, 3) RGB picture. Raises `InvalidImageError`.
-    """
-
-    identifiers: list[str] = field(repr=False)
-    targets: np.ndarray = field(repr=False)
-    read: Callable[[str], np.ndarray] = field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self.identifiers)
-
-    def load(self, indices: np.ndarray, size: int, channels: int) -> np.ndarray:
-        """Decode pictures and crop them exactly as serving does: uint8 (n, size, size, channels)."""
-        batch = np.empty((len(indices), size, size, channels), np.uint8)
-        for row, index in enumerate(indices):
-            picture = self.read(self.identifiers[index])
-            height, width = picture.shape[:2]
-            crop = crop_face(picture, (0, 0, width, height), size=size, channels=channels)
-            batch[row] = crop.reshape(size, size, channels)
-        return batch
-
-    def subset(self, indices: np.ndarray) -> "Examples":
-        """The examples at `indices` (int array), in that order."""
-        indices = np.asarray(indices, np.int64)
-        return Examples([self.identifiers[index] for index in indices], self.targets[indices], self.read)
+SYNONYMS = {  # columns of vote files such as FER+'s: how the folders call them
+    "anger": "angry",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
 
 
 @dataclass(frozen=True)
@@ -76,13 +46,14 @@ class Dataset:
     labels : tuple of str
         The emotions that predictions name.
     train, calibration, report : Examples
-        Fit on the first, choose on the second, state figures on the third.
+        Fit on the first, choose on the second, state figures on the third. No picture of one of them, nor a
+        copy of it, stands in another, unless `keep_copies` asks for it.
     report_split : str
-        Where `report` comes from: "half of validation", "half of test", "test" or "half of held-out".
+        Where `report` comes from: "test", "half of validation", "half of test" or "half of held-out".
     audit : dict
-        What was found in the pictures; can be written as JSON.
+        What was found in the pictures and what was left out of which split; can be written as JSON.
     fingerprint : str
-        SHA-256 over the contents and labels of every split.
+        SHA-256 over the contents and labels of all readable pictures, whatever their names and order.
     """
 
     source: str
@@ -96,146 +67,119 @@ class Dataset:
     fingerprint: str
 
 
-@dataclass(frozen=True)
-class FolderReader:
-    """Opens pictures by their path below a folder."""
-
-    root: Path
-
-    def __call__(self, identifier: str) -> np.ndarray:
-        return open_image(self.root / identifier)
-
-
-def load_dataset(config: TrainingConfig, *, progress: bool = True) -> Dataset:
+def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: bool = True) -> Dataset:
     """Find the pictures that `config.data` names, audit them and split them.
+
+    A validation folder and a test folder serve as `calibration` and `report`. A single held-out folder is
+    halved, and where there is none, `config.validation_fraction` of the pictures are held out and halved.
+    Halves have the same mix of classes and keep copies of one picture on one side. Which side a picture takes
+    depends on its content alone: neither a seed nor other pictures move it, so that what one run reports on
+    is never what another run was chosen on.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    evaluation : bool
+        Only to measure a finished model: do without background folders and a training split.
+    progress : bool
+        Show a bar while the pictures are read.
 
     Raises
     ------
     DataError
         When the source cannot be trained on; the message says what to do about it.
     """
-    root = Path(config.data)
-    splits = list_folders(root)
-    labels = config.labels or tuple(sorted({label for split in splits.values() for label in split}))
-    labels = tuple(label for label in labels if label not in config.background)
-    outputs = labels + tuple(config.background)
-    reader = FolderReader(root)
-    examples = {}
-    for split, folders in splits.items():
-        pairs = [(str(p.relative_to(root)), k) for k, name in enumerate(outputs) for p in folders.get(name, [])]
-        identifiers = [identifier for identifier, _ in pairs]
-        examples[split] = Examples(identifiers, np.array([k for _, k in pairs], np.int64), reader)
-    hashes = {}
-    for split in list(examples):
-        found = hash_pictures(examples[split], split, progress=progress)
-        readable = np.array([i for i, digest in enumerate(found) if digest is not None], np.int64)
-        examples[split] = examples[split].subset(readable)
-        hashes[split] = np.array([found[i] for i in readable], object)
-    held_out = [split for split in ("validation", "test") if split in examples]
-    if not held_out or "train" not in examples:
-        raise DataError(f"{root} needs a folder 'train' and a folder 'validation' or 'test'.")
-    if len(held_out) == 2:
-        calibration, report = examples["validation"], examples["test"]
-        report_split = "test"
-    else:
-        split = held_out[0]
-        first, second = split_in_two(hashes[split], examples[split].targets, 0.5)
-        calibration, report = examples[split].subset(first), examples[split].subset(second)
-        report_split = f"half of {split}"
-    train, removed = examples["train"], 0
-    if not config.keep_copies:
-        seen = {digest for split in held_out for digest in hashes[split]}
-        keep = np.array([i for i, digest in enumerate(hashes["train"]) if digest not in seen], np.int64)
-        removed = len(train) - len(keep)
-        train = train.subset(keep)
-    audit = {
-        "files": {
-            split: {name: int((e.targets == k).sum()) for k, name in enumerate(outputs)}
-            for split, e in examples.items()
-        },
-        "removed_from_training": removed,
+    source = open_source(
+        config.data, labels=config.labels, background=config.background, optional_background=evaluation
+    )
+    check_labels(source, config.data)
+    everything, splits = join(source.splits)
+    prints = audit.take_prints(everything, progress=progress)
+    readable = np.array([digest is not None for digest in prints.digests], bool)
+    check_readable(config.data, len(everything), prints)
+    check_classes(source, everything.targets[readable], splits[readable], config.data, evaluation=evaluation)
+    groups = audit.copy_groups(everything, prints)
+    findings = audit.describe(source.outputs, everything, splits, prints, groups)
+
+    keys = content_keys(prints.digests, groups)
+    splits, report_split = hold_out(splits, keys, everything.targets, readable, config.validation_fraction)
+    removed = {}
+    for split, others in (("train", ("calibration", "report")), ("calibration", ("report",))):
+        copied = (splits == split) & readable & np.isin(groups, groups[np.isin(splits, others) & readable])
+        removed[f"from_{split}"] = 0 if config.keep_copies else int(copied.sum())
+        if not config.keep_copies:
+            splits = np.where(copied, "", splits)
+    findings["removed"] = removed
+    findings["used"] = {
+        split: count_targets(everything.targets[(splits == split) & readable], source.outputs)
+        for split in ("train", "calibration", "report")
     }
-    content = hashlib.sha256()
-    for split in sorted(hashes):
-        for digest, target in sorted(zip(hashes[split], examples[split].targets.tolist(), strict=True)):
-            content.update(f"{split}/{outputs[target]}/".encode() + digest)
+    check_used(source.labels, findings["used"], config.data, evaluation=evaluation)
+    for line in summarise(findings):
+        logger.info(line)
+    parts = {
+        split: everything.subset(np.flatnonzero((splits == split) & readable))
+        for split in ("train", "calibration", "report")
+    }
     return Dataset(
         source=config.data,
-        outputs=outputs,
-        labels=labels,
-        train=train,
-        calibration=calibration,
-        report=report,
+        outputs=source.outputs,
+        labels=source.labels,
+        **parts,
         report_split=report_split,
-        audit=audit,
-        fingerprint=content.hexdigest(),
+        audit=findings,
+        fingerprint=fingerprint(source.outputs, everything.targets, prints.digests),
     )
 
 
-def list_folders(root: Path) -> dict[str, dict[str, list[Path]]]:
-    """{split: {label: sorted files}} of a folder that holds `train/<label>/*` and its like."""
-    splits = {}
-    for folder in sorted(p for p in root.iterdir() if p.is_dir()):
-        split = SPLIT_FOLDERS.get(folder.name.lower())
-        if split is None:
-            continue
-        splits[split] = {
-            label.name: sorted(p for p in label.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
-            for label in sorted(p for p in folder.iterdir() if p.is_dir())
-        }
-    return splits
+def load_soft_targets(path: str | os.PathLike, dataset: Dataset, *, column: str = "image") -> np.ndarray:
+    """Read votes or probabilities per picture as training targets.
 
-
-def hash_pictures(examples: Examples, title: str, *, progress: bool) -> list[bytes | None]:
-    """A digest of every picture's pixels; None where the picture cannot be opened."""
-
-    def digest(identifier: str) -> bytes | None:
-        try:
-            picture = examples.read(identifier)
-        except InvalidImageError:
-            return None
-        return hashlib.blake2b(repr(picture.shape).encode() + picture.tobytes(), digest_size=16).digest()
-
-    with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        results = pool.map(digest, examples.identifiers)
-        return list(tqdm(results, f"Reading {title}", len(examples), unit=" faces", disable=not progress))
-
-
-def split_in_two(groups: np.ndarray, targets: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
-    """Stratified split that keeps the members of a group together.
-
-    The order comes from the pictures' contents alone, so a picture changes side neither with the seed
-    nor when other pictures are added: what is reported on was never chosen on, whatever run it was.
-
-    Parameters
-    ----------
-    groups : np.ndarray
-        bytes objects, shape (n,): content digest that all copies of one picture share.
-    targets : np.ndarray
-        int, shape (n,).
-    fraction : float
-        Share of each class that the first side gets, 0 to 1.
+    The CSV has a column `image` (the identifier in `dataset.train`: a path below the data folder, or "row 17")
+    and one column per network output, by the output's name or a form of it ("happiness", "anger"). Other columns
+    are ignored. Each row's numbers are divided by their sum; a picture without a row, or with a sum of zero,
+    keeps its folder's label.
 
     Returns
     -------
-    tuple of np.ndarray
-        Sorted int64 indices of the two sides.
+    np.ndarray
+        float32 (len(dataset.train), len(dataset.outputs)), rows sum to 1.
+
+    Raises
+    ------
+    DataError
+        If the file is not such a CSV or names none of the training pictures.
     """
-    members: dict[bytes, list[int]] = {}
-    for index, group in enumerate(groups):
-        members.setdefault(group, []).append(index)
-    strata: dict[int, list[bytes]] = {}
-    for group, indices in members.items():
-        strata.setdefault(int(targets[indices[0]]), []).append(group)
-    sides: tuple[list[int], list[int]] = ([], [])
-    for stratum in strata.values():
-        stratum.sort(key=lambda group: hashlib.blake2b(group).digest())
-        wanted = fraction * sum(len(members[group]) for group in stratum)
-        taken = 0
-        for group in stratum:
-            sides[taken >= wanted].extend(members[group])
-            taken += len(members[group])
-    return tuple(np.array(sorted(side), np.int64) for side in sides)
+    targets = np.eye(len(dataset.outputs), dtype=np.float32)[dataset.train.targets]
+    row_of = {identifier: row for row, identifier in enumerate(dataset.train.identifiers)}
+    matched = 0
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = output_columns(reader.fieldnames or [], dataset.outputs, path, column)
+            for line in reader:
+                row = row_of.get((line[column] or "").replace("\\", "/"))
+                if row is None:
+                    continue
+                matched += 1
+                votes = np.array([float(line[name] or 0) if name else 0 for name in columns], np.float32)
+                if not np.isfinite(votes).all() or (votes < 0).any():
+                    raise ValueError(f"{votes.tolist()} in line {reader.line_num}")
+                if votes.sum() > 0:
+                    targets[row] = votes / votes.sum()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}. Check the path given to --soft-labels."
+        ) from error
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path} is not a CSV of votes: {error}. Votes are numbers from 0 up.") from error
+    if not matched:
+        raise DataError(
+            f"{path} names no training picture. Its column '{column}' must hold paths such as "
+            f"{dataset.train.identifiers[0]}."
+        )
+    logger.info("%d of %d training pictures have soft labels.", matched, len(targets))
+    return targets
 
 
 class FaceBatches(keras.utils.PyDataset):
@@ -308,4 +252,208 @@ class FaceBatches(keras.utils.PyDataset):
         self._epoch_order = epoch, order  # one assignment, so that no thread sees half of it
 
     def on_epoch_end(self) -> None:
+        """Move on to the next epoch's order; Keras calls this."""
         self.set_epoch(self._epoch_order[0] + 1)
+
+
+def summarise(findings: dict) -> list[str]:
+    """The audit in a few plain sentences, for the log and the model card."""
+    total = sum(sum(counts.values()) for counts in findings["files"].values())
+    lines = [f"{total} readable pictures: " + describe_counts(findings["files"]) + "."]
+    if findings["unreadable"]["count"]:
+        first = findings["unreadable"]["files"][0]
+        lines.append(f"{findings['unreadable']['count']} unreadable files left out, such as {first['file']}.")
+    exact, near = findings["copies"]["exact"], findings["copies"]["exact_and_near"]
+    lines.append(
+        f"{near['pictures']} pictures are copies of another one, {exact['pictures']} of them with equal pixels; "
+        f"{findings['clashing_labels']['pictures']} stand in groups of copies with different labels."
+    )
+    for pair, pictures in near["across"].items():
+        first, second = pair.split("/")
+        count = sum(findings["files"][second].values())
+        lines.append(
+            f"{pictures} of {count} {second} pictures ({pictures / max(count, 1):.1%}) also stand in {first} "
+            f"({exact['across'][pair]} with equal pixels)."
+        )
+    for name, pictures in findings["removed"].items():
+        if pictures:
+            lines.append(
+                f"{pictures} pictures were removed {name.replace('_', ' ')} because a copy is held out."
+            )
+    return lines
+
+
+# Splits
+
+
+def join(splits: dict[str, Examples]) -> tuple[Examples, np.ndarray]:
+    """All splits as one collection, and str (n,): the split of each picture."""
+    examples = list(splits.values())
+    identifiers = [identifier for part in examples for identifier in part.identifiers]
+    targets = np.concatenate([part.targets for part in examples])
+    return Examples(identifiers, targets, examples[0].read), np.repeat(
+        np.array(list(splits), "U16"), [len(part) for part in examples]
+    )
+
+
+def content_keys(digests: list[bytes | None], groups: np.ndarray) -> list[bytes]:
+    """One key per picture that its copies share and that depends on nothing but their content."""
+    smallest: dict[int, bytes] = {}
+    for digest, group in zip(digests, groups.tolist(), strict=True):
+        smallest[group] = min(smallest.get(group, digest or b""), digest or b"")
+    return [smallest[group] for group in groups.tolist()]
+
+
+def hold_out(
+    splits: np.ndarray, keys: list[bytes], targets: np.ndarray, readable: np.ndarray, fraction: float
+) -> tuple[np.ndarray, str]:
+    """Turn the source's splits into "train", "calibration" and "report"; also say where `report` comes from."""
+    splits = splits.copy()
+    present = set(splits[readable])
+    if {"validation", "test"} <= present:
+        splits[splits == "validation"] = "calibration"
+        splits[splits == "test"] = "report"
+        return splits, "test"
+    held_out = next((split for split in ("validation", "test") if split in present), None)
+    if held_out is None:
+        candidates = np.flatnonzero(readable)
+        chosen = candidates[take_share(keys, targets, candidates, fraction, b"held-out")]
+        splits[readable] = "train"
+        held_out = "held-out"
+        splits[chosen] = held_out
+    candidates = np.flatnonzero((splits == held_out) & readable)
+    first = candidates[take_share(keys, targets, candidates, 0.5, b"calibration")]
+    splits[candidates] = "report"
+    splits[first] = "calibration"
+    return splits, f"half of {held_out}"
+
+
+def take_share(
+    keys: list[bytes], targets: np.ndarray, candidates: np.ndarray, share: float, purpose: bytes
+) -> np.ndarray:
+    """Choose `share` of each class among the candidates, whole groups of copies at a time.
+
+    Returns
+    -------
+    np.ndarray
+        Sorted int64 positions in `candidates`.
+    """
+    members: dict[bytes, list[int]] = {}
+    for position, index in enumerate(candidates):
+        members.setdefault(keys[index], []).append(position)
+    classes: dict[int, list[bytes]] = {}
+    for key, positions in members.items():
+        classes.setdefault(int(targets[candidates[positions[0]]]), []).append(key)
+    chosen: list[int] = []
+    for group_keys in classes.values():
+        group_keys.sort(key=lambda key: hashlib.blake2b(key, person=purpose).digest())
+        wanted = share * sum(len(members[key]) for key in group_keys)
+        taken = 0
+        for key in group_keys:
+            if taken >= wanted:
+                break
+            chosen += members[key]
+            taken += len(members[key])
+    return np.array(sorted(chosen), np.int64)
+
+
+def fingerprint(outputs: tuple[str, ...], targets: np.ndarray, digests: list[bytes | None]) -> str:
+    """SHA-256 (hex) over the sorted labels and contents of the readable pictures."""
+    entries = [
+        outputs[target].encode() + b"/" + digest
+        for target, digest in zip(targets.tolist(), digests, strict=True)
+        if digest is not None
+    ]
+    return hashlib.sha256(b"\n".join(sorted(entries))).hexdigest()
+
+
+def count_targets(targets: np.ndarray, outputs: tuple[str, ...]) -> dict[str, int]:
+    """{output: pictures}."""
+    return {name: int((targets == target).sum()) for target, name in enumerate(outputs)}
+
+
+def describe_counts(files: dict[str, dict[str, int]]) -> str:
+    """ "train 10 angry, 20 happy; test 5 angry, 5 happy"."""
+    return "; ".join(
+        f"{split} " + ", ".join(f"{count} {name}" for name, count in counts.items())
+        for split, counts in files.items()
+    )
+
+
+# Soft targets
+
+
+def output_columns(
+    fields: Sequence[str], outputs: tuple[str, ...], path: str | os.PathLike, image_column: str
+) -> list[str | None]:
+    """For each output the column of a vote file that holds it; None for a background without one.
+
+    Raises
+    ------
+    DataError
+        If the image column or all outputs are missing.
+    """
+    named = {SYNONYMS.get(name.strip().lower(), name.strip().lower()): name for name in fields}
+    columns = [named.get(name.lower()) for name in outputs]
+    if image_column not in fields or not any(columns):
+        raise DataError(
+            f"{path} has the columns {', '.join(fields) or '(none)'}. It needs '{image_column}' and one column per "
+            f"network output: {', '.join(outputs)}."
+        )
+    return columns
+
+
+# Checks
+
+
+def check_labels(source: Source, data: str) -> None:
+    """Refuse a source with fewer than two labels."""
+    if len(source.labels) < 2:
+        found = f"only the label {source.labels[0]}" if source.labels else "no labels"
+        raise DataError(
+            f"{data} gives {found}. Telling emotions apart takes two folders or more; see --labels."
+        )
+
+
+def check_readable(data: str, count: int, prints: audit.Prints) -> None:
+    """Refuse a source without a single readable picture."""
+    if not count:
+        raise DataError(
+            f"{data} holds no pictures of the labels. Add some, or name other labels with --labels."
+        )
+    if len(prints.reasons) == count:
+        reason = next(iter(prints.reasons.values()))
+        raise DataError(f"None of the {count} files in {data} can be read. The first: {reason}")
+
+
+def check_classes(
+    source: Source, targets: np.ndarray, splits: np.ndarray, data: str, *, evaluation: bool
+) -> None:
+    """Refuse splits in which a class is missing; background is only needed for training."""
+    present = set(splits)
+    if not evaluation and not present & {"train", "all"}:
+        raise DataError(
+            f"{data} holds {' and '.join(sorted(present))} pictures but none to train on. Add a folder 'train'."
+        )
+    for split in sorted(present):
+        needed = source.labels if evaluation or split in ("validation", "test") else source.outputs
+        for name in needed:
+            if not ((targets == source.outputs.index(name)) & (splits == split)).any():
+                where = "" if split == "all" else f" in its {split} split"
+                raise DataError(
+                    f"{data} has no readable picture of '{name}'{where}. Add some, or leave '{name}' out of --labels "
+                    "and --background."
+                )
+
+
+def check_used(
+    labels: tuple[str, ...], used: dict[str, dict[str, int]], data: str, *, evaluation: bool
+) -> None:
+    """Refuse a data set in which too few different pictures are left for a class."""
+    for split, counts in used.items():
+        for name in labels:
+            if not counts[name] and not evaluation:
+                raise DataError(
+                    f"{data} has too few different pictures of '{name}': with copies kept on one side, none is left "
+                    f"for the {split} split. Add pictures: a handful of each label at the least, better hundreds."
+                )
