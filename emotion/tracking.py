@@ -47,19 +47,6 @@ class Timeline:
     labels: tuple[str, ...]
     moments: tuple[Moment, ...] = ()
 
-    def rows(self) -> list[dict]:
-        """Return one row per moment and label for a plot: time_seconds, face, emotion, probability."""
-        return [
-            {
-                "time_seconds": round(moment.time, 3),
-                "face": moment.face.id,
-                "emotion": label,
-                "probability": value,
-            }
-            for moment in self.moments
-            for label, value in moment.face.probabilities.items()
-        ]
-
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write one line per moment: time_seconds, face, every label, confidence, label (empty: not sure)."""
         with open(path, "w", newline="", encoding="utf-8") as file:

@@ -1,12 +1,16 @@
 """The heatmap lies where a network really looks, and its drawing can be read by everybody."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from emotion.classifier import Description, EmotionClassifier
 from emotion.evaluation import Calibration
 from emotion.explain import heatmap, overlay, where
+from emotion.faces import detect_faces, face_crop
 from emotion.runtime import KerasNetwork, LiteRTNetwork
 
 SIZE = 48
@@ -106,6 +110,14 @@ def test_the_heat_lies_where_a_trained_network_learned_to_look(classifier, face)
     assert heat[inside].mean() > 3 * heat[~inside].mean()
     assert heat[LEFT_EYE].mean() < 0.3
     assert "mouth" in where(heat)
+
+
+def test_the_embedded_model_sees_a_smile_at_the_mouth():
+    with Image.open(Path(__file__).parents[1] / "examples" / "1-happy.jpg") as image:
+        picture = np.asarray(image.convert("RGB"))
+    embedded = EmotionClassifier.from_pretrained()
+    crop = face_crop(picture, detect_faces(picture)[0], size=embedded.input_size, channels=embedded.channels)
+    assert "mouth" in where(heatmap(embedded, crop, label="happy"))
 
 
 def test_colour_networks_are_explained_alike(face):

@@ -166,15 +166,6 @@ def test_the_timeline_keeps_the_last_seconds_at_a_steady_step():
     assert times[-1] == pytest.approx(99.5, abs=0.01)
     assert len(times) == pytest.approx(60, abs=1)
 
-    rows = following.timeline.rows()
-    assert len(rows) == 2 * len(LABELS) * len(times)
-    assert rows[1] == {
-        "time_seconds": pytest.approx(times[0], abs=1e-3),
-        "face": 1,
-        "emotion": "happy",
-        "probability": pytest.approx(0.9),
-    }
-
 
 def test_the_timeline_as_csv(tmp_path):
     following = tracker(history_step=0)

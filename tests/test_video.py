@@ -5,6 +5,7 @@ import io
 import struct
 import tracemalloc
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from matplotlib import cbook
 from PIL import Image
 
-from emotion.classifier import FacePrediction
+from emotion.classifier import EmotionClassifier, FacePrediction
 from emotion.video import NOT_A_CLIP, Clip, InvalidVideoError, annotate_clip
 
 QUICK = {
@@ -161,6 +162,15 @@ def test_a_clip_is_annotated_and_its_timeline_written(tmp_path, person):
     assert np.diff(drawn[:-2]) == pytest.approx(10, abs=6)  # glides with the face instead of hopping
     inner = changed[y + height // 3 : y + 2 * height // 3, x + width // 3 : x + 2 * width // 3]
     assert inner.mean() < 0.05
+
+
+def test_the_embedded_model_follows_a_smile(tmp_path):
+    with Image.open(Path(__file__).parents[1] / "examples" / "1-happy.jpg") as image:
+        smile = np.asarray(image.convert("RGB").resize((320, 320)))
+    source = encode(tmp_path / "in.mp4", people(12, (smile, 40, 6)))
+    timeline = annotate_clip(EmotionClassifier.from_pretrained(), source, tmp_path / "out.mp4")
+    assert [moment.face.label for moment in timeline.moments] == ["happy"] * 4
+    assert {moment.face.id for moment in timeline.moments} == {1}
 
 
 def test_two_people_have_a_number_each(tmp_path, person):
