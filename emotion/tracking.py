@@ -10,7 +10,7 @@ import math
 import os
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,13 +19,15 @@ from emotion.classifier import NEUTRAL_OR_MIXED, FacePrediction
 NEAREST = 0.8  # a face may move this part of its size between two frames and still be the same
 SCALE = 1.8  # ... and grow or shrink by this factor
 
+Box = tuple[int, int, int, int]  # x, y, width, height in pixels
+
 
 @dataclass(frozen=True)
 class TrackedFace:
     """One face that is being followed; its fields beyond `id` mean what they mean in `FacePrediction`."""
 
     id: int
-    box: tuple[int, int, int, int]
+    box: Box
     probabilities: dict[str, float]
     confidence: float
     label: str | None
@@ -163,26 +165,19 @@ class FaceTracker:
         return self.faces
 
     def _follow(self, track: _Track, prediction: FacePrediction, now: float) -> None:
-        elapsed = now - track.seen
-        track.seen = now
-        box = np.asarray(prediction.box, np.float64)
-        track.box = box if track.box is None else _towards(track.box, box, elapsed, self.box_smoothing)
-        track.last_box = tuple(prediction.box)
-
+        elapsed, track.seen, track.last_box = now - track.seen, now, prediction.box
+        box, scores = np.array(prediction.box, np.float64), self._scores(prediction)
         # Every reason but this one is about the picture rather than the expression.
         unusable = prediction.reason not in (None, NEUTRAL_OR_MIXED)
         if unusable:
             track.picture_reason = prediction.reason
-        track.unusable = (
-            float(unusable)
-            if track.scores is None
-            else float(_towards(track.unusable, float(unusable), elapsed, self.smoothing))
-        )
-        if not unusable or track.scores is None:
-            scores = self._scores(prediction)
-            track.scores = (
-                scores if track.scores is None else _towards(track.scores, scores, elapsed, self.smoothing)
-            )
+        if track.scores is None:
+            track.box, track.scores, track.unusable = box, scores, float(unusable)
+        else:
+            track.box = _towards(track.box, box, elapsed, self.box_smoothing)
+            track.unusable = _towards(track.unusable, float(unusable), elapsed, self.smoothing)
+            if not unusable:
+                track.scores = _towards(track.scores, scores, elapsed, self.smoothing)
         track.label = self._choose(track)
 
     def _scores(self, prediction: FacePrediction) -> np.ndarray:
@@ -220,10 +215,8 @@ class _Track:
     id: int
     seen: float
     box: np.ndarray | None = None
-    last_box: tuple[int, int, int, int] = (0, 0, 0, 0)
-    scores: np.ndarray | None = field(
-        default=None
-    )  # per label, not renormalised: their maximum is the confidence
+    last_box: Box = (0, 0, 0, 0)  # as detected; `box` is the smoothed one
+    scores: np.ndarray | None = None  # per label, not renormalised: the largest is the confidence
     unusable: float = 0.0  # smoothed share of recent frames in which the face was too small, too blurred, ...
     picture_reason: str | None = None
     label: str | None = None
@@ -231,12 +224,12 @@ class _Track:
 
 
 def _towards(old, new, elapsed: float, time_constant: float):
-    """Exponential smoothing that does not depend on the frame rate."""
+    """Move a value or array towards a new one, as far as the elapsed seconds say at any frame rate."""
     weight = 1.0 if time_constant <= 0 else 1 - math.exp(-elapsed / time_constant)
     return old + weight * (new - old)
 
 
-def _match(known: list, found: list) -> dict[int, int]:
+def _match(known: list[Box], found: list[Box]) -> dict[int, int]:
     """Pair boxes, nearest first, by centre distance in face sizes: {index in found: index in known}."""
     pairs = []
     for new, box in enumerate(found):
@@ -252,6 +245,6 @@ def _match(known: list, found: list) -> dict[int, int]:
     return matches
 
 
-def _centre(box) -> tuple[float, float]:
+def _centre(box: Box) -> tuple[float, float]:
     x, y, width, height = box
     return x + width / 2, y + height / 2

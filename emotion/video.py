@@ -25,6 +25,7 @@ from emotion.faces import detect_faces
 from emotion.tracking import FaceTracker, Timeline, TrackedFace
 
 MAX_SECONDS = 60.0  # longest clip that is accepted unless the caller says otherwise
+GRACE = 0.5  # seconds on top, because cameras that stop after a minute write a few frames more
 MAX_SIDE = 1280  # pixels; larger frames are scaled down, which detection and browsers are grateful for
 MAX_RATE = 30  # frames per second of the result; slow-motion clips lose the frames in between
 MAX_PIXELS = 50_000_000  # per frame, checked before the first one is decoded
@@ -65,7 +66,7 @@ def annotate_clip(
     ----------
     classifier : EmotionClassifier
     path_in, path_out : path
-        The clip, and where to write the annotated one (".mp4"; an existing file is replaced).
+        The clip, whose sound is not copied, and where to write the annotated one (".mp4"; an existing file is replaced).
     progress : callable, optional
         Called with the finished fraction, 0 to 1. What it raises ends the work, so it can cancel.
     max_seconds : float
@@ -82,7 +83,11 @@ def annotate_clip(
     ------
     InvalidVideoError
         If the file is no video, is too long, or breaks off in the middle. Nothing is left at `path_out` then.
+    ValueError
+        If both paths are the same.
     """
+    if Path(path_in).resolve() == Path(path_out).resolve():
+        raise ValueError("The annotated clip would replace the original; name another file to write to.")
     tracker = FaceTracker(
         labels=classifier.labels,
         threshold=classifier.threshold,
@@ -187,7 +192,7 @@ class Clip:
                     time += 1 / rate  # no usable time of its own
                 else:
                     time = stated - first
-                if time > self.max_seconds:
+                if time > self.max_seconds + GRACE:
                     raise self._too_long()
                 if time - shown < 1 / MAX_RATE - 0.002:
                     continue
@@ -222,7 +227,7 @@ class Clip:
             self.seconds = float(self._stream.duration * self._stream.time_base)
         elif self._container.duration is not None:
             self.seconds = self._container.duration / av.time_base
-        if self.seconds is not None and self.seconds > self.max_seconds + 0.1:
+        if self.seconds is not None and self.seconds > self.max_seconds + GRACE:
             raise self._too_long()
 
     def _too_long(self) -> InvalidVideoError:

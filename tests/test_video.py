@@ -248,8 +248,8 @@ def test_clips_that_are_too_long_are_refused(tmp_path):
     with pytest.raises(InvalidVideoError, match="of 2 seconds is too long: up to 1 seconds"):
         Clip(stated, max_seconds=1)
     unstated = recorded_in_a_browser(tmp_path / "unstated.webm", quarters(40))
-    with pytest.raises(InvalidVideoError, match="too long: up to 1 seconds"):
-        annotate_clip(HappyOnTheLeft(), unstated, tmp_path / "out.mp4", max_seconds=1)
+    with pytest.raises(InvalidVideoError, match=r"too long: up to 0\.5 seconds"):
+        annotate_clip(HappyOnTheLeft(), unstated, tmp_path / "out.mp4", max_seconds=0.5)
     assert not (tmp_path / "out.mp4").exists()
     assert len(decode(stated, max_seconds=2)) == 60
 
@@ -311,6 +311,14 @@ def test_what_is_no_proper_clip_is_refused_and_leaves_nothing_behind(tmp_path, b
     with pytest.raises(InvalidVideoError, match=message):
         annotate_clip(HappyOnTheLeft(), bad, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_the_original_is_never_replaced(tmp_path):
+    source = encode(tmp_path / "in.mp4", quarters(3))
+    original = source.read_bytes()
+    with pytest.raises(ValueError, match="replace the original"):
+        annotate_clip(HappyOnTheLeft(), source, tmp_path / "." / "in.mp4")
+    assert source.read_bytes() == original
 
 
 def test_progress_can_cancel(tmp_path):
