@@ -37,7 +37,7 @@ class Scores:
     probabilities : np.ndarray
         float64, shape (n, len(labels)), not normalised.
     seconds_per_face : float
-        Median time of one call with one face, the peer's own scaling included.
+        Median processor time of a call with one face, the peer's own scaling included.
     """
 
     labels: tuple[str, ...]
