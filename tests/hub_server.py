@@ -139,13 +139,15 @@ class Fault:
 class HubServer:
     """The Hub: accounts, repositories, stored objects, the log of requests, and the faults to come.
 
-    Use it as a context manager; `url` is its endpoint and `environment` makes a subprocess talk to it.
+    Use it as a context manager; `url` is its endpoint and `environment` makes a subprocess talk to it. The
+    client's token and cache are in the folder `home`; nobody is signed in at first (see `sign_in`).
     """
 
     user = "user"
     page_size = 5  # entries of a tree per page, small so that paging happens
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path) -> None:
+        self.home = home
         self.accounts = {
             WRITE_TOKEN: Account("user", organisations=("laboratory",)),
             READ_TOKEN: Account("user", role="read", organisations=("laboratory",)),
@@ -155,8 +157,6 @@ class HubServer:
         self.objects: dict[str, bytes] = {}
         self.requests: list[Request] = []
         self.waits: list[float] = []  # seconds the client in this process wanted to wait, see the fixture
-        self.environment: dict[str, str] = {}
-        self.home: Path | None = None
         self.key = secrets.token_hex(8)  # stands for the signature of a storage address
         self.lock = threading.RLock()
         self._faults: list[Fault] = []
@@ -179,6 +179,24 @@ class HubServer:
         self._server.shutdown()
         self._server.server_close()
         self._server.hang_up()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment variables that point the client here."""
+        return {
+            "HF_ENDPOINT": self.url,
+            "HF_HOME": str(self.home),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A whole environment for a subprocess, without the settings of whoever runs the tests."""
+        return {name: value for name, value in os.environ.items() if not _is_setting(name)} | self.settings
 
     # What a test prepares and looks at
 
@@ -753,6 +771,10 @@ def _commit(files: Mapping[str, str], message: str, parent: Commit | None) -> Co
     return Commit(hashlib.sha1(identity.encode()).hexdigest(), message, parent, files)
 
 
+def _is_setting(name: str) -> bool:
+    return name.startswith(("HF_", "HUGGING"))
+
+
 def _is_large(path: str, sample: bytes) -> bool:
     return bool(sample) and (path.endswith(LFS_SUFFIXES) or b"\0" in sample[:512])
 
@@ -765,22 +787,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """
     home = tmp_path / "hub_home"
     home.mkdir()
-    with HubServer() as server:
-        server.home = home
-        settings = {
-            "HF_ENDPOINT": server.url,
-            "HF_HOME": str(home),
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "NO_PROXY": "127.0.0.1,localhost",
-            "no_proxy": "127.0.0.1,localhost",
-        }
-        for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
+    with HubServer(home) as server:
+        for name in filter(_is_setting, list(os.environ)):
             monkeypatch.delenv(name)
-        for name, value in settings.items():
+        for name, value in server.settings.items():
             monkeypatch.setenv(name, value)
-        server.environment = dict(os.environ)
         # The client read its settings when it was imported, so this process needs them put in place.
         for name, value in {
             "ENDPOINT": server.url,

@@ -99,7 +99,7 @@ def test_private_model_is_seen_by_its_owner_only(hub: HubServer, saved: Path):
     assert hub.repository("user/model").private
     assert content_of(pull("user/model", token=READ_TOKEN).folder) == PUBLISHED
     for token in (None, OTHER_TOKEN):
-        with pytest.raises(ModelLoadError, match="that you may see.*private, type `hf auth login`"):
+        with pytest.raises(ModelLoadError, match=r"that you may see.*private, type `hf auth login`"):
             pull("user/model", token=token)
 
 
@@ -249,15 +249,15 @@ def test_without_a_network(hub: HubServer, saved: Path):
 
 def test_offline_mode_is_named(hub: HubServer, saved: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(PublishError, match="HF_HUB_OFFLINE is set.*Unset it"):
+    with pytest.raises(PublishError, match=r"HF_HUB_OFFLINE is set.*Unset it"):
         publish(saved, "user/model", token=WRITE_TOKEN)
-    with pytest.raises(ModelLoadError, match="HF_HUB_OFFLINE is set.*no complete copy of user/model"):
+    with pytest.raises(ModelLoadError, match=r"HF_HUB_OFFLINE is set.*no complete copy of user/model"):
         pull("user/model")
 
 
 @pytest.mark.parametrize("name", ["user/a/b", "user/with space", "user/two--dashes", "user/"])
 def test_impossible_names(hub: HubServer, saved: Path, name: str):
-    with pytest.raises(PublishError, match="cannot be a name on the Hub. Use owner/name"):
+    with pytest.raises(PublishError, match=r"cannot be a name on the Hub. Use owner/name"):
         publish(saved, name, token=WRITE_TOKEN)
     with pytest.raises(ModelLoadError, match="cannot name a model on the Hub; write owner/name"):
         pull(name)
@@ -423,7 +423,7 @@ def test_pull_refusals(published: HubServer, name: str):
 
 def test_token_without_permission_to_read(published: HubServer):
     published.refuse("GET /api/models/user/model", 403, "Your token lacks this permission")
-    with pytest.raises(ModelLoadError, match="token may not read user/model. Give it read access"):
+    with pytest.raises(ModelLoadError, match=r"token may not read user/model. Give it read access"):
         pull("user/model", token=READ_TOKEN)
 
 
@@ -483,7 +483,7 @@ def test_file_with_a_wrong_hash_is_fetched_again(published: HubServer, place: st
 def test_file_whose_hash_stays_wrong_is_refused_and_not_kept(published: HubServer):
     published.corrupt("GET .*/resolve/.*emotion.json")
     with pytest.raises(
-        ModelLoadError, match="emotion.json of user/model arrived damaged twice.*another conn"
+        ModelLoadError, match=r"emotion.json of user/model arrived damaged twice.*another conn"
     ):
         pull("user/model")
     published.heal()
@@ -494,7 +494,7 @@ def test_damaged_local_copy_is_refused_offline_and_repaired_online(published: Hu
     snapshot = pull("user/model")
     (snapshot.folder / "model.tflite").write_bytes(b"damaged")  # through the link, into the cache
     published.refuse("", 500)
-    with pytest.raises(ModelLoadError, match="copy of user/model is damaged. Connect and try again"):
+    with pytest.raises(ModelLoadError, match=r"copy of user/model is damaged. Connect and try again"):
         pull("user/model")
     published.heal()
     assert content_of(pull("user/model").folder) == PUBLISHED
