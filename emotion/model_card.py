@@ -63,7 +63,7 @@ def render(report: dict[str, Any] | None, emotion_json: dict[str, Any], *, repo_
     ----------
     report : dict or None
         The content of `report.json`, see `evaluation.build_report`; None for a model without one. Its
-        `model.command` is the command that made the model; without it, one is made up from `training`.
+        `model.command` is what made the model; without it, a command is put together from `training`.
     emotion_json : dict
         The content of `emotion.json`, see `classifier.Description`; whatever is missing is left out.
     repo_id : str, optional
@@ -282,8 +282,10 @@ temperature and the threshold."""
 
 def _training(report: dict[str, Any], emotion_json: dict[str, Any], training: dict[str, Any]) -> str:
     about = {key: value for key, value in (report.get("model") or {}).items() if value is not None}
-    command = about.pop("command", None) or (training_command(training) if training else None)
-    if command is None:
+    command = about.pop("command", None)
+    if (not command or "--resume" in command.split()) and training:
+        command = training_command(training)  # the last command of a resumed run repeats nothing
+    if not command:
         return ""
     parts = ["## Training", f"```\n{ABSOLUTE_FOLDERS.sub('', command)}\n```"]
     versions = emotion_json.get("versions") or {}

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ class ArrayDataset:
     labels: tuple = LABELS
     report_split: str = "half of validation"
     fingerprint: str = "f00d"
-    audit = {"removed_from_training": 3}
+    audit: ClassVar = {"removed_from_training": 3}
 
 
 def stripes(faces=200, size=24, seed=0):

@@ -175,6 +175,12 @@ def test_private_folders_and_file_names_stay_private():
     assert "/home" not in card and "/mnt" not in card and "secret" not in card and "Jane Doe" not in card
 
 
+def test_a_resumed_run_is_described_by_its_settings_rather_than_its_last_command():
+    report = report_with(model={"command": "python train.py --resume --output runs/today"})
+    card = render(report, emotion_json(epochs=77))
+    assert "--resume" not in card and "--epochs 77" in card
+
+
 def test_names_cannot_break_out_of_the_card():
     evil = "sad | <script>alert(1)</script> ![x](http://evil) `rm`"
     report = report_with()
