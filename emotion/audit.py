@@ -5,7 +5,7 @@ removed here; `emotion/data.py` decides.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations, product
@@ -104,7 +104,7 @@ def exact_groups(digests: list[bytes | None]) -> np.ndarray:
     )
 
 
-def copy_groups(examples: Examples, prints: Prints) -> np.ndarray:
+def copy_groups(examples: Examples, prints: Prints, *, progress: bool = False) -> np.ndarray:
     """Group pictures with their exact and near copies.
 
     Near copies are the same photograph turned by up to 15 degrees, mirrored, with other brightness or contrast,
@@ -122,10 +122,10 @@ def copy_groups(examples: Examples, prints: Prints) -> np.ndarray:
     flat = prints.thumbnails.std(axis=(1, 2)) < 2
     originals = np.flatnonzero((groups == np.arange(len(groups))) & ~flat)
     if len(originals) > 1:
-        pairs, variants = near_pairs(prints.thumbnails[originals])
+        pairs, altered = near_pairs(prints.thumbnails[originals], progress=progress)
         enough = required_correlation(examples, originals)
-        confirmed = confirm(examples, originals[pairs], variants, enough)
-        for left, right in originals[pairs][confirmed]:
+        found = detail_correlations(examples, originals[pairs], altered, enough=enough, progress=progress)
+        for left, right in originals[pairs][found > enough]:
             left, right = find(groups, left), find(groups, right)
             groups[max(left, right)] = min(left, right)
     return np.array([find(groups, index) for index in range(len(groups))], np.int64)
@@ -203,7 +203,7 @@ def count_copies(groups: np.ndarray, splits: np.ndarray, names: list[str]) -> di
 # Near copies
 
 
-def near_pairs(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def near_pairs(thumbnails: np.ndarray, *, progress: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Pairs that look alike in some variant: int64 (m, 2), and rows (turn, mirrored, gain) float (m, 3)."""
     plain = low_frequencies(thumbnails, basis(0, False))
     centre = plain.mean(axis=0)
@@ -214,7 +214,7 @@ def near_pairs(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     orders = [np.argsort(keys) for keys in banded]
     tables = [keys[order] for keys, order in zip(banded, orders, strict=True)]
     found = []  # rows of (left, right, similarity, turn, mirrored, gain)
-    for turn, mirrored, gain in variants():
+    for turn, mirrored, gain in tqdm(list(variants()), "Looking for copies", unit="", disable=not progress):
         altered = thumbnails if gain == 1 else np.minimum(thumbnails * np.float32(gain), 255)
         frequencies = low_frequencies(altered, basis(turn, mirrored))
         queries = frequencies > centre
@@ -309,29 +309,12 @@ def required_correlation(examples: Examples, originals: np.ndarray) -> float:
     if not len(pairs):
         return DETAIL_SHARE
     plain = np.tile([0.0, 0.0, 1.0], (len(pairs), 1))
-    unrelated = np.quantile(in_chunks(detail_correlation, examples, pairs, plain, enough=-1), 0.95)
+    unrelated = np.quantile(detail_correlations(examples, pairs, plain, enough=-1), 0.95)
     return float(unrelated + DETAIL_SHARE * (1 - unrelated))
 
 
-def confirm(examples: Examples, pairs: np.ndarray, altered: np.ndarray, enough: float) -> np.ndarray:
-    """bool (m,): whether the local detail of a pair agrees, in its variant and give or take a pixel or two."""
-    if not len(pairs):
-        return np.zeros(0, bool)
-    return in_chunks(detail_correlation, examples, pairs, altered, enough=enough) > enough
-
-
-def in_chunks(measure: Callable, examples: Examples, *arrays: np.ndarray, **options: float) -> np.ndarray:
-    """`measure` over the rows of arrays, a few rows at a time in threads, so that few pixels are in memory."""
-    pieces = chunks(len(arrays[0]), CONFIRM_CHUNK)
-    with ThreadPoolExecutor(THREADS) as pool:
-        values = pool.map(
-            lambda rows: measure(examples, *(array[rows] for array in arrays), **options), pieces
-        )
-        return np.concatenate(list(values))
-
-
-def detail_correlation(
-    examples: Examples, pairs: np.ndarray, altered: np.ndarray, *, enough: float
+def detail_correlations(
+    examples: Examples, pairs: np.ndarray, altered: np.ndarray, *, enough: float, progress: bool = False
 ) -> np.ndarray:
     """The correlation of each pair's local detail, best over small shifts and, up to `enough`, small turns.
 
@@ -347,6 +330,25 @@ def detail_correlation(
     np.ndarray
         float (m,), -1 to 1.
     """
+    values = np.full(len(pairs), -1.0)
+
+    def measure(rows: range) -> int:
+        values[rows] = correlate_details(examples, pairs[rows], altered[rows], enough)
+        return len(rows)
+
+    with (
+        ThreadPoolExecutor(THREADS) as pool,
+        tqdm(desc="Comparing pictures", total=len(pairs), unit="", disable=not progress) as bar,
+    ):
+        for count in pool.map(measure, chunks(len(pairs), CONFIRM_CHUNK)):
+            bar.update(count)
+    return values
+
+
+def correlate_details(
+    examples: Examples, pairs: np.ndarray, altered: np.ndarray, enough: float
+) -> np.ndarray:
+    """`detail_correlations` of pairs that are few enough to have their pixels in memory."""
     used, position = np.unique(pairs, return_inverse=True)
     faces = examples.load(used, FACE_SIDE, 1)[..., 0]
     position = position.reshape(pairs.shape)

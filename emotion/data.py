@@ -72,9 +72,8 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
 
     A validation folder and a test folder serve as `calibration` and `report`. A single held-out folder is
     halved, and where there is none, `config.validation_fraction` of the pictures are held out and halved.
-    Halves have the same mix of classes and keep copies of one picture on one side. Which side a picture takes
-    depends on its content alone: neither a seed nor other pictures move it, so that what one run reports on
-    is never what another run was chosen on.
+    Halves have the same mix of classes and keep copies of one picture on one side. They depend on the pictures
+    alone, not on a seed, so that what one run reports on is never what another run was chosen on.
 
     Parameters
     ----------
@@ -98,7 +97,7 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
     readable = np.array([digest is not None for digest in prints.digests], bool)
     check_readable(config.data, len(everything), prints)
     check_classes(source, everything.targets[readable], splits[readable], config.data, evaluation=evaluation)
-    groups = audit.copy_groups(everything, prints)
+    groups = audit.copy_groups(everything, prints, progress=progress)
     findings = audit.describe(source.outputs, everything, splits, prints, groups)
 
     keys = content_keys(prints.digests, groups)
@@ -317,7 +316,7 @@ def hold_out(
     held_out = next((split for split in ("validation", "test") if split in present), None)
     if held_out is None:
         candidates = np.flatnonzero(readable)
-        chosen = candidates[take_share(keys, targets, candidates, fraction, b"held-out")]
+        chosen = candidates[take_share(keys, targets, candidates, fraction, b"held-out", least=2)]
         splits[readable] = "train"
         held_out = "held-out"
         splits[chosen] = held_out
@@ -329,9 +328,15 @@ def hold_out(
 
 
 def take_share(
-    keys: list[bytes], targets: np.ndarray, candidates: np.ndarray, share: float, purpose: bytes
+    keys: list[bytes],
+    targets: np.ndarray,
+    candidates: np.ndarray,
+    share: float,
+    purpose: bytes,
+    *,
+    least: int = 1,
 ) -> np.ndarray:
-    """Choose `share` of each class among the candidates, whole groups of copies at a time.
+    """Choose `share` of each class among the candidates, whole groups of copies at a time, `least` or more.
 
     Returns
     -------
@@ -349,8 +354,8 @@ def take_share(
         group_keys.sort(key=lambda key: hashlib.blake2b(key, person=purpose).digest())
         wanted = share * sum(len(members[key]) for key in group_keys)
         taken = 0
-        for key in group_keys:
-            if taken >= wanted:
+        for count, key in enumerate(group_keys):
+            if taken >= wanted and count >= least:
                 break
             chosen += members[key]
             taken += len(members[key])
@@ -373,7 +378,7 @@ def count_targets(targets: np.ndarray, outputs: tuple[str, ...]) -> dict[str, in
 
 
 def describe_counts(files: dict[str, dict[str, int]]) -> str:
-    """ "train 10 angry, 20 happy; test 5 angry, 5 happy"."""
+    """Write counts as `train 10 angry, 20 happy; test 5 angry, 5 happy`."""
     return "; ".join(
         f"{split} " + ", ".join(f"{count} {name}" for name, count in counts.items())
         for split, counts in files.items()

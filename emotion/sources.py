@@ -162,7 +162,7 @@ def open_folder(
     asked = {name.lower() for name in labels + background}
     trees = list(labelled_trees(root, SEARCH_DEPTH))
     if not trees:
-        csv_files = sorted(root.glob("*.csv"))
+        csv_files = sorted(root.rglob("*.csv"))
         if len(csv_files) == 1:
             return open_csv(csv_files[0], labels=labels, background=background)
         raise DataError(
@@ -198,7 +198,7 @@ def open_folder(
         pairs = [(path, target) for target, name in enumerate(outputs) for path in files[name.lower()]]
         identifiers = [path.relative_to(root).as_posix() for path, _ in pairs]
         examples[split] = Examples(identifiers, np.array([target for _, target in pairs], np.int64), reader)
-    return Source(labels, outputs, examples)
+    return Source(labels, outputs, {split: part for split, part in examples.items() if len(part)})
 
 
 def labelled_trees(root: Path, depth: int) -> Iterator[tuple[Path, Splits]]:
@@ -327,6 +327,10 @@ def open_csv(path: Path, *, labels: tuple[str, ...], background: tuple[str, ...]
             split = "all" if usage is None else FER2013_USAGES.get(cells[usage].lower())
             if split:
                 listed.setdefault(split, []).append((f"row {len(offsets) - 1}", target_of[cells[emotion]]))
+    if not listed:
+        raise DataError(
+            f"{path} has no rows of {', '.join(outputs)} with a Usage that FER2013 knows. Check the file."
+        )
     reader = CsvReader(path, np.array(offsets, np.int64), columns.index("pixels"))
     examples = {
         split: Examples([row for row, _ in rows], np.array([target for _, target in rows], np.int64), reader)
