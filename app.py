@@ -60,6 +60,7 @@ class LiveSession:
 
 CLASSIFIER = EmotionClassifier.from_pretrained_or_default(os.environ.get("EMOTION_MODEL"))
 uploads = Uploads()
+PROGRESS = gr.Progress()  # as a default value, it asks Gradio for a progress bar
 
 
 # --- Photo ---------------------------------------------------------------------------------------------------------
@@ -232,9 +233,7 @@ def new_tracker(classifier: EmotionClassifier) -> FaceTracker:
 # --- Video file and many pictures ----------------------------------------------------------------------------------
 
 
-def annotate_video(
-    path: str | None, own_model: EmotionClassifier | None, progress: gr.Progress = gr.Progress()
-):  # noqa: B008
+def annotate_video(path: str | None, own_model: EmotionClassifier | None, progress: gr.Progress = PROGRESS):
     """Show the annotated clip, and a timeline per face with its CSV."""
     if path is None:
         return {annotated_clip: "", clip_chart: ""}
@@ -259,8 +258,8 @@ def annotate_video(
 
 
 def classify_many(
-    paths: list[str] | None, own_model: EmotionClassifier | None, progress: gr.Progress = gr.Progress()
-):  # noqa: B008
+    paths: list[str] | None, own_model: EmotionClassifier | None, progress: gr.Progress = PROGRESS
+):
     """Show a gallery, totals and a CSV for several pictures; those that cannot be read are named."""
     classifier = own_model or CLASSIFIER
     paths = paths or []
@@ -306,7 +305,7 @@ def reduced(image: Image.Image) -> Image.Image:
 # --- Model ---------------------------------------------------------------------------------------------------------
 
 
-def try_model(reference: str, progress: gr.Progress = gr.Progress()):  # noqa: B008
+def try_model(reference: str, progress: gr.Progress = PROGRESS):
     """Load another model from the Hub for this visitor alone."""
     reference = reference.strip()
     if not HUB_REFERENCE.fullmatch(reference) or Path(reference.partition("@")[0]).exists():

@@ -48,6 +48,7 @@ class MemoryImage(gr.Image):
     is_template = True  # Gradio draws it as an Image
 
     def preprocess(self, payload: ImageData | None) -> bytes | Path | None:
+        """Give the encoded picture, or where its upload is."""
         if payload is None:
             return None
         if payload.url and payload.url.startswith("data:"):
@@ -55,6 +56,7 @@ class MemoryImage(gr.Image):
         return Path(payload.path) if payload.path else None
 
     def postprocess(self, value: np.ndarray | Image.Image | None) -> ImageData | None:
+        """Put the picture into the page."""
         return None if value is None else ImageData(url=data_url(value), mime_type="image/jpeg")
 
 
@@ -64,6 +66,7 @@ class MemoryGallery(gr.Gallery):
     is_template = True
 
     def postprocess(self, value: list[tuple[np.ndarray | Image.Image, str]] | None) -> GalleryData:
+        """Put the pictures into the page."""
         return GalleryData(
             root=[
                 GalleryImage(image=ImageData(url=data_url(picture), mime_type="image/jpeg"), caption=caption)
