@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from sklearn import metrics
 
+from benchmarks import accuracy
 from emotion import evaluation, plots
 from emotion.evaluation import Calibration
 from emotion.robustness import CONDITIONS
@@ -369,6 +370,7 @@ def test_evaluate_chooses_on_one_half_and_reports_on_the_other():
     }
     assert set(found.report["robustness"]["conditions"]) == set(CONDITIONS)
     assert found.report["robustness"]["clean"] == found.report["accuracy"]["value"]
+    assert found.report["robustness"]["faces"] == found.report["accuracy"]["faces"]
 
     again = evaluation.evaluate(stripe_network, dataset, calibration=Calibration(2.0, 0.25, 9), **settings)
     assert again.report["calibration"]["temperature"] == 2.0 and again.report["not_sure"]["threshold"] == 0.25
@@ -433,6 +435,21 @@ def test_damage_is_repeatable_visible_and_leaves_the_original(face, name, channe
     assert 0.5 < np.abs(damaged.astype(int) - crop).mean() < 100
 
 
+def test_of_many_faces_a_selection_is_damaged(monkeypatch):
+    monkeypatch.setattr(evaluation, "ROBUSTNESS_FACES", 40)
+    examples = stripes(faces=300)
+    figures = evaluation.measure_robustness(
+        stripe_network, examples, LABELS, size=24, channels=1, progress=False
+    )
+    assert figures["faces"] == examples.largest_batch == 40 and figures["clean"] > 0.9
+    assert figures["mean"] == pytest.approx(np.mean(list(figures["conditions"].values())))
+    none = ArrayExamples(examples.faces[:5], np.full(5, 4))
+    assert (
+        evaluation.measure_robustness(stripe_network, none, LABELS, size=24, channels=1, progress=False)
+        is None
+    )
+
+
 def test_damage_does_what_its_name_says(face):
     damaged = {name: damage(face).astype(float) for name, damage in CONDITIONS.items()}
     assert damaged["darker"].mean() == pytest.approx(0.5 * face.mean(), abs=1)
@@ -455,3 +472,49 @@ def test_rotation_turns_about_the_centre_and_the_two_sides_mirror_each_other():
     assert rows.mean() == pytest.approx(23.5, abs=0.2) and columns.mean() == pytest.approx(23.5, abs=0.2)
     slope = np.polyfit(columns, rows, 1)[0]  # rows grow downwards: against the clock means falling rows
     assert np.rad2deg(np.arctan(slope)) == pytest.approx(-15, abs=1)
+
+
+# The benchmark's own arithmetic
+
+
+def test_votes_count_only_where_more_than_half_agree_on_a_label(tmp_path):
+    votes = tmp_path / "votes.csv"
+    votes.write_text(
+        "image,neutral,happiness,surprise,sadness,anger\n"
+        "validation/happy/a.jpg,0,10,0,0,0\n"
+        "validation/angry/b.jpg,1,0,0,6,3\n"
+        "validation/sad/c.jpg,5,0,0,5,0\n"
+        "validation/sad/d.jpg,9,0,0,1,0\n"
+    )
+    assert accuracy.majority_votes(votes, LABELS) == {
+        "validation/happy/a.jpg": 1,
+        "validation/angry/b.jpg": 2,
+    }
+    assert accuracy.majority_votes(tmp_path / "none.csv", LABELS) == {}
+
+
+def test_benchmark_table_shows_what_was_measured_and_why_a_peer_is_missing():
+    robustness = {"faces": 9, "clean": 0.9, "conditions": {"noise": 0.8}, "mean": 0.8}
+    report = report_of(robustness=robustness)
+    proportion = accuracy.proportion(90, 100)
+    peer = dict.fromkeys(("reported", "all", "agreed", "agreed_all"), accuracy.proportion(3, 4))
+    figures = {
+        "same_data_as_training": True,
+        "report": report,
+        "this_model": {
+            "reported": proportion,
+            "agreed": proportion,
+            "seconds_per_face": 0.002,
+            "bytes": 2**20,
+        },
+        "peers": {
+            "fer": {**peer, "expected_calibration_error": 0.12, "seconds_per_face": 0.001},
+            "face-api.js": {"error": "npm is not installed."},
+        },
+    }
+    text = accuracy.render(figures)
+    assert "| 90.0 % (82.6–94.5) | 75.0 % (30.1–95.4) |" in text
+    assert "1.00 ms (0.5×)" in text and "| 1.00 MiB | – |" in text and "| noise | 80.0 % |" in text
+    assert text.endswith("face-api.js: npm is not installed.") and "Note" not in text
+    assert "fer" not in accuracy.render({**figures, "peers": {}, "same_data_as_training": False})
+    assert accuracy.pooled([proportion, accuracy.proportion(0, 0)]) == proportion
