@@ -198,13 +198,14 @@ def publish(
         if tag:
             _tag_commit(api, name, tag, commit)
     # A model that took hours to train must not end in a traceback of whatever layer failed.
-    except Exception as error:
-        cause = str(error) if isinstance(error, PublishError) else _why_not_published(error, name)
+    except (Exception, KeyboardInterrupt) as error:
         command = publish_command(folder, name, private=private, revision=revision, tag=tag)
-        raise PublishError(
-            f"{cause}\nThe saved model in {folder} is untouched. To publish it later without training again:"
-            f"\n    {command}"
-        ) from error
+        later = f"The saved model in {folder} is untouched. To publish it later without training again:\n    {command}"
+        if isinstance(error, KeyboardInterrupt):
+            logger.warning("Publishing was interrupted. %s", later)
+            raise
+        cause = str(error) if isinstance(error, PublishError) else _why_not_published(error, name)
+        raise PublishError(f"{cause}\n{later}") from error
     url = f"{constants.ENDPOINT}/{name}" + (f"/tree/{quote(revision, safe='')}" if revision else "")
     logger.info("published %d files as commit %s: %s", len(files), commit, url)
     return url

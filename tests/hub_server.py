@@ -1,7 +1,7 @@
 """A small Hugging Face Hub on loopback for the real `huggingface_hub` client, and the `hub` fixture.
 
 It keeps git-like repositories in memory and fails on request: `refuse`, `cut`, `corrupt`, `shorten`,
-`impersonate`. It has no Xet.
+`stall`, `impersonate`. It has no Xet.
 """
 
 import base64
@@ -113,8 +113,8 @@ class Response:
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
-    length: int | None = None  # the announced length, when it is not the true one
     send_only: int | None = None  # cut the connection after this many bytes
+    stalled: bool = False  # send it only when the Hub is healed or stopped
 
 
 class Refused(Exception):
@@ -159,6 +159,7 @@ class HubServer:
         self.waits: list[float] = []  # seconds the client in this process wanted to wait, see the fixture
         self.key = secrets.token_hex(8)  # stands for the signature of a storage address
         self.lock = threading.RLock()
+        self.healed = threading.Event()
         self._faults: list[Fault] = []
         self._server = _Server(("127.0.0.1", 0), _handler_for(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -176,6 +177,7 @@ class HubServer:
 
     def stop(self) -> None:
         """Stop listening: from now on there is no network, as far as a client can tell."""
+        self.healed.set()
         self._server.shutdown()
         self._server.server_close()
         self._server.hang_up()
@@ -285,6 +287,13 @@ class HubServer:
 
         self._faults.append(Fault(pattern, times, after=after))
 
+    def stall(self, pattern: str) -> None:
+        """Hold the answer back."""
+        self.healed.clear()
+        self._faults.append(
+            Fault(pattern, float("inf"), after=lambda response: setattr(response, "stalled", True))
+        )
+
     def impersonate(self, pattern: str) -> None:
         """Answer with a web page instead, as the login page of a hotel's network does."""
 
@@ -295,8 +304,9 @@ class HubServer:
         self._faults.append(Fault(pattern, float("inf"), after=after))
 
     def heal(self) -> None:
-        """Forget every fault."""
+        """Forget every fault, and send what was held back."""
         self._faults.clear()
+        self.healed.set()
 
     # The rest is between the request handler and this object
 
@@ -700,6 +710,8 @@ def _handler_for(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             self.rfile.readline()
 
         def _send(self, response: Response) -> None:
+            if response.stalled:
+                hub.healed.wait()
             self.send_response(response.status)
             for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
                 self.send_header(name, value)

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -143,6 +144,26 @@ def test_refused_publication_prints_the_command_that_works_later(hub, run, tmp_p
     done = train_script(hub, *shlex.split(command))
     assert done.stdout == f"Published: {hub.url}/laboratory/faces\n"
     assert hub.repository("laboratory/faces").private
+
+
+def test_ctrl_c_during_an_upload_says_how_to_publish_later(hub, run):
+    hub.stall("POST .*user/another/commit/")
+    process = subprocess.Popen(
+        [sys.executable, "train.py", "--publish", run, "--push", "user/another"],
+        cwd=ROOT, env=hub.environment, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not hub.asked("POST .*user/another/commit/"):
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        time.sleep(0.05)
+
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+
+    hub.heal()
+    assert process.returncode == 130
+    assert f"\n    python train.py --publish {run} --push user/another\n" in printed
+    assert "Traceback" not in printed
 
 
 def test_without_the_hub_the_copy_on_this_computer_answers(hub, run):

@@ -371,6 +371,15 @@ def test_unreachable_hub_means_the_local_copy(
             pull("user/model", revision=revision, cache_dir=cache)
 
 
+def test_hub_that_never_answers_means_the_local_copy(published: HubServer, monkeypatch: pytest.MonkeyPatch):
+    online = pull("user/model")
+    monkeypatch.setattr("emotion.hub.ANSWER_SECONDS", 0.05)
+    published.stall("")
+    assert pull("user/model").folder == online.folder
+    with pytest.raises(ModelLoadError, match=r"cannot be reached \(.*timed out\)"):
+        pull("user/another")
+
+
 def test_offline_mode_uses_the_local_copy(published: HubServer, monkeypatch: pytest.MonkeyPatch):
     online = pull("user/model")
     published.requests.clear()
@@ -394,6 +403,11 @@ PULL_REFUSALS = {
     ),
     "wrong token": ("user/model", {"token": "hf_revoked"}, r"does not accept the token.*HF_TOKEN, when set"),
     "strange token": ("user/model", {"token": "hf_a\nb"}, r"holds characters that no token has"),
+    "gated, not signed in": (
+        "user/gated",
+        {},
+        r"only for people its owner lets in. Ask at .*/user/gated, then type `hf auth login`",
+    ),
     "gated": (
         "user/gated",
         {"token": OTHER_TOKEN},
@@ -498,6 +512,13 @@ def test_damaged_local_copy_is_refused_offline_and_repaired_online(published: Hu
         pull("user/model")
     published.heal()
     assert content_of(pull("user/model").folder) == PUBLISHED
+
+
+def test_disk_without_links(published: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
+    snapshot = pull("user/model", cache_dir=tmp_path / "plain files")
+    assert not any(path.is_symlink() for path in snapshot.folder.rglob("*"))
+    assert content_of(snapshot.folder) == PUBLISHED
 
 
 def test_token_is_never_logged(hub: HubServer, saved: Path, caplog: pytest.LogCaptureFixture):
