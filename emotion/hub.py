@@ -269,18 +269,19 @@ def _damaged(folder: Path) -> Iterator[Path]:
     """Yield the files of a cached snapshot whose content is not what the Hub announced.
 
     The client checks the size of a file that comes over plain HTTP, not its hash. Its cache names every
-    blob by the hash (SHA-256 of large files, git's SHA-1 of others) and links to it; where links are
-    impossible there is no name to compare with.
+    blob by the hash (SHA-256 of large files, git's SHA-1 of others) and links to it. Where links are
+    impossible, or a mirror of the Hub names files differently, there is nothing to compare with.
     """
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            expected, content = Path(os.readlink(path)).name, path.read_bytes()
-            if len(expected) == 64:
-                actual = hashlib.sha256(content).hexdigest()
-            else:
-                actual = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-            if actual != expected:
-                yield path
+    for path in sorted(path for path in folder.rglob("*") if path.is_symlink()):
+        expected, content = Path(os.readlink(path)).name, path.read_bytes()
+        if re.fullmatch("[0-9a-f]{64}", expected):
+            actual = hashlib.sha256(content).hexdigest()
+        elif re.fullmatch("[0-9a-f]{40}", expected):
+            actual = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        else:
+            continue
+        if actual != expected:
+            yield path
 
 
 def _discard_damaged(folder: Path) -> list[str]:

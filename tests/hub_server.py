@@ -1,7 +1,7 @@
 """A small Hugging Face Hub on loopback for the real `huggingface_hub` client, and the `hub` fixture.
 
 It keeps git-like repositories in memory and fails on request: `refuse`, `cut`, `corrupt`, `shorten`,
-`stall`, `impersonate`. It has no Xet.
+`stall`, `change_header`, `impersonate`. It has no Xet.
 """
 
 import base64
@@ -292,6 +292,12 @@ class HubServer:
         self.healed.clear()
         self._faults.append(
             Fault(pattern, float("inf"), after=lambda response: setattr(response, "stalled", True))
+        )
+
+    def change_header(self, pattern: str, name: str, value: str) -> None:
+        """Send another value of a header."""
+        self._faults.append(
+            Fault(pattern, float("inf"), after=lambda response: response.headers.update({name: value}))
         )
 
     def impersonate(self, pattern: str) -> None:

@@ -514,6 +514,11 @@ def test_damaged_local_copy_is_refused_offline_and_repaired_online(published: Hu
     assert content_of(pull("user/model").folder) == PUBLISHED
 
 
+def test_mirror_that_names_files_its_own_way(published: HubServer):
+    published.change_header("resolve/.*report.json", "ETag", '"1700000000-28"')
+    assert content_of(pull("user/model").folder) == PUBLISHED
+
+
 def test_disk_without_links(published: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
     snapshot = pull("user/model", cache_dir=tmp_path / "plain files")
