@@ -1,0 +1,78 @@
+"""A real `app.py` process on loopback, with its own folder for temporary files."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+STARTS_WITHIN = 120  # seconds, on a busy machine
+
+
+@dataclass(frozen=True)
+class RunningApp:
+    url: str
+    temporary: Path
+    log: Path
+
+    def files_on_disk(self) -> list[Path]:
+        """Everything that visitors left behind in Gradio's folder and in the system's."""
+        return [path for path in self.temporary.rglob("*") if path.is_file()]
+
+
+@contextlib.contextmanager
+def running_app(folder: Path, **environment: str) -> Iterator[RunningApp]:
+    """Start `app.py`, wait until it answers, and stop it afterwards."""
+    port = free_port()
+    app = RunningApp(f"http://127.0.0.1:{port}", folder / "temporary", folder / "log.txt")
+    app.temporary.mkdir()
+    settings = {
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(app.temporary),
+        "TMPDIR": str(app.temporary),
+        "HF_HUB_OFFLINE": "1",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+    with app.log.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env={**os.environ, **settings, **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + STARTS_WITHIN
+        while not answers(app.url):
+            assert process.poll() is None, app.log.read_text()
+            assert time.monotonic() < deadline, f"no answer in {STARTS_WITHIN} s\n{app.log.read_text()}"
+            time.sleep(0.2)
+        yield app
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/config", timeout=5) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
