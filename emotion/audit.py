@@ -41,7 +41,7 @@ UNRELATED_PAIRS = 1000
 WORTH_NUDGING = 0.1  # what a slightly other turn can add to a correlation
 SHIFTS = range(-2, 3)  # pixels by which the framing of a copy may differ, at 48 pixels a side
 MARGIN = 10  # pixels at the edge that are not compared
-CONFIRM_CHUNK = 256  # pairs whose pixels are in memory at a time
+CONFIRM_CHUNK = 128  # pairs whose pixels are in memory at a time
 
 LISTED = 20  # files or groups that the audit names at most, per finding
 
@@ -256,7 +256,7 @@ def basis(turn: float, mirrored: bool) -> np.ndarray:
     x, y = x * cosine + y * sine, y * cosine - x * sine
     if mirrored:
         x = -x
-    waves = [(u, v) for u in range(HASH_BITS) for v in range(HASH_BITS) if u or v]
+    waves = [(u, v) for u in range(THUMBNAIL_SIDE) for v in range(THUMBNAIL_SIDE) if u or v]
     waves = sorted(waves, key=lambda wave: (wave[0] ** 2 + wave[1] ** 2, wave))[:HASH_BITS]
     weights = [window * np.cos(np.pi * u * (x + 1) / 2) * np.cos(np.pi * v * (y + 1) / 2) for u, v in waves]
     weights = np.stack(weights, axis=-1).reshape(-1, HASH_BITS)

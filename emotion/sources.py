@@ -365,7 +365,7 @@ def download_from_hub(reference: str) -> Path:
     from huggingface_hub import snapshot_download
 
     repo_id, _, revision = reference.partition("@")
-    patterns = [f"*{suffix}" for extension in EXTENSIONS for suffix in (extension, extension.upper())]
+    patterns = [f"*{suffix}" for extension in sorted(EXTENSIONS) for suffix in (extension, extension.upper())]
     try:
         snapshot = snapshot_download(
             repo_id,
@@ -379,6 +379,11 @@ def download_from_hub(reference: str) -> Path:
             "gated data set also needs `hf auth login`."
         ) from error
     folder = Path(snapshot)
+    if not folder.is_dir():
+        raise DataError(
+            f"The data set {reference} holds no picture files, zip files or CSV. Pictures inside other files, such as "
+            "Parquet, have to be written to a folder per label first."
+        )
     archives = sorted(folder.rglob("*.zip"))
     return unpack(archives, folder) if archives else folder
 
