@@ -315,12 +315,12 @@ def _data(report: dict[str, Any], source: str | None) -> str:
     if data.get("fingerprint"):
         lines.append(f"Fingerprint of the pictures and labels (SHA-256): `{data['fingerprint']}`.")
     parts = ["\n".join(lines)]
-    files = audit.get("files") or {}
-    if files and all(isinstance(row, dict) for row in files.values()):
-        names = list(dict.fromkeys(name for row in files.values() for name in row))
-        rows = [(_text(split), *(str(row.get(name, 0)) for name in names)) for split, row in files.items()]
-        parts.append(_table(("files", *map(_text, names)), rows))
-    findings = _flat({key: value for key, value in audit.items() if key != "files"})
+    counts = {_text(split): row for split, row in (audit.get("files") or {}).items()}
+    counts |= {f"used for {_text(split)}": row for split, row in (audit.get("used") or {}).items()}
+    names = list(dict.fromkeys(name for row in counts.values() for name in row))
+    rows = [(title, *(str(row.get(name, 0)) for name in names)) for title, row in counts.items()]
+    parts.append(_table(("pictures", *map(_text, names)), rows))
+    findings = _flat({key: value for key, value in audit.items() if key not in ("files", "used")})
     parts.append("\n".join(f"- {_words(key)}: {_text(value)}" for key, value in findings))
     text = "\n\n".join(part for part in parts if part)
     return text and f"## Data and its audit\n\n{text}"

@@ -103,7 +103,10 @@ def training(report: Report) -> Figure | None:
         return None
     figure = _figure(4.2 * len(panels), 3.6)
     for axes, key in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for name, curve, colour in (("training", key, QUIET), ("validation", f"val_{key}", BLUE)):
+        for name, curve, colour in (
+            ("training, on changed faces, all outputs", key, QUIET),
+            ("validation, labels only", f"val_{key}", BLUE),
+        ):
             if history.get(curve):
                 values = history[curve]
                 marker = "o" if len(values) == 1 else None

@@ -32,6 +32,7 @@ def report_with(**changes):
                     "count": 1,
                     "files": [{"file": "train/angry/Jane Doe.jpg", "reason": "truncated"}],
                 },
+                "used": {"train": {"angry": 9, "happy": 11}},
                 "removed": {"from_train": 42},
             },
         },
@@ -111,7 +112,8 @@ def test_card_says_what_a_reader_needs():
     assert "float32 (n, 48, 48, 1) in 0..255" in card and "angry, happy, sad, neutral." in card
     assert "python train.py --data fer2013 --background neutral" in card
     assert "| `learning_rate` | 0.002 |" in card and "| keras version | 3.15.1 |" in card
-    assert "| train | 10 | 20 |" in card and "- removed, from train: 42" in card and "`c0ffee`" in card
+    assert "| train | 10 | 20 |" in card and "| used for train | 9 | 11 |" in card
+    assert "unreadable, count: 1" in card and "- removed, from train: 42" in card and "`c0ffee`" in card
 
 
 def test_card_shows_the_plots_that_exist_and_no_others():
