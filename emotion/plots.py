@@ -115,7 +115,7 @@ def training(report: Report) -> Figure | None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if key == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -159,7 +159,7 @@ def roc(report: Report) -> Figure | None:
         )
     _dress(axes, "ROC, one label against the rest", x="false positive rate", y="true positive rate")
     axes.set_aspect("equal")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
     return figure
 
 
@@ -188,7 +188,7 @@ def calibration(report: Report) -> Figure | None:
     _dress(amounts, "", x="probability of the answer", y="faces")
     curves.yaxis.set_major_formatter(PercentFormatter(1))
     amounts.xaxis.set_major_formatter(PercentFormatter(1))
-    curves.legend(frameon=False, loc="lower right")
+    curves.legend(frameon=False, fontsize=9, loc="lower right")
     return figure
 
 
@@ -204,12 +204,13 @@ def risk_coverage(report: Report) -> Figure | None:
     if figures["error_among_answered"] is not None:
         chosen = figures["coverage"], figures["error_among_answered"]
         axes.plot(*chosen, marker="o", color=ORANGE, markersize=8)
+        left = chosen[0] > 0.6  # where the words have room beside the curve
         axes.annotate(
             f"threshold {figures['threshold']:.3f}:\n{chosen[0]:.1%} answered, {chosen[1]:.1%} of them wrong",
             chosen,
-            xytext=(-12, 14),
+            xytext=(-12, 14) if left else (12, -24),
             textcoords="offset points",
-            ha="right",
+            ha="right" if left else "left",
             color=ORANGE,
         )
     axes.set_xlim(0, 1.02)
