@@ -21,7 +21,15 @@ from starlette.middleware import Middleware
 
 from emotion import EmotionClassifier, EmotionError, page
 from emotion.classifier import FacePrediction
-from emotion.components import SHOWN_SIDE, MemoryGallery, MemoryImage, Uploads, data_url, without_false_alarm
+from emotion.components import (
+    SHOWN_SIDE,
+    MemoryGallery,
+    MemoryImage,
+    UploadedFiles,
+    Uploads,
+    data_url,
+    without_false_alarm,
+)
 from emotion.drawing import NOT_SURE, annotate
 from emotion.explain import HOW_TO_READ, heatmap, overlay, where
 from emotion.faces import crop_face, detect_faces, face_crop, whole_picture_face
@@ -90,10 +98,8 @@ def classify(picture: bytes | Path | None) -> dict:
     }
 
 
-def analyse_upload(source: bytes | Path | None, own_model: EmotionClassifier | None):
-    """Classify what the visitor uploaded, pasted or photographed."""
-    if source is None:
-        return clear_photo()
+def analyse_upload(source: bytes | Path, own_model: EmotionClassifier | None):
+    """Classify what the visitor uploaded, dropped, pasted or photographed."""
     with uploads.using(source):
         return analyse(source, own_model)
 
@@ -233,16 +239,16 @@ def new_tracker(classifier: EmotionClassifier) -> FaceTracker:
 # --- Video file and many pictures ----------------------------------------------------------------------------------
 
 
-def annotate_video(path: str | None, own_model: EmotionClassifier | None, progress: gr.Progress = PROGRESS):
+def annotate_video(paths: list[str], own_model: EmotionClassifier | None, progress: gr.Progress = PROGRESS):
     """Show the annotated clip, and a timeline per face with its CSV."""
-    if path is None:
+    if not paths:
         return {annotated_clip: "", clip_chart: ""}
-    with uploads.using(path), tempfile.TemporaryDirectory(prefix="emotion-") as folder:
+    with uploads.using(*paths), tempfile.TemporaryDirectory(prefix="emotion-") as folder:
         result, table = Path(folder, "clip.mp4"), Path(folder, "timeline.csv")
         try:
             timeline = annotate_clip(
                 own_model or CLASSIFIER,
-                path,
+                paths[0],
                 result,
                 progress=lambda part: progress(part, desc="Looking at the clip"),
             )
@@ -257,12 +263,9 @@ def annotate_video(path: str | None, own_model: EmotionClassifier | None, progre
         }
 
 
-def classify_many(
-    paths: list[str] | None, own_model: EmotionClassifier | None, progress: gr.Progress = PROGRESS
-):
+def classify_many(paths: list[str], own_model: EmotionClassifier | None, progress: gr.Progress = PROGRESS):
     """Show a gallery, totals and a CSV for several pictures; those that cannot be read are named."""
     classifier = own_model or CLASSIFIER
-    paths = paths or []
     rows, boxes, problems = [], [], []
     with uploads.using(*paths):
         for path in progress.tqdm(paths[:MOST_FILES], desc="Looking at the pictures"):
@@ -444,14 +447,14 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
                 f"Clips of up to **{MAX_SECONDS:g} seconds** and 100 MB (MP4, MOV, WebM, MKV or AVI). "
                 "The result has no sound."
             )
-            clip = gr.File(label="Drop a clip here", file_types=["video"], height=140, elem_id="clip")
+            clip = UploadedFiles(label="Drop a clip here", file_types=["video"], height=140, elem_id="clip")
             with gr.Row(equal_height=False):
                 annotated_clip = gr.HTML(elem_id="annotated-clip")
                 clip_chart = gr.HTML(elem_id="clip-chart")
 
         with gr.Tab("Many pictures", id="many"):
             gr.Markdown(f"Up to **{MOST_FILES} pictures** at a time, 100 MB each.")
-            pictures = gr.File(
+            pictures = UploadedFiles(
                 label="Drop pictures here",
                 file_count="multiple",
                 file_types=["image"],
@@ -464,7 +467,13 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
                     label="Share of all faces", show_heading=False, visible=False, min_width=240
                 )
                 gallery = MemoryGallery(
-                    label="Pictures", columns=4, height="auto", visible=False, buttons=["fullscreen"], scale=3
+                    label="Pictures",
+                    columns=4,
+                    height="auto",
+                    visible=False,
+                    buttons=["fullscreen"],
+                    scale=3,
+                    elem_id="gallery",
                 )
             many_link = gr.HTML(elem_id="many-csv")
 
@@ -496,8 +505,9 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
 
     api_button.click(classify, photo, api_answer, api_name="classify")
 
-    photo.input(analyse_upload, [photo, own_model], photo_outputs, **private)
-    gr.on([photo.clear, another.click], clear_photo, outputs=photo_outputs, **silent)
+    photo.upload(analyse_upload, [photo, own_model], photo_outputs, **private)
+    # Not queued: the buttons for another source clear first, and what they bring must find the page cleared.
+    gr.on([photo.clear, another.click], clear_photo, outputs=photo_outputs, queue=False, **silent)
     examples.select(analyse_example, own_model, photo_outputs, **private)
     boxed.select(select_point, analysis, photo_outputs, **silent)
     cards.select(select_card, analysis, photo_outputs, **silent)

@@ -19,7 +19,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.components.gallery import GalleryData, GalleryImage
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData, ListFiles
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -73,6 +73,18 @@ class MemoryGallery(gr.Gallery):
                 for picture, caption in value or []
             ]
         )
+
+
+class UploadedFiles(gr.File):
+    """A `gr.File` that gives the paths of uploads; Gradio's own leaves an empty temporary file behind for each."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | FileData | None) -> list[str]:
+        """Give the path of every upload."""
+        if payload is None:
+            return []
+        return [file.path for file in (payload.root if isinstance(payload, ListFiles) else [payload])]
 
 
 class Uploads:
