@@ -156,7 +156,6 @@ def show_analysis(shown: Analysis):
         photo: gr.update(value=None, visible=False),
         boxed: gr.update(
             value=annotate(shown.picture, faces, selected=selected if several else None),
-            label=f"{len(faces)} faces – click one to select it" if several else "Your picture",
             visible=True,
         ),
         another: gr.update(visible=True),
@@ -222,7 +221,9 @@ def watch(frame: bytes | None, session: LiveSession | None, own_model: EmotionCl
         live_session: session,
         live_boxes: page.live_overlay(faces, (picture.shape[1], picture.shape[0])),
         live_answers: page.live_faces(faces),
-        live_chart: page.timeline_chart(session.tracker.timeline, seconds=TIMELINE_SECONDS),
+        live_chart: page.timeline_chart(
+            session.tracker.timeline, seconds=TIMELINE_SECONDS, only={face.id for face in faces}
+        ),
     }
 
 
@@ -360,10 +361,19 @@ def example_thumbnails() -> list[tuple[Image.Image, str]]:
 
 # Only fonts that are already on the visitor's machine: the page asks no other server for anything.
 THEME = gr.themes.Soft(
-    primary_hue="sky",
+    primary_hue="blue",
     neutral_hue="slate",
     font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
     font_mono=["ui-monospace", "Consolas", "monospace"],
+).set(
+    # Darker than the theme's own on light, lighter on dark: a contrast of at least 4.5 to 1.
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_400",
+    block_label_text_color="*primary_700",
+    block_label_text_color_dark="*primary_100",
+    block_title_text_color="*primary_700",
+    block_title_text_color_dark="*primary_100",
+    color_accent="*primary_600",
 )
 
 with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60, 600)) as demo:
@@ -374,55 +384,54 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
     title = gr.HTML(page.header(CLASSIFIER))
 
     with gr.Tabs() as tabs:
-        with gr.Tab("Photo", id="photo"):
-            with gr.Row(equal_height=False):
-                with gr.Column():
-                    photo = MemoryImage(
-                        label="Your picture",
-                        sources=["upload", "webcam", "clipboard"],
-                        height=PICTURE_HEIGHT,
-                        buttons=["fullscreen"],
-                        elem_id="photo",
-                        alt_text="Your picture",
-                    )
-                    boxed = MemoryImage(
-                        label="Your picture",
+        with gr.Tab("Photo", id="photo"), gr.Row(equal_height=False):
+            with gr.Column():
+                photo = MemoryImage(
+                    label="Your picture",
+                    sources=["upload", "webcam", "clipboard"],
+                    height=PICTURE_HEIGHT,
+                    buttons=["fullscreen"],
+                    elem_id="photo",
+                    alt_text="Your picture",
+                )
+                boxed = MemoryImage(
+                    show_label=False,
+                    interactive=False,
+                    visible=False,
+                    height=PICTURE_HEIGHT,
+                    buttons=["download", "fullscreen"],
+                    elem_id="boxed",
+                    alt_text="Your picture with a numbered box around every face",
+                )
+                another = gr.Button("Another picture", visible=False, elem_id="another")
+            with gr.Column():
+                verdict = gr.HTML(page.welcome(), elem_id="verdict")
+                probabilities = gr.Label(
+                    label="Probabilities", show_heading=False, visible=False, elem_id="probabilities"
+                )
+                cards = gr.HTML(visible=False, elem_id="cards", js_on_load=page.SELECT_CARD)
+                why = gr.Button("Why?", visible=False, elem_id="why")
+                with gr.Column(visible=False) as reasons:
+                    heat = MemoryImage(
+                        label="Where the model looked",
                         interactive=False,
-                        visible=False,
-                        height=PICTURE_HEIGHT,
-                        buttons=["download", "fullscreen"],
-                        elem_id="boxed",
-                        alt_text="Your picture with a numbered box around every face",
+                        height=260,
+                        buttons=[],
+                        elem_id="heat",
                     )
-                    another = gr.Button("Another picture", visible=False, elem_id="another")
-                with gr.Column():
-                    verdict = gr.HTML(page.welcome(), elem_id="verdict")
-                    probabilities = gr.Label(
-                        label="Probabilities", show_heading=False, visible=False, elem_id="probabilities"
-                    )
-                    cards = gr.HTML(visible=False, elem_id="cards", js_on_load=page.SELECT_CARD)
-                    why = gr.Button("Why?", visible=False, elem_id="why")
-                    with gr.Column(visible=False) as reasons:
-                        heat = MemoryImage(
-                            label="Where the model looked",
-                            interactive=False,
-                            height=260,
-                            buttons=[],
-                            elem_id="heat",
-                        )
-                        heat_words = gr.Markdown()
-            gr.Markdown("Or click an example:")
-            examples = MemoryGallery(
-                example_thumbnails(),
-                show_label=False,
-                columns=5,
-                height="auto",
-                allow_preview=False,
-                interactive=False,
-                object_fit="cover",
-                buttons=[],
-                elem_id="examples",
-            )
+                    heat_words = gr.Markdown()
+                gr.Markdown("Or click an example:")
+                examples = MemoryGallery(
+                    example_thumbnails(),
+                    show_label=False,
+                    columns=5,
+                    height="auto",
+                    allow_preview=False,
+                    interactive=False,
+                    object_fit="cover",
+                    buttons=[],
+                    elem_id="examples",
+                )
 
         with gr.Tab("Live", id="live"), gr.Row(equal_height=False):
             with gr.Column():
@@ -544,6 +553,6 @@ if __name__ == "__main__":
         mcp_server=True,
         run_history=False,
         max_file_size="100mb",
-        footer_links=["api"],
+        footer_links=["api", "gradio", "settings"],
         app_kwargs={"middleware": [Middleware(uploads.count), Middleware(without_false_alarm)]},
     )

@@ -9,7 +9,7 @@ import base64
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,7 @@ def problem(message: str) -> str:
 
 def verdict(prediction: FacePrediction, number: int, faces: int, portrait: str) -> str:
     """Return the answer for one face in words beside its portrait (a data URL)."""
-    title = f"Face {number} of {faces}" if faces > 1 else "This face"
+    title = f"Face {number} of {faces} – click another one to see it" if faces > 1 else "This face"
     if prediction.label is not None:
         answer = f"looks <strong>{escape(prediction.label)}</strong>"
         detail = f"{prediction.confidence:.0%} sure that this is right."
@@ -178,7 +178,13 @@ def live_welcome() -> str:
 forgotten. When the server is busy, it skips frames instead of falling behind.</p></div>"""
 
 
-def timeline_chart(timeline: Timeline, *, seconds: float | None = None, most_faces: int = 3) -> str:
+def timeline_chart(
+    timeline: Timeline,
+    *,
+    seconds: float | None = None,
+    only: Collection[int] | None = None,
+    most_faces: int = 3,
+) -> str:
     """Return a line chart of the probabilities over time for every face.
 
     Parameters
@@ -187,23 +193,26 @@ def timeline_chart(timeline: Timeline, *, seconds: float | None = None, most_fac
         What was seen; an empty one gives an empty text.
     seconds
         Show only this many last seconds; None shows everything from the first frame on.
+    only
+        Numbers of the faces to show; None shows all.
     most_faces
         Only so many faces, those seen most often, get a chart.
     """
-    if not timeline.moments:
+    moments = [moment for moment in timeline.moments if only is None or moment.face.id in only]
+    if not moments:
         return ""
     end = timeline.moments[-1].time
     start = max(0.0, end - seconds) if seconds else 0.0
     span = seconds or max(end - start, 1e-6)
     shown: dict[int, list[Moment]] = {}
-    for moment in timeline.moments:
+    for moment in moments:
         if moment.time >= start:
             shown.setdefault(moment.face.id, []).append(moment)
     busiest = sorted(sorted(shown, key=lambda face: -len(shown[face]))[:most_faces])
     ticks = (f"{span:.0f} s ago", "now") if seconds else ("0 s", f"{end:.0f} s")
     charts = "".join(_face_chart(face, shown[face], timeline.labels, end - span, span) for face in busiest)
     more = len(shown) - len(busiest)
-    note = f"<p><small>{more} more face(s) without a chart: see the CSV.</small></p>" if more else ""
+    note = f"<p><small>{more} more face(s) without a chart.</small></p>" if more else ""
     return f"""
 <div class="em-timeline">{_legend(timeline.labels)}{charts}
 <div class="em-ticks"><span>{ticks[0]}</span><span>{ticks[1]}</span></div>{note}</div>"""
@@ -442,7 +451,8 @@ def _percent(value: float | None) -> str:
 
 
 _CSS = """
-.gradio-container { max-width: 1240px !important; }
+.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+.dark { --color-accent: #60a5fa; }
 .em-header { display: flex; gap: 16px; align-items: center; flex-wrap: wrap; }
 .em-header h1 { margin: 0; font-size: 1.7rem; line-height: 1.2; }
 .em-header p { margin: 2px 0 0; color: var(--body-text-color-subdued); }
@@ -453,8 +463,11 @@ _CSS = """
 .em-notice { margin: 8px 0 0 !important; padding: 8px 12px; border-left: 4px solid #B07A00; border-radius: 6px;
   background: var(--background-fill-secondary); }
 .html-container { padding: 0 !important; }
-#examples .grid-container { grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)); grid-auto-rows: auto; }
+.icon-button-wrapper:not(:has(button)) { display: none !important; }
+#examples .grid-container { grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)); grid-auto-rows: auto; }
 #examples .grid-wrap { height: auto !important; min-height: 0; }
+#examples .caption-label { max-width: 94%; padding: 1px 6px; font-size: .75rem; right: 3%; bottom: 3%; left: auto; }
+#probabilities * { font-family: inherit; }
 .em-privacy { font-size: .875rem; color: var(--body-text-color-subdued); text-align: center; }
 .em-hint { padding: 14px 18px; border: 1px solid var(--border-color-primary); border-radius: 12px;
   background: var(--background-fill-secondary); }
@@ -476,7 +489,7 @@ _CSS = """
 .em-card img { border-radius: 8px; width: 64px; height: 64px; margin: 0; object-fit: cover; }
 .em-card b { display: inline-block; min-width: 1.4em; padding: 0 .3em; border-radius: 5px; text-align: center;
   background: var(--body-text-color); color: var(--background-fill-primary); }
-button.em-card { cursor: pointer; }
+button.em-card { cursor: pointer; font-weight: 400; box-shadow: none; }
 button.em-card:hover { border-color: var(--em); }
 button.em-card[aria-pressed="true"] { outline: 3px solid var(--em); outline-offset: 1px; }
 button.em-card:focus-visible { outline: 3px solid var(--body-text-color); outline-offset: 2px; }
