@@ -28,7 +28,7 @@ from emotion.components import (
     UploadedFiles,
     Uploads,
     data_url,
-    without_false_alarm,
+    without_false_alarms,
 )
 from emotion.drawing import NOT_SURE, annotate
 from emotion.explain import HOW_TO_READ, heatmap, overlay, where
@@ -554,5 +554,5 @@ if __name__ == "__main__":
         run_history=False,
         max_file_size="100mb",
         footer_links=["api", "gradio", "settings"],
-        app_kwargs={"middleware": [Middleware(uploads.count), Middleware(without_false_alarm)]},
+        app_kwargs={"middleware": [Middleware(uploads.count), Middleware(without_false_alarms)]},
     )

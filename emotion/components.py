@@ -111,7 +111,7 @@ class Uploads:
     def release(self, path: str | Path) -> None:
         """Give up one use of an upload; the last one deletes it. Files outside the upload folder are left alone."""
         path = Path(path).resolve()
-        if not path.is_relative_to(Path(get_upload_folder()).resolve()):
+        if not _is_upload(path):
             return
         with self._lock:
             self._needed[str(path)] -= 1
@@ -146,21 +146,35 @@ class Uploads:
         return counting
 
 
-def without_false_alarm(app: Callable) -> Callable:
-    """Wrap an ASGI application: answer a request for the progress of an upload without a name.
+def without_false_alarms(app: Callable) -> Callable:
+    """Wrap an ASGI application: answer two requests of Gradio 6.31 that browsers would report as errors.
 
-    Gradio 6.31 sends one for every camera snapshot and reports the "not found" as an error in the browser's console.
+    The page asks for the progress of a camera snapshot's upload before it has a name for it, and it may ask for
+    the preview of an upload that was already read and deleted.
     """
 
     async def answering(
         scope: MutableMapping[str, Any], receive: Callable[[], Awaitable], send: Callable[[Any], Awaitable]
     ) -> None:
-        if scope["type"] != "http" or not scope["path"].endswith("/upload_progress"):
-            return await app(scope, receive, send)
-        if scope["query_string"] != b"upload_id=":
-            return await app(scope, receive, send)
-        headers = [(b"content-type", b"text/event-stream")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b'data: {"msg": "done"}\n\n'})
+        path = scope.get("path", "")
+        if path.endswith("/upload_progress") and scope["query_string"] == b"upload_id=":
+            await _respond(send, 200, b'data: {"msg": "done"}\n\n', b"text/event-stream")
+        elif "/file=" in path and _is_deleted_upload(Path(path.partition("/file=")[2])):
+            await _respond(send, 204, b"", b"image/png")
+        else:
+            await app(scope, receive, send)
 
     return answering
+
+
+def _is_upload(path: Path) -> bool:
+    return path.resolve().is_relative_to(Path(get_upload_folder()).resolve())
+
+
+def _is_deleted_upload(path: Path) -> bool:
+    return _is_upload(path) and not path.exists()
+
+
+async def _respond(send: Callable[[Any], Awaitable], status: int, body: bytes, kind: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]})
+    await send({"type": "http.response.body", "body": body})
