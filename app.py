@@ -473,10 +473,14 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
             many_words = gr.HTML(elem_id="many-summary")
             with gr.Row(equal_height=False):
                 shares = gr.Label(
-                    label="Share of all faces", show_heading=False, visible=False, min_width=240
+                    label="Share of all faces",
+                    show_heading=False,
+                    visible=False,
+                    min_width=240,
+                    elem_id="shares",
                 )
                 gallery = MemoryGallery(
-                    label="Pictures",
+                    show_label=False,
                     columns=4,
                     height="auto",
                     visible=False,
@@ -489,8 +493,6 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
         with gr.Tab("Model", id="model"):
             model_words = gr.HTML(page.model_line(CLASSIFIER), elem_id="model-line")
             report = gr.HTML(page.model_summary(CLASSIFIER), elem_id="report")
-            with gr.Accordion("Model card", open=False):
-                card = gr.Markdown(page.card_text(CLASSIFIER.card))
             with gr.Group():
                 reference = gr.Textbox(
                     label="Try another model from the Hugging Face Hub – for you alone",
@@ -501,6 +503,8 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
                 with gr.Row():
                     load = gr.Button("Load it", variant="primary")
                     back = gr.Button("Back to the default")
+            with gr.Accordion("Model card", open=False):
+                card = gr.Markdown(page.card_text(CLASSIFIER.card))
 
     gr.HTML(f'<p class="em-privacy">{page.PRIVACY}</p>')
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.drawing import EMOTION_COLOURS, NOT_SURE, describe, emotion_colour, text_colour
+from emotion.drawing import EMOTION_COLOURS, NOT_SURE, NOT_SURE_COLOUR, describe, emotion_colour, text_colour
 
 if TYPE_CHECKING:
     from emotion.classifier import EmotionClassifier, FacePrediction
@@ -212,7 +212,7 @@ def timeline_chart(
     ticks = (f"{span:.0f} s ago", "now") if seconds else ("0 s", f"{end:.0f} s")
     charts = "".join(_face_chart(face, shown[face], timeline.labels, end - span, span) for face in busiest)
     more = len(shown) - len(busiest)
-    note = f"<p><small>{more} more face(s) without a chart.</small></p>" if more else ""
+    note = f"<p><small>{_count(more, 'more face')} without a chart.</small></p>" if more else ""
     return f"""
 <div class="em-timeline">{_legend(timeline.labels)}{charts}
 <div class="em-ticks"><span>{ticks[0]}</span><span>{ticks[1]}</span></div>{note}</div>"""
@@ -264,7 +264,9 @@ def many_summary(pictures: int, faces: int, problems: Sequence[tuple[str, str]])
     """Return how many pictures and faces there were, and what was wrong with the others (name, message)."""
     items = "".join(f"<li><b>{escape(name)}</b>: {escape(message)}</li>" for name, message in problems)
     wrong = f'<div class="em-hint" role="alert"><b>Left out</b><ul>{items}</ul></div>' if problems else ""
-    return f'<p role="status"><b>{pictures}</b> picture(s), <b>{faces}</b> face(s).</p>{wrong}'
+    return (
+        f'<p role="status"><b>{_count(pictures, "picture")}</b>, <b>{_count(faces, "face")}</b>.</p>{wrong}'
+    )
 
 
 def model_summary(classifier: EmotionClassifier) -> str:
@@ -286,20 +288,20 @@ def card_text(card: str | None) -> str:
     """Return a model card as Markdown without its metadata block, and without pictures.
 
     Pictures would be fetched from other machines (or point to files that are not served), and raw HTML in a
-    stranger's card is not ours to show.
+    stranger's card is not ours to show; only folding sections stay.
     """
     if not card:
         return "This model came without a card."
     text = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
     text = re.sub(r"!\[([^\]]*)\](\([^)]*\)|\[[^\]]*\])", "", text)
-    return re.sub(r"<[^>]*>", "", text).strip()
+    return re.sub(r"<(?!/?(?:details|summary)>)[^>]*>", "", text).strip()
 
 
 def style_sheet(*, camera_height: int) -> str:
     """Return the page's CSS: what Gradio's theme cannot say. The camera's height is in pixels."""
     meters = "\n".join(
         f'[data-testid="{label}-confidence-set"] {{ --stat-background-fill: {colour}; }}'
-        for label, colour in EMOTION_COLOURS.items()
+        for label, colour in {**EMOTION_COLOURS, NOT_SURE: NOT_SURE_COLOUR}.items()
     )
     return f"{meters}\n{_CSS}".replace("LIVE_HEIGHT", f"{camera_height}px")
 
@@ -446,6 +448,10 @@ def _listing(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else "".join(words)
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
 
@@ -465,9 +471,9 @@ _CSS = """
 .html-container { padding: 0 !important; }
 .icon-button-wrapper:not(:has(button)) { display: none !important; }
 #examples .grid-container { grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)); grid-auto-rows: auto; }
-#examples .grid-wrap { height: auto !important; min-height: 0; }
+#examples .grid-wrap, #gallery .grid-wrap { height: auto !important; min-height: 0; }
 #examples .caption-label { max-width: 94%; padding: 1px 6px; font-size: .75rem; right: 3%; bottom: 3%; left: auto; }
-#probabilities * { font-family: inherit; }
+#probabilities *, #shares * { font-family: inherit; }
 .em-privacy { font-size: .875rem; color: var(--body-text-color-subdued); text-align: center; }
 .em-hint { padding: 14px 18px; border: 1px solid var(--border-color-primary); border-radius: 12px;
   background: var(--background-fill-secondary); }
@@ -498,7 +504,7 @@ button.em-card:focus-visible { outline: 3px solid var(--body-text-color); outlin
 .em-bar > span:last-child { text-align: right; font-variant-numeric: tabular-nums; }
 .em-track { height: 10px; border-radius: 5px; overflow: hidden; background: var(--border-color-primary); }
 .em-track > span { display: block; height: 100%; border-radius: 5px; transition: width .15s linear; }
-#live-stage { position: relative; gap: 0; }
+#live-stage { position: relative; gap: 0; container-type: inline-size; }
 #live-overlay { position: absolute; inset: 0 0 auto 0; pointer-events: none; z-index: 2; }
 .em-overlay { position: absolute; inset: 0 0 auto 0; margin: 0 auto; aspect-ratio: var(--ratio);
   width: min(100%, calc(LIVE_HEIGHT * var(--ratio))); top: calc((LIVE_HEIGHT - min(100cqw / var(--ratio), LIVE_HEIGHT)) / 2); }

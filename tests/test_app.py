@@ -295,10 +295,14 @@ def test_names_and_messages_of_strangers_are_escaped():
 
 
 def test_a_card_loses_its_metadata_and_pictures_but_keeps_its_words():
-    card = "---\nlicense: mit\n---\n# Title\n![plot](https://elsewhere/x.png) text\n\n![b][c]\n<b>bold</b> a < b\n"
+    card = (
+        "---\nlicense: mit\n---\n# Title\n![plot](https://elsewhere/x.png) text\n\n![b][c]\n<b>bold</b> a < b\n"
+        "<details>\n<summary>More</summary>\nfolded\n</details>\n<details ontoggle=evil()>"
+    )
     shown = page.card_text(card)
     assert "license" not in shown and "elsewhere" not in shown and "<b>" not in shown
     assert "# Title" in shown and "text" in shown and "bold" in shown
+    assert "<details>" in shown and "<summary>More" in shown and "evil" not in shown
     assert "without a card" in page.card_text(None)
 
 
@@ -356,7 +360,7 @@ def test_the_timeline_shows_the_last_seconds_with_lines_that_differ_by_more_than
 
 def test_the_timeline_names_faces_that_get_no_chart():
     html = page.timeline_chart(timeline(5, 4), most_faces=2)
-    assert html.count('<svg viewBox="0 0 100 100"') == 2 and "3 more face(s)" in html
+    assert html.count('<svg viewBox="0 0 100 100"') == 2 and "3 more faces" in html
     assert page.timeline_chart(Timeline(LABELS)) == ""
 
 

@@ -368,7 +368,7 @@ def test_many_pictures_get_a_gallery_totals_and_a_csv(visit, tmp_path):
     expect(page.get_by_text("50 pictures")).to_be_visible()
     files = [example("happy"), example("several-faces"), example("no-face"), broken]
     page.locator("#pictures input[type=file]").set_input_files(files)
-    expect(page.locator("#many-summary")).to_contain_text("3 picture(s)", timeout=PATIENCE)
+    expect(page.locator("#many-summary")).to_contain_text("3 pictures", timeout=PATIENCE)
     expect(page.locator("#many-summary")).to_contain_text("broken.png")
     expect(page.locator("#gallery img")).to_have_count(3)
     with page.expect_download() as download:
