@@ -6,12 +6,12 @@ Only pictures are made here; nothing is measured.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 WIDTH, HEIGHT = 640, 480  # pixels of a scene
 FACE_SIDES = (110, 260)  # pixels, smallest and largest side of a single face
@@ -37,6 +37,7 @@ def compose(
     *,
     sides: tuple[int, int] = FACE_SIDES,
     feather: float = 0.0,
+    draw: Callable[[np.random.Generator], Image.Image] | None = None,
 ) -> Scene:
     """Set face pictures into one scene of 640×480, none overlapping another, with tint, noise and JPEG.
 
@@ -48,8 +49,10 @@ def compose(
         Range of the pasted faces' sides in pixels.
     feather
         Width of the soft border between face and background, as a fraction of the face's side.
+    draw
+        What draws the background; `background` unless named.
     """
-    canvas = background(rng)
+    canvas = (draw or background)(rng)
     boxes = place(len(sources), rng, sides=sides)
     for path, (x, y, side, _) in zip(sources, boxes, strict=True):
         with Image.open(path) as file:
@@ -68,6 +71,26 @@ def background(rng: np.random.Generator) -> Image.Image:
     cells = rng.integers(0, 256, (int(rng.integers(3, 13)), int(rng.integers(4, 17)), 3), dtype=np.uint8)
     blotches = Image.fromarray(cells).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     return blotches.filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 6))))
+
+
+def clutter(rng: np.random.Generator) -> Image.Image:
+    """Draw shapes, lines and words over soft blotches: edges everywhere, but no face, 640×480 RGB."""
+    canvas = background(rng)
+    pencil = ImageDraw.Draw(canvas)
+    for _ in range(rng.integers(5, 60)):
+        left, top, size = (int(rng.integers(*limits)) for limits in ((-50, WIDTH), (-50, HEIGHT), (5, 200)))
+        corners = (left, top, left + size, top + round(size * rng.uniform(0.3, 2)))
+        colour = tuple(rng.integers(0, 256, 3).tolist())
+        match rng.integers(4):
+            case 0:
+                pencil.rectangle(corners, fill=colour)
+            case 1:
+                pencil.ellipse(corners, fill=colour)
+            case 2:
+                pencil.line(corners, fill=colour, width=int(rng.integers(1, 20)))
+            case 3:
+                pencil.text((left, top), "no face here", fill=colour, font_size=int(rng.integers(10, 80)))
+    return canvas
 
 
 def place(count: int, rng: np.random.Generator, *, sides: tuple[int, int]) -> tuple[Box, ...]:

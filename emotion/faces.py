@@ -24,14 +24,17 @@ TILE_OVERLAP = (
 )
 CANDIDATE_SCORE = 0.1  # a first look may be this unsure, because a second one follows
 CANDIDATES_PER_FACE = 3  # at most so many second looks for every face that may be returned
-MINIMUM_SCORE = 0.2  # after the second look
 
 SECOND_LOOK_SIDE = 160  # pixels: the second look scales the face to this
-SECOND_LOOK_REACH = 1.25  # half the side of what the second look sees, in sides of the face
+THIRD_LOOK_SIDE = 256  # pixels: the third look, at large faces that are still in doubt
+LOOK_REACH = 1.25  # half the side of what a closer look sees, in sides of the face
+CERTAIN_SCORE = 0.5  # of faces of any size
+DOUBTFUL_SCORE = 0.2  # of large faces: blurred, or cut off tightly, they score low at every size
+LARGE = 0.15  # of the picture's shorter side
 
 # The frame of the training faces around the detector's box, fitted on scenes of training faces.
-FRAME_SIDE = 1.12  # times the square root of the box's area
-FRAME_DROP = 0.012  # times the frame's side, downwards
+FRAME_SIDE = 1.08  # times the square root of the box's area
+FRAME_DROP = 0.01  # times the frame's side, downwards
 
 LEANING = 10.0  # degrees: training faces lean so much themselves, and only what is more is turned back
 MOST_LEANING = 45.0  # degrees: beyond, the eyes are not where the detector thinks
@@ -73,8 +76,8 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
     """Find the faces in a picture, largest first; safe to call from several threads.
 
     The picture is searched at a reduced size, and at its full size only where that finds nothing. Whatever looks
-    like a face is then looked at again from close by, at two sizes, plain and mirrored: the mean of these looks
-    tells faces from accidents and steadies the box.
+    like a face is then looked at again from close by, plain and mirrored: the mean of these looks tells faces from
+    accidents and steadies the box.
 
     Parameters
     ----------
@@ -84,10 +87,10 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
         At most so many faces are returned.
     """
     for candidates in _passes(picture):
-        looked = [_second_look(picture, candidate) for candidate in candidates[: CANDIDATES_PER_FACE * limit]]
-        certain = [face for face in looked if face[SCORE] >= MINIMUM_SCORE]
-        if certain:
-            kept = sorted(suppress(np.array(certain)), key=lambda face: -face[2] * face[3])
+        looked = [_confirmed(picture, candidate) for candidate in candidates[: CANDIDATES_PER_FACE * limit]]
+        faces = [face for face in looked if face is not None]
+        if faces:
+            kept = sorted(suppress(np.array(faces)), key=lambda face: -face[2] * face[3])
             return [_whole_if_tight(_detected(face), picture) for face in kept[:limit]]
     return []
 
@@ -217,12 +220,25 @@ def _passes(picture: np.ndarray) -> Iterator[np.ndarray]:
     yield suppress(np.concatenate(found))
 
 
-def _second_look(picture: np.ndarray, candidate: np.ndarray) -> np.ndarray:
-    """Look at a candidate from close by, plain and mirrored; return the mean detection (15,)."""
+def _confirmed(picture: np.ndarray, candidate: np.ndarray) -> np.ndarray | None:
+    """Look at a candidate (15,) from close by; return the better detection if it is a face, else None."""
+    face = _closer(picture, candidate, SECOND_LOOK_SIDE)
+    if face[SCORE] >= CERTAIN_SCORE:
+        return face
+    if math.sqrt(candidate[2] * candidate[3]) < LARGE * min(picture.shape[:2]):
+        return None
+    if face[SCORE] >= DOUBTFUL_SCORE:
+        return face
+    face = _closer(picture, candidate, THIRD_LOOK_SIDE)
+    return face if face[SCORE] >= CERTAIN_SCORE else None
+
+
+def _closer(picture: np.ndarray, candidate: np.ndarray, face_side: int) -> np.ndarray:
+    """Scale a candidate (15,) to a size, detect it plain and mirrored, and return the mean detection (15,)."""
     x, y, width, height = candidate[BOX]
     side = math.sqrt(width * height)
-    region, left, top = _cut(picture, x + width / 2, y + height / 2, SECOND_LOOK_REACH * side)
-    factor = SECOND_LOOK_SIDE / side
+    region, left, top = _cut(picture, x + width / 2, y + height / 2, LOOK_REACH * side)
+    factor = face_side / side
     across = max(1, round(region.width * factor))
     close = np.asarray(region.resize((across, across), Image.Resampling.BILINEAR, reducing_gap=2.0))
     scale = region.width / across
