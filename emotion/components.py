@@ -96,6 +96,7 @@ class Uploads:
 
     def __init__(self):
         self._needed: Counter[str] = Counter()
+        self._tool_calls = 0  # of MCP clients, being answered now; touched by the event loop only
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -118,9 +119,7 @@ class Uploads:
             if self._needed[str(path)] > 0:
                 return
             del self._needed[str(path)]
-            path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()
+            _delete(path)
 
     def add(self, paths: list[str]) -> None:
         """Note one more use of each file."""
@@ -128,7 +127,7 @@ class Uploads:
             self._needed.update(str(Path(path).resolve()) for path in paths)
 
     def count(self, app: Callable) -> Callable:
-        """Wrap an ASGI application: every upload that it answers is noted."""
+        """Wrap an ASGI application: note every upload that it answers, and clean up behind MCP tools."""
 
         async def counting(
             scope: MutableMapping[str, Any],
@@ -140,10 +139,28 @@ class Uploads:
                     self.add(json.loads(message["body"]))
                 await send(message)
 
-            is_upload = scope["type"] == "http" and scope["path"].rstrip("/").endswith("/upload")
-            await app(scope, receive, note if is_upload else send)
+            path = scope.get("path", "").rstrip("/")
+            if path.endswith("/upload"):
+                await app(scope, receive, note)
+            elif path.endswith("/mcp") and scope["method"] == "POST":
+                self._tool_calls += 1
+                try:
+                    await app(scope, receive, send)
+                finally:
+                    self._tool_calls -= 1
+                    if not self._tool_calls:
+                        self._delete_tool_files()
+            else:
+                await app(scope, receive, send)
 
         return counting
+
+    def _delete_tool_files(self) -> None:
+        """Delete the pictures that MCP clients sent inside their calls: Gradio writes each to "file.<type>"."""
+        with self._lock:
+            for path in Path(get_upload_folder()).resolve().glob("*/file*"):
+                if path.stem == "file" and not self._needed[str(path)]:
+                    _delete(path)
 
 
 def without_false_alarms(app: Callable) -> Callable:
@@ -165,6 +182,12 @@ def without_false_alarms(app: Callable) -> Callable:
             await app(scope, receive, send)
 
     return answering
+
+
+def _delete(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # another visitor's file of the same content may be in the folder
+        path.parent.rmdir()
 
 
 def _is_upload(path: Path) -> bool:

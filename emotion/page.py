@@ -294,7 +294,7 @@ def card_text(card: str | None) -> str:
         return "This model came without a card."
     text = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
     text = re.sub(r"!\[([^\]]*)\](\([^)]*\)|\[[^\]]*\])", "", text)
-    return re.sub(r"<(?!/?(?:details|summary)>)[^>]*>", "", text).strip()
+    return re.sub(r"<(?!/?(?:details|summary)>)[^<>]*>", "", text).strip()
 
 
 def style_sheet(*, camera_height: int) -> str:
