@@ -22,12 +22,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings hid
 
 from emotion.config import TrainingConfig, option_name
 from emotion.errors import EmotionError
+from emotion.evaluation import public_source
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, call the package, print the result; return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for client in ("httpx", "httpx2"):  # one line per request, with signed addresses in it
+        logging.getLogger(client).setLevel(logging.WARNING)
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -35,7 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
             return publish(options.publish, options)
         if options.evaluate:
             return evaluate(options)
-        return train(options, shlex.join(["python", "train.py", *(arguments or sys.argv[1:])]))
+        return train(
+            options, shlex.join(["python", "train.py", *map(public_source, arguments or sys.argv[1:])])
+        )
     except (EmotionError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -46,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(options: argparse.Namespace, command: str) -> int:
     """Train, report and, if asked, publish."""
+    from huggingface_hub import get_token
+
     from emotion.runs import summarise, train_model
     from emotion.training import load_run_config
 
@@ -58,6 +64,8 @@ def train(options: argparse.Namespace, command: str) -> int:
         config = TrainingConfig.from_dict({**load_run_config(options.output).to_dict(), **given})
     else:
         config = TrainingConfig(**given)
+    if options.push is not None and not get_token():
+        print("You are not signed in to the Hub: the model will be saved and can be published later.")
     output = Path(options.output or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
     print(f"The run is kept in {output}; if it is killed, continue with: "
           f"python train.py --resume --output {shlex.quote(str(output))}")  # fmt: skip

@@ -477,9 +477,9 @@ class EmotionClassifier:
     def _predict_crops(self, crops: Sequence[np.ndarray]) -> list[FacePrediction]:
         shape = (len(crops), self.input_size, self.input_size, self.channels)
         raw = self.network(np.asarray(crops, np.float32).reshape(shape))
-        tempered = apply_temperature(raw, self.temperature) if len(raw) else raw
-        shown = renormalise(tempered, len(self.labels)) if len(raw) else raw
-        sureness = confidences(tempered, len(self.labels)) if len(raw) else []
+        tempered = apply_temperature(raw, self.temperature)
+        shown = renormalise(tempered, len(self.labels))
+        sureness = confidences(tempered, len(self.labels))
         return [
             self._prediction(row, float(confidence)) for row, confidence in zip(shown, sureness, strict=True)
         ]

@@ -73,7 +73,7 @@ class TrainingConfig:
         "mixed_bfloat16 doubles the speed on recent processors and GPUs; what is saved is float32",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
-    seed: int = option(0, "the one seed of splits, weights, order and augmentation")
+    seed: int = option(0, "the one seed of weights, order and augmentation")
     litert_precision: str = option(
         "float32",
         "precision of the served model.tflite; float16 halves its size",

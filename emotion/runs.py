@@ -14,12 +14,14 @@ import numpy as np
 from emotion.classifier import PLOTS_FOLDER, REPORT_FILE, Description, EmotionClassifier, library_versions
 from emotion.config import TrainingConfig
 from emotion.data import Dataset, Examples, load_dataset, load_soft_targets
-from emotion.evaluation import Evaluation, evaluate
+from emotion.evaluation import Evaluation, evaluate, public_source
 from emotion.plots import write_plots, wrong_faces_sheet
 from emotion.runtime import KerasNetwork
 from emotion.training import train
 
-WRONG_FACES_FILE = "wrong_faces.png"  # stays on this disk: it shows people
+# These stay on this disk and are never published: they show people and name files.
+WRONG_FACES_FILE = "wrong_faces.png"
+AUDIT_FILE = "audit.json"
 
 
 def train_model(
@@ -49,7 +51,7 @@ def train_model(
         If the pictures cannot be trained on, or there is no run to resume.
     """
     output = Path(output)
-    dataset = load_dataset(config)
+    dataset = _write_audit(load_dataset(config), output)
     soft_targets = load_soft_targets(config.soft_labels, dataset) if config.soft_labels else None
     result = train(config, dataset, output, resume=resume, soft_targets=soft_targets)
 
@@ -107,7 +109,8 @@ def evaluate_model(
     background = classifier.outputs[len(classifier.labels) :]
     config = TrainingConfig.from_dict(classifier.description.training)
     config = replace(config, data=data, labels=classifier.labels, background=background, keep_copies=True)
-    dataset = load_dataset(config, evaluation=True)
+    output = Path(output)
+    dataset = _write_audit(load_dataset(config, evaluation=True), output)
     if dataset.fingerprint != classifier.description.data.get("fingerprint"):
         dataset = _all_held_out(dataset)
     evaluation = evaluate(
@@ -118,8 +121,6 @@ def evaluate_model(
         model=(classifier.report or {}).get("model", {}),
         calibration=classifier.description.calibration,
     )
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
     write_report(evaluation.report, output)
     _write_wrong_faces(dataset, evaluation, output)
     return evaluation.report
@@ -169,6 +170,21 @@ def _all_held_out(dataset: Dataset) -> Dataset:
     )
     title = "all held-out faces" if held_out_by_folder else "all faces"
     return replace(dataset, report=everything, report_split=title)
+
+
+def _write_audit(dataset: Dataset, output: Path) -> Dataset:
+    """Write the whole audit beside the run, and return the data set with an audit that names no file."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / AUDIT_FILE).write_text(json.dumps(dataset.audit, indent=1) + "\n", encoding="utf-8")
+    return replace(dataset, audit=_without_lists(dataset.audit))
+
+
+def _without_lists(findings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_lists(value) if isinstance(value, dict) else value
+        for key, value in findings.items()
+        if not isinstance(value, list)
+    }
 
 
 def _write_wrong_faces(dataset: Dataset, evaluation: Evaluation, output: Path) -> None:

@@ -116,6 +116,7 @@ def train(
                 batches,
                 epochs=config.epochs,
                 initial_epoch=first_epoch,
+                shuffle=False,  # FaceBatches shuffles, in an order that a resumed run repeats
                 class_weight=_class_weights(dataset.train, outputs) if config.class_weights else None,
                 callbacks=[keeper, *_logs(output, resume)],
             )

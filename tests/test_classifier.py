@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -113,7 +114,7 @@ def test_crops_may_be_grey_or_colour_and_of_any_size(classifier, faces):
 
 
 def test_a_picture_may_be_a_path_bytes_an_image_or_an_array(classifier, tmp_path):
-    picture = Image.open(ROOT / "examples" / "happy.jpg")
+    picture = Image.open(next((ROOT / "examples").glob("*happy*")))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     picture.save(tmp_path / "photo.png")
@@ -201,7 +202,7 @@ def test_a_model_with_foreign_layers_is_refused(model_copy, tmp_path):
         config = json.loads(original)
         config["config"]["layers"].append(attack)
         (model_copy / "config.json").write_text(json.dumps(config))
-        with pytest.raises(ModelLoadError, match=attack["class_name"]):
+        with pytest.raises(ModelLoadError, match=re.escape(attack["module"])):
             EmotionClassifier.from_pretrained(model_copy)
     assert not marker.exists()
 

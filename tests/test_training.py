@@ -212,3 +212,12 @@ def _wait_for_epoch(output: Path, process: subprocess.Popen, epoch: int) -> None
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.05)
     raise AssertionError("the run did not get that far")
+
+
+def test_what_is_published_names_no_file_of_the_training_data(drawn_data, trained_model):
+    audit = json.loads((trained_model / "audit.json").read_text())
+    assert audit["files"]["train"]["happy"] == 60
+    published = [trained_model / name for name in ("report.json", "emotion.json", "README.md")]
+    for text in (path.read_text() for path in published):
+        assert str(drawn_data.parent) not in text
+        assert "happy_0" not in text
