@@ -72,9 +72,9 @@ def train_model(
         input_size=size,
         channels=channels,
         calibration=evaluation.calibration,
-        training=config.to_dict(),
+        training=_public_settings(config),
         data={
-            "source": dataset.source,
+            "source": public_source(dataset.source),
             "fingerprint": dataset.fingerprint,
             "report_split": dataset.report_split,
         },
@@ -170,6 +170,13 @@ def _all_held_out(dataset: Dataset) -> Dataset:
     )
     title = "all held-out faces" if held_out_by_folder else "all faces"
     return replace(dataset, report=everything, report_split=title)
+
+
+def _public_settings(config: TrainingConfig) -> dict[str, Any]:
+    """Return the settings of a run without the folders that lead to its files."""
+    settings = config.to_dict()
+    paths = {name: public_source(settings[name]) for name in ("data", "soft_labels") if settings[name]}
+    return settings | paths
 
 
 def _write_audit(dataset: Dataset, output: Path) -> Dataset:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +48,16 @@ class Scores:
 
 def fer_scores(faces: np.ndarray) -> Scores:
     """Scores of the Python package `fer` for uint8 grey faces (n, size, size)."""
-    folder = CACHE / "fer"
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        _run([sys.executable, "-m", "venv", folder])
-        _run([python, "-m", "pip", "install", "--quiet", *FER_NEEDS])
-        _run([python, "-m", "pip", "install", "--quiet", "--no-deps", FER])
-        (folder / "ready").touch()
-    return _score([python, HERE / "fer_scores.py"], faces)
+    return _score([_fer_python(), HERE / "fer_scores.py"], faces)
+
+
+def fer_detections(pictures: Sequence[Path], labels: Sequence[str]) -> list[list[dict]]:
+    """Return the faces that `fer` finds in each picture file: box (x, y, width, height) and best of the labels."""
+    with tempfile.TemporaryDirectory() as scratch:
+        names, answers = Path(scratch, "pictures.json"), Path(scratch, "answers.json")
+        names.write_text(json.dumps([str(path) for path in pictures]))
+        _run([_fer_python(), HERE / "fer_pictures.py", names, answers, *labels])
+        return json.loads(answers.read_text())
 
 
 def face_api_scores(faces: np.ndarray) -> Scores:
@@ -68,6 +71,17 @@ def face_api_scores(faces: np.ndarray) -> Scores:
 
 
 PEERS = {"fer": fer_scores, "face-api.js": face_api_scores}
+
+
+def _fer_python() -> Path:
+    folder = CACHE / "fer"
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        _run([sys.executable, "-m", "venv", folder])
+        _run([python, "-m", "pip", "install", "--quiet", *FER_NEEDS])
+        _run([python, "-m", "pip", "install", "--quiet", "--no-deps", FER])
+        (folder / "ready").touch()
+    return python
 
 
 def _score(command: list, faces: np.ndarray) -> Scores:
