@@ -456,7 +456,7 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
                 f"Clips of up to **{MAX_SECONDS:g} seconds** and 100 MB (MP4, MOV, WebM, MKV or AVI). "
                 "The result has no sound."
             )
-            clip = UploadedFiles(label="Drop a clip here", file_types=["video"], height=140, elem_id="clip")
+            clip = UploadedFiles(label="Clip", file_types=["video"], height=140, elem_id="clip")
             with gr.Row(equal_height=False):
                 annotated_clip = gr.HTML(elem_id="annotated-clip")
                 clip_chart = gr.HTML(elem_id="clip-chart")
@@ -464,7 +464,7 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
         with gr.Tab("Many pictures", id="many"):
             gr.Markdown(f"Up to **{MOST_FILES} pictures** at a time, 100 MB each.")
             pictures = UploadedFiles(
-                label="Drop pictures here",
+                label="Pictures",
                 file_count="multiple",
                 file_types=["image"],
                 height=140,

@@ -219,7 +219,7 @@ def _not_sure(report: dict[str, Any]) -> str:
     background = figures.get("background_not_sure") or {}
     if background:
         shares = [f"{_percent(share)} of the {_text(name)} faces" for name, share in background.items()]
-        text += f" Of the faces that show none of them it is rightly not sure about {_list(shares)}."
+        text += f" Faces that show none of them rightly come out “not sure”: {_list(shares)}."
     return f"## When it is not sure\n\n{text}"
 
 
