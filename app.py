@@ -45,6 +45,11 @@ MOST_LIVE_VISITORS = 16  # cameras at the same time; further ones wait for their
 FRAME_INTERVAL = 0.1  # seconds between camera frames, when the server keeps up
 LIVE_MINUTES = 15  # a forgotten tab gives its turn back after this time
 TIMELINE_SECONDS = 30
+CAMERA = {
+    "width": {"ideal": 640},
+    "height": {"ideal": 480},
+    "facingMode": "user",
+}  # frames that travel quickly
 STATE_SECONDS = 3600  # how long an idle visitor's last picture stays in memory
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
 
@@ -129,13 +134,17 @@ def analyse(source: bytes | Path | np.ndarray, own_model: EmotionClassifier | No
     return show_analysis(Analysis(picture, predictions))
 
 
-def select_card(analysis: Analysis, event: gr.EventData):
+def select_card(analysis: Analysis | None, event: gr.EventData):
     """Select the face whose card was clicked."""
+    if analysis is None:
+        return forgotten()
     return show_analysis(dataclasses.replace(analysis, selected=int(event.index)))
 
 
-def select_point(analysis: Analysis, event: gr.SelectData):
+def select_point(analysis: Analysis | None, event: gr.SelectData):
     """Select the face that was clicked in the picture, the smallest one where boxes overlap."""
+    if analysis is None:
+        return forgotten()
     scale = max(1.0, max(analysis.picture.shape[:2]) / SHOWN_SIDE)
     across, down = (coordinate * scale for coordinate in event.index)
     hits = [
@@ -184,8 +193,18 @@ def clear_photo():
     }
 
 
-def explain(analysis: Analysis, own_model: EmotionClassifier | None):
+def forgotten():
+    """Say that the picture is no longer in memory."""
+    return {
+        **clear_photo(),
+        verdict: page.problem("This picture was forgotten after an hour. Add it once more."),
+    }
+
+
+def explain(analysis: Analysis | None, own_model: EmotionClassifier | None):
     """Show which parts of the selected face the answer rests on."""
+    if analysis is None:
+        return forgotten()
     classifier = own_model or CLASSIFIER
     prediction = analysis.predictions[analysis.selected]
     found = [face for face in detect_faces(analysis.picture) if face.box == prediction.box]
@@ -442,6 +461,7 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
                         streaming=True,
                         height=PICTURE_HEIGHT,
                         buttons=[],
+                        webcam_options=gr.WebcamOptions(constraints={"video": CAMERA}),
                         elem_id="camera",
                         alt_text="The camera’s picture",
                     )
@@ -524,7 +544,13 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
     examples.select(analyse_example, own_model, photo_outputs, **private)
     boxed.select(select_point, analysis, photo_outputs, **silent)
     cards.select(select_card, analysis, photo_outputs, **silent)
-    why.click(explain, [analysis, own_model], [heat, heat_words, reasons], **private)
+    why.click(
+        explain,
+        [analysis, own_model],
+        [*photo_outputs, heat, heat_words],
+        show_progress_on=verdict,
+        **private,
+    )
 
     live_outputs = [live_session, live_boxes, live_answers, live_chart]
     watching = camera.stream(
@@ -547,7 +573,7 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
     gr.on([load.click, reference.submit], try_model, reference, model_outputs, **private)
     back.click(use_default_model, outputs=model_outputs, **private)
 
-demo.queue(default_concurrency_limit=os.cpu_count())
+demo.queue(default_concurrency_limit=os.cpu_count() or 1)
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")

@@ -52,7 +52,10 @@ class MemoryImage(gr.Image):
         if payload is None:
             return None
         if payload.url and payload.url.startswith("data:"):
-            return base64.b64decode(payload.url.partition(",")[2])
+            try:
+                return base64.b64decode(payload.url.partition(",")[2])
+            except ValueError:
+                return b""  # no picture either; whoever opens it says so
         return Path(payload.path) if payload.path else None
 
     def postprocess(self, value: np.ndarray | Image.Image | None) -> ImageData | None:
