@@ -230,6 +230,7 @@ def _confirmed(picture: np.ndarray, candidate: np.ndarray) -> np.ndarray | None:
     if face[SCORE] >= DOUBTFUL_SCORE:
         return face
     face = _closer(picture, candidate, THIRD_LOOK_SIDE)
+    face[SCORE] = max(face[SCORE], (candidate[SCORE] + face[SCORE]) / 2)  # a strong first look counts too
     return face if face[SCORE] >= CERTAIN_SCORE else None
 
 
