@@ -40,7 +40,7 @@ LEANING = 10.0  # degrees: training faces lean so much themselves, and only what
 MOST_LEANING = 45.0  # degrees: beyond, the eyes are not where the detector thinks
 
 SMALLEST_FACE = 20  # pixels
-SHARPEST_BLUR = 0.1  # standard deviation of the second derivative over that of the grey levels
+LEAST_SHARPNESS = 0.1  # spread of the Laplacian over that of the grey levels; 0.86 in training faces, 0.1 after blur 2
 JUDGED_SIZE = 48  # pixels: sharpness is measured at the training faces' size
 
 TIGHT_OVERLAP = 0.6  # intersection over union of a face's frame and the picture that is taken whole
@@ -171,7 +171,7 @@ def judge(picture: np.ndarray, face: DetectedFace) -> str | None:
     """Say why a face cannot be judged ("too small" or "too blurred"), or None if it can."""
     if math.sqrt(face.box[2] * face.box[3]) < SMALLEST_FACE:
         return "too small"
-    if sharpness(face_crop(picture, face, size=JUDGED_SIZE)) < SHARPEST_BLUR:
+    if sharpness(face_crop(picture, face, size=JUDGED_SIZE)) < LEAST_SHARPNESS:
         return "too blurred"
     return None
 
