@@ -283,8 +283,8 @@ temperature and the threshold."""
 def _training(report: dict[str, Any], emotion_json: dict[str, Any], training: dict[str, Any]) -> str:
     about = {key: value for key, value in (report.get("model") or {}).items() if value is not None}
     command = about.pop("command", None)
-    if (not command or "--resume" in command.split()) and training:
-        command = training_command(training)  # the last command of a resumed run repeats nothing
+    if (not command or "--resume" in command.splitlines()[0].split()) and training:
+        command = training_command(training)  # the command that resumed a run repeats nothing on its own
     if not command:
         return ""
     parts = ["## Training", f"```\n{ABSOLUTE_FOLDERS.sub('', command)}\n```"]
