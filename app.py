@@ -45,6 +45,7 @@ MOST_LIVE_VISITORS = 16  # cameras at the same time; further ones wait for their
 FRAME_INTERVAL = 0.1  # seconds between camera frames, when the server keeps up
 LIVE_MINUTES = 15  # a forgotten tab gives its turn back after this time
 TIMELINE_SECONDS = 30
+FACE_TIMEOUT = 0.7  # seconds without a face after which it is gone, where frames come that often
 CAMERA = {
     "width": {"ideal": 640},
     "height": {"ideal": 480},
@@ -69,6 +70,7 @@ class LiveSession:
 
     tracker: FaceTracker
     frame: np.ndarray
+    time: float  # of that frame, in seconds on a clock that never runs backwards
 
 
 CLASSIFIER = EmotionClassifier.from_pretrained_or_default(os.environ.get("EMOTION_MODEL"))
@@ -230,12 +232,14 @@ def watch(frame: bytes | None, session: LiveSession | None, own_model: EmotionCl
     if frame is None:
         return {live_session: session}
     classifier = own_model or CLASSIFIER
-    picture = open_image(frame)
+    picture, now = open_image(frame), time.monotonic()
     if session is None or session.tracker.labels != classifier.labels:
-        session = LiveSession(new_tracker(classifier), picture)
-    session.frame = picture
+        session = LiveSession(new_tracker(classifier), picture, now)
+    # A busy server sees few frames: a face that is in two that follow each other is still the same.
+    session.tracker.timeout = max(FACE_TIMEOUT, 1.5 * (now - session.time))
+    session.frame, session.time = picture, now
     predictions = classifier.predict_detected(picture, detect_faces(picture, limit=MOST_LIVE_FACES))
-    faces = session.tracker.update(predictions, time.monotonic())
+    faces = session.tracker.update(predictions, now)
     return {
         live_session: session,
         live_boxes: page.live_overlay(faces, (picture.shape[1], picture.shape[0])),
@@ -253,7 +257,11 @@ def stop_watching():
 
 def new_tracker(classifier: EmotionClassifier) -> FaceTracker:
     """Start following faces with a model's labels."""
-    return FaceTracker(labels=classifier.labels, threshold=classifier.threshold, history=TIMELINE_SECONDS)
+    return FaceTracker(
+        labels=classifier.labels,
+        threshold=classifier.threshold,
+        history=TIMELINE_SECONDS,
+    )
 
 
 # --- Video file and many pictures ----------------------------------------------------------------------------------

@@ -472,7 +472,7 @@ _CSS = """
 .icon-button-wrapper:not(:has(button)) { display: none !important; }
 #examples .grid-container { grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)); grid-auto-rows: auto; }
 #examples .grid-wrap, #gallery .grid-wrap { height: auto !important; min-height: 0; }
-#examples .caption-label { max-width: 94%; padding: 1px 6px; font-size: .75rem; right: 3%; bottom: 3%; left: auto; }
+#examples .caption-label { max-width: 94%; padding: 1px 6px; font-size: .75rem; white-space: normal; right: 3%; bottom: 3%; left: auto; }
 #probabilities *, #shares * { font-family: inherit; }
 .em-privacy { font-size: .875rem; color: var(--body-text-color-subdued); text-align: center; }
 .em-hint { padding: 14px 18px; border: 1px solid var(--border-color-primary); border-radius: 12px;
