@@ -408,7 +408,7 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
     analysis = gr.State(time_to_live=STATE_SECONDS)
     live_session = gr.State(time_to_live=STATE_SECONDS)
 
-    title = gr.HTML(page.header(CLASSIFIER))
+    title = gr.HTML(page.header(CLASSIFIER), elem_id="title")
 
     with gr.Tabs() as tabs:
         with gr.Tab("Photo", id="photo"), gr.Row(equal_height=False):
@@ -519,7 +519,6 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
             many_link = gr.HTML(elem_id="many-csv")
 
         with gr.Tab("Model", id="model"):
-            model_words = gr.HTML(page.model_line(CLASSIFIER), elem_id="model-line")
             report = gr.HTML(page.model_summary(CLASSIFIER), elem_id="report")
             with gr.Group():
                 reference = gr.Textbox(
@@ -531,6 +530,7 @@ with gr.Blocks(title="Facial emotion", analytics_enabled=False, delete_cache=(60
                 with gr.Row():
                     load = gr.Button("Load it", variant="primary")
                     back = gr.Button("Back to the default")
+            model_words = gr.HTML(elem_id="model-message")
             with gr.Accordion("Model card", open=False):
                 card = gr.Markdown(page.card_text(CLASSIFIER.card))
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DASHES = ("none", "7 4", "2 4", "9 3 2 3")  # lines of a chart differ by more than their colour
 
+FEWEST_FACES = 10  # behind a dot of the calibration chart; fewer say nothing
+
 REASONS = {
     "neutral or mixed": "The face looks neutral, or like more than one of the emotions at once.",
     "too small": "The face is too small to judge. Move closer, or use a larger picture.",
@@ -357,7 +359,7 @@ def _calibration(report: dict) -> str:
     bins = [
         (float(item["confidence"]), float(item["accuracy"]), int(item["faces"]))
         for item in (report.get("calibration") or {}).get("bins") or ()
-        if item.get("faces") and item.get("confidence") is not None and item.get("accuracy") is not None
+        if (item.get("faces") or 0) >= FEWEST_FACES
     ]
     if not bins:
         return ""
@@ -370,7 +372,8 @@ def _calibration(report: dict) -> str:
 <path d="M0 100 100 0" class="em-ideal"/><path d="M0 0V100H100" class="em-axis"/>
 <polyline points="{line}" class="em-line"/>{dots}</svg>
 <figcaption>Right: how sure the model was. Up: how often it was right. On the dashed line, “80% sure” is right
-80% of the time; below it, the model is too sure of itself.</figcaption></figure></section>"""
+80% of the time; below it, the model is too sure of itself. Every dot stands for {FEWEST_FACES} faces or
+more.</figcaption></figure></section>"""
 
 
 def _per_class(report: dict) -> str:
@@ -539,6 +542,7 @@ button.em-card:focus-visible { outline: 3px solid var(--body-text-color); outlin
 .em-figures small, .em-matrix small { color: var(--body-text-color-subdued); }
 .em-scroll { overflow-x: auto; }
 .em-matrix, .em-table { border-collapse: separate; border-spacing: 3px; width: 100%; }
+.em-report table { border: 0 !important; margin: 0 !important; }
 .em-matrix caption { caption-side: bottom; text-align: left; font-size: .85rem; padding-top: 6px;
   color: var(--body-text-color-subdued); }
 .em-matrix td, .em-matrix th, .em-table td, .em-table th { padding: 6px 8px; text-align: center; border: 0; }
@@ -556,6 +560,8 @@ button.em-card:focus-visible { outline: 3px solid var(--body-text-color); outlin
 @media (max-width: 640px) {
   .em-header h1 { font-size: 1.35rem; }
   .em-verdict { align-items: flex-start; }
+  .em-report table { font-size: .85rem; border-spacing: 2px; }
+  .em-matrix td, .em-matrix th, .em-table td, .em-table th { padding: 5px 3px !important; }
 }
 @media (prefers-reduced-motion: reduce) { .em-track > span, .em-box { transition: none; } }
 """

@@ -382,13 +382,14 @@ def test_many_pictures_get_a_gallery_totals_and_a_csv(visit, tmp_path):
 def test_the_model_tab_shows_the_model_and_refuses_others_in_plain_words(visit):
     page = visit()
     go(page, "model")
-    expect(page.locator("#model-line")).to_contain_text("embedded default")
+    expect(page.locator("#title")).to_contain_text("embedded default")
     page.get_by_text("Model card").click()
     page.locator("#reference textarea, #reference input").fill("nobody/no-such-model@v1")
     page.get_by_role("button", name="Load it").click()
-    expect(page.locator("#model-line")).to_contain_text("That did not work", timeout=PATIENCE)
+    expect(page.locator("#model-message")).to_contain_text("That did not work", timeout=PATIENCE)
+    expect(page.locator("#title")).to_contain_text("embedded default")
     page.get_by_role("button", name="Back to the default").click()
-    expect(page.locator("#model-line")).to_contain_text("embedded default")
+    expect(page.locator("#model-message")).to_contain_text("embedded default")
     screenshot(page, "model-1280")
 
 
