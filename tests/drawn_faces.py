@@ -29,10 +29,16 @@ def draw_face(emotion: str, rng: np.random.Generator, size: int = 48) -> np.ndar
     bend = MOUTH_BEND[emotion] + rng.normal(0, 0.12)
     for sign in (-1, 1):
         eye_x, eye_y = x + sign * 0.36 * scale, y - 0.2 * scale
-        draw.ellipse((eye_x - 0.11 * scale, eye_y - 0.09 * scale, eye_x + 0.11 * scale, eye_y + 0.09 * scale), fill=ink)
+        draw.ellipse(
+            (eye_x - 0.11 * scale, eye_y - 0.09 * scale, eye_x + 0.11 * scale, eye_y + 0.09 * scale), fill=ink
+        )
         inner, outer = eye_x - sign * 0.18 * scale, eye_x + sign * 0.2 * scale
         brow_y = eye_y - 0.26 * scale
-        draw.line((inner, brow_y + slope * 0.12 * scale, outer, brow_y - slope * 0.12 * scale), fill=ink, width=width)
+        draw.line(
+            (inner, brow_y + slope * 0.12 * scale, outer, brow_y - slope * 0.12 * scale),
+            fill=ink,
+            width=width,
+        )
     draw.line((x, y - 0.1 * scale, x - 0.05 * scale, y + 0.14 * scale), fill=ink, width=max(1, width // 2))
     across = np.linspace(-1, 1, 13)
     mouth = [(x + 0.36 * scale * t, y + 0.5 * scale + 0.2 * bend * scale * (0.5 - t**2)) for t in across]
@@ -53,7 +59,12 @@ def write_faces(
 
 
 def write_data_set(
-    folder: Path, *, train: int = 60, validation: int = 40, emotions: Iterable[str] = EMOTIONS[:3], seed: int = 0
+    folder: Path,
+    *,
+    train: int = 60,
+    validation: int = 40,
+    emotions: Iterable[str] = EMOTIONS[:3],
+    seed: int = 0,
 ) -> Path:
     """Write `train/<emotion>/*` and `validation/<emotion>/*` and return the folder."""
     rng = np.random.default_rng(seed)
