@@ -206,6 +206,7 @@ class TableWriter:
         self._file.flush()
 
     def write(self, answer: Answer) -> None:
+        """Print the faces of one picture."""
         name = str(answer.path)
         name = name if len(name) <= 32 else "…" + name[-31:]
         if not answer.faces:
@@ -233,6 +234,7 @@ class JsonWriter:
         print("\n]" if self._separator == ",\n" else "[]", file=self._file, flush=True)
 
     def write(self, answer: Answer) -> None:
+        """Print the entry of one picture."""
         entry = {"file": str(answer.path)}
         if answer.error:
             entry |= {"error": answer.error}
@@ -262,6 +264,7 @@ class CsvWriter:
         pass
 
     def write(self, answer: Answer) -> None:
+        """Write the rows of one picture."""
         blank = [""] * (8 + len(self._labels))
         if not answer.faces:
             self._rows.writerow([answer.path, *blank, answer.error or ""])

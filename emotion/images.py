@@ -38,10 +38,10 @@ FORMATS = (
     "TGA",
 )
 
-EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .heic .heif .hif .avif .tif .tiff .bmp .dib .mpo .jp2 .j2k "
-    ".ppm .pgm .pbm .pnm .ico .tga".split()
-)
+EXTENSIONS = frozenset({
+    ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe",
+    ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+})  # fmt: skip
 
 
 def open_image(

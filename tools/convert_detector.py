@@ -39,10 +39,12 @@ def unit(picture: tf.Tensor, name: str, outputs: int, *, activate: bool = True) 
 
 
 def stage(picture: tf.Tensor, name: str, outputs: int) -> tf.Tensor:
+    """Two units, the second of which may widen."""
     return unit(unit(picture, f"{name}_dp1", picture.shape[-1]), f"{name}_dp2", outputs)
 
 
 def halve(picture: tf.Tensor) -> tf.Tensor:
+    """Keep the largest value of every 2×2 pixels."""
     return tf.nn.max_pool2d(picture, 2, 2, "VALID")
 
 
@@ -80,6 +82,7 @@ def detector(picture: tf.Tensor) -> list[tf.Tensor]:
 
 
 def main() -> None:
+    """Build, convert to half precision and write."""
     converter = tf.lite.TFLiteConverter.from_concrete_functions([detector.get_concrete_function()], detector)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
