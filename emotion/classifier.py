@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     Picture = str | os.PathLike | bytes | Image.Image | np.ndarray
+
+logger = logging.getLogger(__name__)
 
 EMBEDDED = Path(__file__).parent / "pretrained"
 EMBEDDED_NAME = "embedded default"
@@ -506,6 +509,13 @@ class EmotionClassifier:
         (folder / LITERT_FILE).unlink(missing_ok=True)
         if keras.backend.backend() == "tensorflow":
             export_litert(model, folder / LITERT_FILE, precision=litert_precision)
+        else:
+            logger.warning(
+                "%s is served by Keras: %s is written by TensorFlow only. To add it where TensorFlow is installed, "
+                "load the folder with EmotionClassifier.from_pretrained and save it again.",
+                folder,
+                LITERT_FILE,
+            )
 
 
 def library_versions() -> dict[str, str]:

@@ -148,7 +148,7 @@ def _draw_tag(
     label: str | None,
     unit: int,
 ) -> None:
-    font = ImageFont.load_default(max(12, min(max(size) // 36, box[2] // 4)))  # readable when shown reduced
+    font = ImageFont.load_default(max(12, min(max(size) // 30, box[2] // 4)))  # readable when shown reduced
     left, _, right, _ = draw.textbbox((0, 0), text, font=font)
     width, height = right - left + 4 * unit, round(1.5 * font.size)
     x = max(0, min(box[0] - unit, size[0] - width))
