@@ -37,7 +37,9 @@ install: .venv/.app
 
 # The browser tests drive the system's Chromium; where it cannot be had they are skipped and say so.
 browser:
-	@command -v chromium chromium-browser google-chrome >/dev/null && exit 0; \
+	@for name in chromium chromium-browser google-chrome; do \
+		command -v $$name >/dev/null && exit 0; \
+	done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update --quiet=2 && apt-get install --yes --quiet=2 chromium >/dev/null || true; \
 	else \
