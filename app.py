@@ -46,11 +46,7 @@ FRAME_INTERVAL = 0.1  # seconds between camera frames, when the server keeps up
 LIVE_MINUTES = 15  # a forgotten tab gives its turn back after this time
 TIMELINE_SECONDS = 30
 FACE_TIMEOUT = 0.7  # seconds without a face after which it is gone, where frames come that often
-CAMERA = {
-    "width": {"ideal": 640},
-    "height": {"ideal": 480},
-    "facingMode": "user",
-}  # frames that travel quickly
+CAMERA = {"width": {"ideal": 640}, "height": {"ideal": 480}, "facingMode": "user"}  # small frames travel fast
 STATE_SECONDS = 3600  # how long an idle visitor's last picture stays in memory
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
 
@@ -97,12 +93,17 @@ def classify(picture: bytes | Path | None) -> dict:
         try:
             faces = CLASSIFIER.predict(picture)
         except EmotionError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(in_words(error, picture), print_exception=False) from error
     return {
         "model": CLASSIFIER.model_name,
         "revision": CLASSIFIER.revision,
         "faces": [face.to_dict() for face in faces],
     }
+
+
+def in_words(error: EmotionError, source: object) -> str:
+    """Return an error's message without the place where the server kept the file."""
+    return str(error).replace(str(source), "The file") if isinstance(source, (str, Path)) else str(error)
 
 
 def analyse_upload(source: bytes | Path, own_model: EmotionClassifier | None):
@@ -128,8 +129,7 @@ def analyse(source: bytes | Path | np.ndarray, own_model: EmotionClassifier | No
     try:
         picture = open_image(source)
     except EmotionError as error:
-        message = str(error).replace(str(source), "This file") if isinstance(source, Path) else str(error)
-        return {**clear_photo(), verdict: page.problem(message)}
+        return {**clear_photo(), verdict: page.problem(in_words(error, source))}
     predictions = (own_model or CLASSIFIER).predict(picture)
     if not predictions:
         return {**clear_photo(), photo: picture, verdict: page.no_face()}
@@ -301,7 +301,7 @@ def classify_many(paths: list[str], own_model: EmotionClassifier | None, progres
             try:
                 picture = open_image(Path(path))
             except EmotionError as error:
-                problems.append((name, str(error).replace(path, "The file")))
+                problems.append((name, in_words(error, path)))
                 continue
             faces = classifier.predict(picture)
             rows.append((name, faces))

@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 STARTS_WITHIN = 120  # seconds, on a busy machine
+ENDS_WITHIN = 10  # seconds after its answer, on a busy machine
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,16 @@ class RunningApp:
     log: Path
 
     def files_on_disk(self) -> list[Path]:
-        """Everything that visitors left behind in Gradio's folder and in the system's."""
-        return [path for path in self.temporary.rglob("*") if path.is_file()]
+        """Everything that visitors left behind in Gradio's folder and in the system's.
+
+        An answer may arrive a moment before its request has ended, so files get that moment to disappear.
+        """
+        deadline = time.monotonic() + ENDS_WITHIN
+        while (
+            left := [path for path in self.temporary.rglob("*") if path.is_file()]
+        ) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return left
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ def test_a_sideways_picture_with_its_exif_tag_gets_the_same_label(client, tmp_pa
 def test_what_is_no_picture_is_refused_in_plain_words(client, app, tmp_path):
     text = tmp_path / "portrait.jpg"
     text.write_text("not a picture")
-    with pytest.raises(AppError, match=r"not a picture that can be read\. Use JPEG"):
+    with pytest.raises(AppError, match=r"The file is not a picture that can be read\. Use JPEG"):
         classify(client, text)
     assert app.files_on_disk() == []
 
