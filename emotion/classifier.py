@@ -212,7 +212,7 @@ class EmotionClassifier:
         reference: str | os.PathLike | None = None,
         *,
         revision: str | None = None,
-        token: str | None = None,
+        token: str | bool | None = None,
         cache_dir: str | os.PathLike | None = None,
     ) -> EmotionClassifier:
         """Load a model: the embedded default, a folder, or one from the Hub. No code from it is run.
@@ -224,7 +224,7 @@ class EmotionClassifier:
         revision : str, optional
             Branch, tag or commit on the Hub.
         token, cache_dir : optional
-            As for every Hugging Face library.
+            As for every Hugging Face library; `token=False` reads public models only.
 
         Raises
         ------

@@ -78,7 +78,7 @@ def pull(
     repo_id: str,
     *,
     revision: str | None = None,
-    token: str | None = None,
+    token: str | bool | None = None,
     cache_dir: str | os.PathLike | None = None,
 ) -> Snapshot:
     """Fetch a published model, or find it in the local Hub cache when the Hub cannot be reached.
@@ -91,8 +91,8 @@ def pull(
         "owner/name".
     revision : str, optional
         Branch, tag or commit; the branch "main" by default.
-    token : str, optional
-        For private models; by default the one that `hf auth login` or HF_TOKEN left.
+    token : str or False, optional
+        For private models; by default the one that `hf auth login` or HF_TOKEN left, with False none at all.
     cache_dir : path, optional
         The Hub cache; by default the one that every Hugging Face library shares.
 
@@ -255,7 +255,7 @@ def _pull_from_cache(
 
 
 def _download(
-    repo_id: str, revision: str | None, token: str | None, cache_dir: str | os.PathLike | None
+    repo_id: str, revision: str | None, token: str | bool | None, cache_dir: str | os.PathLike | None
 ) -> Path:
     patterns = list(PUBLISHED_FILES)
     return Path(
@@ -302,8 +302,10 @@ def _files_to_publish(folder: Path) -> list[str]:
     return list(filter_repo_objects(paths, allow_patterns=list(PUBLISHED_FILES)))
 
 
-def _checked_token(token: str | None, problem: type[EmotionError]) -> str | None:
+def _checked_token(token: str | bool | None, problem: type[EmotionError]) -> str | bool | None:
     """Return the token to send, and refuse what could not be sent before an error message repeats it."""
+    if token is False:
+        return False
     token = (token or get_token() or "").strip()
     if not re.fullmatch(r"[!-~]*", token):
         raise problem(f"The Hub token holds characters that no token has. Copy it again from {TOKEN_PAGE}.")
