@@ -17,7 +17,11 @@ from emotion.detector import BOX, LANDMARKS, OVERLAP, SCORE, face_network, overl
 Box = tuple[int, int, int, int]
 Point = tuple[float, float]
 
-FIRST_PASS_SIDE = 640  # pixels: longest side of the reduced picture that is searched first
+PASS_SIDES = (
+    960,
+    320,
+)  # pixels: longest side of the picture that is searched first; then again for huge faces
+MOST_ENLARGED = 1.5  # times: small pictures are searched enlarged
 TILE_SIDE = 1280  # pixels: a picture is searched at full size in pieces, so that memory does not grow with it
 TILE_OVERLAP = (
     320  # pixels that neighbouring pieces share: a face that one of them cuts is whole in the other
@@ -78,7 +82,7 @@ class DetectedFace:
 def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
     """Find the faces in a picture, largest first; safe to call from several threads.
 
-    The picture is searched at a reduced size, and at its full size only where that finds nothing. Whatever looks
+    The picture is searched at a moderate size, and at its full size only where that finds nothing. Whatever looks
     like a face is then looked at again from close by, plain and mirrored: the mean of these looks tells faces from
     accidents and steadies the box.
 
@@ -203,15 +207,16 @@ def whole_picture_face(picture: np.ndarray) -> DetectedFace | None:
 
 
 def _passes(picture: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield candidates (n, 15) of the reduced picture, then of the full one."""
+    """Yield candidates (n, 15) of the scaled picture, then of the full one if it is larger."""
     height, width = picture.shape[:2]
-    factor = min(1.0, FIRST_PASS_SIDE / max(height, width))
-    if factor == 1:
-        yield face_network()(picture, CANDIDATE_SCORE)
+    image = Image.fromarray(picture)
+    for side in PASS_SIDES:
+        factor = min(MOST_ENLARGED, side / max(height, width))
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        scaled = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+        yield _moved(face_network()(scaled, CANDIDATE_SCORE), 1 / factor, 0, 0)
+    if max(height, width) <= PASS_SIDES[0]:
         return
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    reduced = Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    yield _moved(face_network()(np.asarray(reduced), CANDIDATE_SCORE), max(height, width) / max(size), 0, 0)
     found = [
         _moved(
             face_network()(picture[top : top + TILE_SIDE, left : left + TILE_SIDE], CANDIDATE_SCORE),
