@@ -67,8 +67,6 @@ def train(options: argparse.Namespace, command: str) -> int:
     if options.push is not None and not get_token():
         print("You are not signed in to the Hub: the model will be saved and can be published later.")
     output = Path(options.output or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
-    print(f"The run is kept in {output}; if it is killed, continue with: "
-          f"python train.py --resume --output {shlex.quote(str(output))}")  # fmt: skip
     classifier = train_model(config, output, resume=options.resume, command=command)
     print(summarise(classifier.report))
     print(f"The model, its card and its plots are in {output}. Try it: EMOTION_MODEL={output} python app.py")

@@ -37,9 +37,20 @@ def build_network(config: TrainingConfig, outputs: int) -> keras.Model:
     ValueError
         If no network has that name.
     """
-    if config.architecture not in ARCHITECTURES:
-        raise ValueError(f"--arch must be one of {', '.join(ARCHITECTURES)}, not {config.architecture!r}.")
-    return ARCHITECTURES[config.architecture](config, outputs)
+    return find_architecture(config.architecture)(config, outputs)
+
+
+def find_architecture(name: str) -> Architecture:
+    """Return the function that builds a network.
+
+    Raises
+    ------
+    ValueError
+        If no network has that name.
+    """
+    if name not in ARCHITECTURES:
+        raise ValueError(f"--arch must be one of {', '.join(ARCHITECTURES)}, not {name!r}.")
+    return ARCHITECTURES[name]
 
 
 def average_mirrored(network: keras.Model) -> keras.Model:

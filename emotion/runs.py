@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from emotion.architectures import find_architecture
 from emotion.classifier import PLOTS_FOLDER, REPORT_FILE, Description, EmotionClassifier, library_versions
 from emotion.config import TrainingConfig
 from emotion.data import Dataset, Examples, load_dataset, load_soft_targets
@@ -51,6 +52,7 @@ def train_model(
         If the pictures cannot be trained on, or there is no run to resume.
     """
     output = Path(output)
+    find_architecture(config.architecture)  # a wrong name should not cost the time of an audit
     dataset = _write_audit(load_dataset(config), output)
     soft_targets = load_soft_targets(config.soft_labels, dataset) if config.soft_labels else None
     result = train(config, dataset, output, resume=resume, soft_targets=soft_targets)

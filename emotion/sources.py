@@ -355,7 +355,7 @@ def download_from_kaggle(handle: str) -> Path:
         return Path(kagglehub.dataset_download(handle))
     except Exception as error:  # the client raises a dozen unrelated types
         raise DataError(
-            f"Kaggle did not give the data set {handle}: {error} Check the name and the network, or download it "
+            f"Kaggle did not give the data set {handle}: {_reason(error)} Check the name and the network, or download it "
             f"at https://www.kaggle.com/datasets/{handle}, unpack it and pass the folder with --data."
         ) from error
 
@@ -375,7 +375,7 @@ def download_from_hub(reference: str) -> Path:
         )
     except Exception as error:  # the client and the network below it raise a dozen unrelated types
         raise DataError(
-            f"The Hub did not give the data set {reference}: {error} Check the name and the network; a private or "
+            f"The Hub did not give the data set {reference}: {_reason(error)} Check the name and the network; a private or "
             "gated data set also needs `hf auth login`."
         ) from error
     folder = Path(snapshot)
@@ -404,3 +404,8 @@ def unpack(archives: list[Path], snapshot: Path) -> Path:
                 ) from error
             done.touch()
     return target
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the layers of network libraries that a lost connection is wrapped in."""
+    return "no connection." if "Connect" in type(error).__name__ else str(error)

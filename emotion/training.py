@@ -109,6 +109,10 @@ def train(
     if len(dataset.train) < config.batch_size:
         logger.warning("Only %d training pictures: one step per epoch.", len(dataset.train))
 
+    logger.info(
+        "The run is kept in %s. If it is killed: python train.py --resume --output %s", output, output
+    )
+
     interrupted = False
     try:
         if not keeper.stopped:
