@@ -6,11 +6,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.drawn_faces import EMOTIONS, write_data_set
+
+# A shell that runs the suite in the background makes it ignore Ctrl-C, and so all the programs it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.hub_server"]
 
