@@ -26,14 +26,14 @@ TILE_SIDE = 1280  # pixels: a picture is searched at full size in pieces, so tha
 TILE_OVERLAP = (
     320  # pixels that neighbouring pieces share: a face that one of them cuts is whole in the other
 )
-CANDIDATE_SCORE = 0.1  # a first look may be this unsure, because a second one follows
+CANDIDATE_SCORE = 0.1  # the first pass may be this unsure, because a second look follows
 DOUBTFUL_CANDIDATES = 6  # of those that are less than certain at first, at most so many get a second look
 
 SECOND_LOOK_SIDE = 160  # pixels: the second look scales the face to this
 THIRD_LOOK_SIDE = 256  # pixels: the third look, at large faces that are still in doubt
 LOOK_REACH = 1.25  # half the side of what a closer look sees, in sides of the face
 CERTAIN_SCORE = 0.5  # of faces of any size
-DOUBTFUL_SCORE = 0.2  # of large faces: blurred, or cut off tightly, they score low at every size
+DOUBTFUL_SCORE = 0.3  # of large faces: blurred, or cut off tightly, they score low at every size
 LARGE = 0.15  # of the picture's shorter side
 
 # The frame of the training faces around the detector's box, fitted on scenes of training faces.
@@ -210,16 +210,16 @@ def _passes(picture: np.ndarray) -> Iterator[np.ndarray]:
     """Yield candidates (n, 15) of the scaled picture, then of the full one if it is larger."""
     height, width = picture.shape[:2]
     image = Image.fromarray(picture)
-    for side in PASS_SIDES:
+    for side, least in zip(PASS_SIDES, (CANDIDATE_SCORE, CERTAIN_SCORE), strict=True):
         factor = min(MOST_ENLARGED, side / max(height, width))
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
         scaled = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
-        yield _moved(face_network()(scaled, CANDIDATE_SCORE), 1 / factor, 0, 0)
+        yield _moved(face_network()(scaled, least), 1 / factor, 0, 0)
     if max(height, width) <= PASS_SIDES[0]:
         return
     found = [
         _moved(
-            face_network()(picture[top : top + TILE_SIDE, left : left + TILE_SIDE], CANDIDATE_SCORE),
+            face_network()(picture[top : top + TILE_SIDE, left : left + TILE_SIDE], CERTAIN_SCORE),
             1,
             left,
             top,
@@ -312,13 +312,19 @@ def _whole_if_tight(face: DetectedFace, picture: np.ndarray) -> DetectedFace:
 
 def _cut(picture: np.ndarray, x: float, y: float, reach: float) -> tuple[Image.Image, int, int]:
     """Cut a square of whole pixels around a point, repeating the picture's edge beyond it; return its corner too."""
-    height, width = picture.shape[:2]
     left, top = math.floor(x - reach), math.floor(y - reach)
     across = math.ceil(2 * reach) + 1
-    if left >= 0 and top >= 0 and left + across <= width and top + across <= height:
-        region = picture[top : top + across, left : left + across]
-    else:
-        rows = np.arange(top, top + across).clip(0, height - 1)
-        columns = np.arange(left, left + across).clip(0, width - 1)
-        region = picture[rows[:, None], columns]
+    rows, missing_rows = _span(top, across, picture.shape[0])
+    columns, missing_columns = _span(left, across, picture.shape[1])
+    region = picture[rows, columns]
+    if any(missing_rows + missing_columns):
+        region = np.pad(region, (missing_rows, missing_columns, (0, 0)), mode="edge")
     return Image.fromarray(region), left, top
+
+
+def _span(start: int, length: int, limit: int) -> tuple[slice, tuple[int, int]]:
+    """Return the part of start..start+length that lies in 0..limit, at least one, and what is missing on each side."""
+    first = min(max(start, 0), limit - 1)
+    last = max(min(start + length, limit), first + 1)
+    after = min(max(start + length - last, 0), length - (last - first))
+    return slice(first, last), (length - (last - first) - after, after)
