@@ -27,6 +27,11 @@ ROOT = Path(__file__).parents[1]
 NO_AUGMENTATION = {
     "flip": False, "rotation": 0, "shift": 0, "zoom": 0, "brightness": 0, "contrast": 0, "degrade": 0, "erasing": 0
 }  # fmt: skip
+# Python code after which TensorFlow cannot be found, as if it were not installed.
+HIDE_TENSORFLOW = (
+    "from importlib.machinery import PathFinder; find = PathFinder.find_spec; PathFinder.find_spec = classmethod("
+    "lambda _, name, *rest: None if name.split('.')[0] == 'tensorflow' else find(name, *rest))"
+)
 
 
 def test_a_small_network_learns_to_tell_drawn_faces_apart(trained_model):
@@ -168,9 +173,7 @@ def test_normalization_statistics_are_those_of_clean_faces(drawn_data):
 def test_another_backend_trains_without_tensorflow(drawn_data, tmp_path):
     pytest.importorskip("jax")
     output = tmp_path / "run"
-    without_tensorflow = (
-        "import sys; sys.modules['tensorflow'] = None; import train; sys.exit(train.main(sys.argv[1:]))"
-    )
+    without_tensorflow = f"{HIDE_TENSORFLOW}; import sys, train; sys.exit(train.main(sys.argv[1:]))"
     command = [sys.executable, "-c", without_tensorflow, *_options(drawn_data, output, epochs=2)]
     process = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True, text=True
