@@ -585,6 +585,8 @@ demo.queue(default_concurrency_limit=os.cpu_count() or 1)
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    for client in ("httpx", "httpx2"):  # one line per request, with signed addresses in it
+        logging.getLogger(client).setLevel(logging.WARNING)
     demo.launch(
         theme=THEME,
         css=page.style_sheet(camera_height=PICTURE_HEIGHT),
