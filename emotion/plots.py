@@ -265,7 +265,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Write a PNG of 64 colours: a third of the size, and nobody sees the difference."""
+    """Write a PNG of 64 colours: enough for flat plots, and a smaller file."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
