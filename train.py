@@ -2,6 +2,7 @@
 
 python train.py --data FOLDER                    train, calibrate, report; the model is in runs/<time>
 python train.py --data FOLDER --push             the same, then publish to <your user name>/facial-emotion
+python train.py --data FOLDER --recipe best      the settings that made the embedded model; takes hours
 python train.py --resume --output runs/<time>    continue a run that was killed
 python train.py --evaluate MODEL --data FOLDER   measure a finished model
 python train.py --publish FOLDER --push          publish a saved model without training again
@@ -20,7 +21,7 @@ from typing import Any, get_args, get_type_hints
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings hide the messages that matter
 
-from emotion.config import TrainingConfig, option_name
+from emotion.config import RECIPES, TrainingConfig, option_name
 from emotion.errors import EmotionError
 from emotion.evaluation import public_source
 
@@ -63,7 +64,7 @@ def train(options: argparse.Namespace, command: str) -> int:
             raise ValueError("--resume needs --output, the folder of the run to continue.")
         config = TrainingConfig.from_dict({**load_run_config(options.output).to_dict(), **given})
     else:
-        config = TrainingConfig(**given)
+        config = TrainingConfig(**{**RECIPES.get(options.recipe, {}), **given})
     if options.push is not None and not get_token():
         print("You are not signed in to the Hub: the model will be saved and can be published later.")
     output = Path(options.output or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
@@ -115,6 +116,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--evaluate", metavar="MODEL", help="measure a folder or owner/name[@revision] on --data"
     )
+    parser.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        help="named settings; options given beside it win. best: "
+        + " ".join(f"{option_name(name)} {_shown(value)}" for name, value in RECIPES["best"].items()),
+    )
     publishing = parser.add_argument_group("publishing to the Hugging Face Hub")
     publishing.add_argument(
         "--push", metavar="OWNER/NAME", nargs="?", const="", help="publish; alone: <you>/facial-emotion"
@@ -136,10 +143,9 @@ def _argument(kind: Any, item: Any) -> dict[str, Any]:
     """Return argparse's description of one hyperparameter; one that is not given stays out of the result."""
     assert item.default is not MISSING
     default = item.default
-    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
     settings = {
         "default": argparse.SUPPRESS,
-        "help": f"{item.metadata['help']} (default: {shown})".replace("%", "%%"),
+        "help": f"{item.metadata['help']} (default: {_shown(default)})".replace("%", "%%"),
     }
     if kind is bool:
         return settings | {"action": argparse.BooleanOptionalAction}
@@ -152,6 +158,11 @@ def _argument(kind: Any, item: Any) -> dict[str, Any]:
     else:
         settings["metavar"] = "VALUE"
     return settings | {"type": kind}
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it is typed on the command line."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,17 @@ from typing import Any
 
 DEFAULT_DATA = "kaggle:muhammadhananasghar/human-emotions-datasethes"
 
+NEVER_NEGATIVE = (
+    "warmup_epochs",
+    "weight_decay",
+    "l2",
+    "rotation",
+    "patience",
+    "normalization_batches",
+    "teacher_epochs",
+)
+EVERYTHING_ELSE = ("*",)  # as a background: all classes that are no label
+
 
 def option(default: Any, help: str, **choices: Any) -> Any:
     """Declare one hyperparameter: its default value and the sentence that `train.py --help` prints."""
@@ -30,11 +41,23 @@ class TrainingConfig:
     )
     labels: tuple[str, ...] = option(("angry", "happy", "sad"), "folders to tell apart, in this order")
     background: tuple[str, ...] = option(
-        (), "folders that belong to no label; the network learns them so that it can answer 'not sure'"
+        (),
+        "folders that belong to no label; the network learns them so that it can answer 'not sure'; "
+        "'*' takes all that are no label",
     )
     validation_fraction: float = option(0.15, "share held out when the data has no validation or test folder")
     keep_copies: bool = option(False, "keep training pictures that also stand in a held-out split")
     soft_labels: str | None = option(None, "CSV of votes per training picture: image,<label>,<label>,...")
+
+    # Distillation
+    teacher: tuple[str, ...] = option(
+        (), "trained models (folders or owner/name) whose averaged answers are learned beside the labels"
+    )
+    teacher_epochs: int = option(
+        0,
+        "first train a teacher of the same settings for so many epochs, then learn from it; 0: no such teacher",
+    )
+    teacher_weight: float = option(0.4, "share of the teachers' answers in what is learned")
 
     # Network
     architecture: str = option("resnet", "network by name, see emotion/architectures.py", option="--arch")
@@ -47,6 +70,11 @@ class TrainingConfig:
     dense_units: tuple[int, ...] = option((100, 10), "lenet5: units of each dense layer")
     dropout: float = option(0.2, "share of activations dropped while training")
     l2: float = option(1e-4, "lenet5: L2 penalty on the weights")
+    frequency: tuple[str, ...] = option(
+        (),
+        "how much more often a class occurs in use than among the training pictures, as name=factor; "
+        "corrects the bias of the last layer, and passes over names that the network does not have",
+    )
     mirror_average: bool = option(
         True, "the saved network averages its answers for a face and its mirror image"
     )
@@ -92,7 +120,7 @@ class TrainingConfig:
     erasing: float = option(0.15, "share of faces with one rectangle painted over")
 
     def __post_init__(self) -> None:
-        for name in ("labels", "background", "blocks", "filters", "dense_units"):
+        for name in ("labels", "background", "teacher", "frequency", "blocks", "filters", "dense_units"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         positive = ("image_size", "epochs", "batch_size", "learning_rate", "width", "kernel_size", "workers")
         for name in positive:
@@ -106,12 +134,12 @@ class TrainingConfig:
         for name in ("dropout", "label_smoothing", "weight_averaging", "zoom", "contrast"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{option_name(name)} must be in [0, 1), not {getattr(self, name)}.")
-        for name in ("shift", "brightness", "degrade", "erasing"):
+        for name in ("shift", "brightness", "degrade", "erasing", "teacher_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{option_name(name)} must be in [0, 1], not {getattr(self, name)}.")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"--validation-fraction must be in (0, 1), not {self.validation_fraction}.")
-        for name in ("warmup_epochs", "weight_decay", "l2", "rotation", "patience", "normalization_batches"):
+        for name in NEVER_NEGATIVE:
             if getattr(self, name) < 0:
                 raise ValueError(f"{option_name(name)} cannot be below 0.")
         for item in fields(self):
@@ -120,9 +148,29 @@ class TrainingConfig:
                 raise ValueError(f"{option_name(item.name)} must be one of {', '.join(map(str, allowed))}.")
         if self.image_size < 16:
             raise ValueError(f"--image-size must be at least 16 pixels, not {self.image_size}.")
+        self.frequency_factors()
         names = self.labels + self.background
         if len(set(names)) < len(names):
             raise ValueError("--labels and --background name a folder twice.")
+
+    def frequency_factors(self) -> dict[str, float]:
+        """Return `frequency` as class name → factor.
+
+        Raises
+        ------
+        ValueError
+            If an entry is not name=number, or the number is not above 0.
+        """
+        factors = {}
+        for entry in self.frequency:
+            name, _, number = entry.rpartition("=")
+            try:
+                factors[name] = float(number)
+            except ValueError:
+                factors[name] = 0.0
+            if not name or not 0 < factors[name] < float("inf"):
+                raise ValueError(f"--frequency takes name=factor above 0, such as fear=0.25, not {entry!r}.")
+        return factors
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able values."""
@@ -135,6 +183,25 @@ class TrainingConfig:
         """Rebuild a configuration from `to_dict`; settings that a newer version added take their default."""
         known = {item.name for item in fields(cls)}
         return cls(**{key: value for key, value in values.items() if key in known})
+
+
+# What `--recipe NAME` sets; an option given beside it wins. `best` made the embedded model.
+RECIPES: dict[str, dict[str, Any]] = {
+    "best": {
+        "background": EVERYTHING_ELSE,
+        # FER2013 was searched for by emotion words: 1.6 faces of these three per neutral one. Among the faces
+        # of AffectNet (Mollahosseini et al., 2017) there are 0.37: a quarter of that.
+        "frequency": ("fear=0.25", "surprise=0.25", "disgust=0.25"),
+        "teacher_epochs": 24,
+        "epochs": 70,
+        "patience": 0,
+        "weight_decay": 0.05,
+        "shift": 0.09,
+        "zoom": 0.22,
+        "erasing": 0.3,
+        "litert_precision": "float16",
+    },
+}
 
 
 def option_name(field_name: str) -> str:

@@ -137,7 +137,8 @@ def load_soft_targets(path: str | os.PathLike, dataset: Dataset, *, column: str 
     The CSV has a column `image` (the identifier in `dataset.train`: a path below the data folder, or "row 17")
     and one column per network output, by the output's name or a form of it ("happiness", "anger"). Other columns
     are ignored. Each row's numbers are divided by their sum; a picture without a row, or with a sum of zero,
-    keeps its folder's label.
+    keeps its folder's label. Votes for a folder whose own pictures have no row count for the label that the
+    picture has: otherwise every picture in doubt would be pushed towards the classes that nobody voted on.
 
     Returns
     -------
@@ -149,9 +150,10 @@ def load_soft_targets(path: str | os.PathLike, dataset: Dataset, *, column: str 
     DataError
         If the file is not such a CSV or names none of the training pictures.
     """
-    targets = np.eye(len(dataset.outputs), dtype=np.float32)[dataset.train.targets]
+    labels = dataset.train.targets
+    votes = np.zeros((len(labels), len(dataset.outputs)), np.float32)
     row_of = {identifier: row for row, identifier in enumerate(dataset.train.identifiers)}
-    matched = 0
+    matched = np.zeros(len(labels), bool)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -160,25 +162,28 @@ def load_soft_targets(path: str | os.PathLike, dataset: Dataset, *, column: str 
                 row = row_of.get((line[column] or "").replace("\\", "/"))
                 if row is None:
                     continue
-                matched += 1
-                votes = np.array([float(line[name] or 0) if name else 0 for name in columns], np.float32)
-                if not np.isfinite(votes).all() or (votes < 0).any():
-                    raise ValueError(f"{votes.tolist()} in line {reader.line_num}")
-                if votes.sum() > 0:
-                    targets[row] = votes / votes.sum()
+                matched[row] = True
+                votes[row] = [float(line[name] or 0) if name else 0 for name in columns]
+                if not np.isfinite(votes[row]).all() or (votes[row] < 0).any():
+                    raise ValueError(f"{votes[row].tolist()} in line {reader.line_num}")
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror}. Check the path given to --soft-labels."
         ) from error
     except (ValueError, csv.Error) as error:
         raise DataError(f"{path} is not a CSV of votes: {error}. Votes are numbers from 0 up.") from error
-    if not matched:
+    if not matched.any():
         raise DataError(
             f"{path} names no training picture. Its column '{column}' must hold paths such as "
             f"{dataset.train.identifiers[0]}."
         )
-    logger.info("%d of %d training pictures have soft labels.", matched, len(targets))
-    return targets
+    logger.info("%d of %d training pictures have soft labels.", matched.sum(), len(labels))
+    without_votes = np.setdiff1d(np.arange(len(dataset.outputs)), labels[matched])
+    votes[np.arange(len(labels)), labels] += votes[:, without_votes].sum(axis=1)
+    votes[:, without_votes] = 0
+    sums = votes.sum(axis=1, keepdims=True)
+    one_hot = np.eye(len(dataset.outputs), dtype=np.float32)[labels]
+    return np.where(sums > 0, votes / np.maximum(sums, 1e-12), one_hot)
 
 
 class FaceBatches(keras.utils.PyDataset):

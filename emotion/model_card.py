@@ -292,6 +292,7 @@ def _training(report: dict[str, Any], emotion_json: dict[str, Any], training: di
     rows = [(_words(key), _text(value)) for key, value in about.items()]
     rows += [(f"{_text(library)} version", _text(version)) for library, version in versions.items()]
     parts.append(_table(("", ""), rows))
+    parts.append(_targets_and_priors(training))
     settings = {**training, "data": public_source(str(training["data"]))} if "data" in training else training
     table = _table(
         ("setting", "value"),
@@ -299,6 +300,27 @@ def _training(report: dict[str, Any], emotion_json: dict[str, Any], training: di
     )
     parts.append(table and f"<details><summary>All hyperparameters</summary>\n\n{table}\n\n</details>")
     return "\n\n".join(part for part in parts if part)
+
+
+def _targets_and_priors(training: dict[str, Any]) -> str:
+    """Say what the network learned from beside the labels, and how often it expects which class."""
+    teachers = [f"`{name}`" for name in training.get("teacher") or ()]
+    if training.get("teacher_epochs"):
+        teachers.append(f"a network that was trained first, for {training['teacher_epochs']} epochs")
+    lines = []
+    if votes := training.get("soft_labels"):
+        lines.append(f"The labels are the shares of the votes in `{public_source(votes)}`.")
+    if teachers:
+        lines.append(
+            f"{training['teacher_weight']:.0%} of each target was learned from the answers of "
+            f"{' and '.join(teachers)} (distillation), the rest from the labels."
+        )
+    if factors := training.get("frequency"):
+        lines.append(
+            "The answers allow for classes that occur more or less often in use than among the training pictures: "
+            f"{_list([_text(factor.replace('=', ' × ')) for factor in factors])}."
+        )
+    return " ".join(lines)
 
 
 def _data(report: dict[str, Any], source: str | None) -> str:

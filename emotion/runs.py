@@ -4,6 +4,7 @@ The only room that knows both training and evaluation; `train.py` calls it and p
 """
 
 import json
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +13,28 @@ from typing import Any
 import numpy as np
 
 from emotion.architectures import find_architecture
-from emotion.classifier import PLOTS_FOLDER, REPORT_FILE, Description, EmotionClassifier, library_versions
+from emotion.classifier import (
+    DESCRIPTION_FILE,
+    PLOTS_FOLDER,
+    REPORT_FILE,
+    Description,
+    EmotionClassifier,
+    library_versions,
+)
 from emotion.config import TrainingConfig
 from emotion.data import Dataset, Examples, load_dataset, load_soft_targets
+from emotion.distillation import teach, teacher_answers
 from emotion.evaluation import Evaluation, evaluate, public_source
 from emotion.plots import write_plots, wrong_faces_sheet
 from emotion.runtime import KerasNetwork
-from emotion.training import train
+from emotion.training import TrainingResult, has_checkpoint, save_run_config, train
+
+logger = logging.getLogger(__name__)
 
 # These stay on this disk and are never published: they show people and name files.
 WRONG_FACES_FILE = "wrong_faces.png"
 AUDIT_FILE = "audit.json"
+TEACHER_FOLDER = "teacher"
 
 
 def train_model(
@@ -54,9 +66,37 @@ def train_model(
     output = Path(output)
     find_architecture(config.architecture)  # a wrong name should not cost the time of an audit
     dataset = _write_audit(load_dataset(config), output)
-    soft_targets = load_soft_targets(config.soft_labels, dataset) if config.soft_labels else None
-    result = train(config, dataset, output, resume=resume, soft_targets=soft_targets)
+    save_run_config(config, output)
+    logger.info(
+        "The run is kept in %s. If it is killed: python train.py --resume --output %s", output, output
+    )
+    if config.teacher_epochs:
+        _train_teacher(config, dataset, output / TEACHER_FOLDER, resume=resume)
+        resume = resume and has_checkpoint(output)
+    result = train(config, dataset, output, resume=resume, soft_targets=_targets(config, dataset, output))
+    _save(result, config, dataset, output, command)
+    return EmotionClassifier.from_pretrained(output)
 
+
+def _train_teacher(config: TrainingConfig, dataset: Dataset, output: Path, *, resume: bool) -> None:
+    """Train and save the teacher of a run; one that a resumed run had already finished is taken as it is."""
+    if resume and (output / DESCRIPTION_FILE).exists():
+        return
+    logger.info("First the teacher, %d epochs.", config.teacher_epochs)
+    config = replace(
+        config, epochs=config.teacher_epochs, teacher_epochs=0, frequency=(), seed=config.seed + 1
+    )
+    resume = resume and has_checkpoint(output)
+    result = train(config, dataset, output, resume=resume, soft_targets=_targets(config, dataset, output))
+    if result.interrupted:
+        raise KeyboardInterrupt  # half a teacher is not worth learning from; the run can be resumed
+    _save(result, config, dataset, output, command=None)
+
+
+def _save(
+    result: TrainingResult, config: TrainingConfig, dataset: Dataset, output: Path, command: str | None
+) -> None:
+    """Calibrate, evaluate and write the saved model, its report and the faces that it got wrong."""
     network = KerasNetwork(result.network)
     model = {
         "architecture": config.architecture,
@@ -86,7 +126,23 @@ def train_model(
         output, litert_precision=config.litert_precision
     )
     _write_wrong_faces(dataset, evaluation, output)
-    return EmotionClassifier.from_pretrained(output)
+
+
+def _targets(config: TrainingConfig, dataset: Dataset, output: Path) -> np.ndarray | None:
+    """Return what the network should answer for each training face; None where that is just the label."""
+    teachers = list(config.teacher)
+    if config.teacher_epochs:
+        teachers.append(str(output / TEACHER_FOLDER))
+    if not teachers and not config.soft_labels:
+        return None
+    if config.soft_labels:
+        targets = load_soft_targets(config.soft_labels, dataset)
+    else:
+        targets = np.eye(len(dataset.outputs))[dataset.train.targets]
+    if teachers:
+        answers = teacher_answers(teachers, dataset, workers=config.workers)
+        targets = teach(targets, answers, config.teacher_weight)
+    return targets
 
 
 def evaluate_model(
@@ -178,7 +234,7 @@ def _public_settings(config: TrainingConfig) -> dict[str, Any]:
     """Return the settings of a run without the folders that lead to its files."""
     settings = config.to_dict()
     paths = {name: public_source(settings[name]) for name in ("data", "soft_labels") if settings[name]}
-    return settings | paths
+    return settings | paths | {"teacher": [public_source(name) for name in config.teacher]}
 
 
 def _write_audit(dataset: Dataset, output: Path) -> Dataset:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emotion.config import EVERYTHING_ELSE
 from emotion.errors import DataError, InvalidImageError
 from emotion.faces import crop_face
 from emotion.images import EXTENSIONS, open_image
@@ -101,7 +102,7 @@ def open_source(
     labels : tuple of str
         Folders to tell apart, matched whatever their case; empty takes all that are no background.
     background : tuple of str
-        Folders of pictures that belong to no label.
+        Folders of pictures that belong to no label; `("*",)` takes all that are no label.
     optional_background : bool
         Do without background folders that are not there.
 
@@ -181,6 +182,7 @@ def open_folder(
         logger.info("Taking the labelled pictures in %s.", tree)
     names = folder_names(splits)
     labels = labels or tuple(name for name in names if name.lower() not in {b.lower() for b in background})
+    background = spelled_out(background, names, labels)
     outputs = labels + background
     required = labels if optional_background else outputs
     missing = [name for name in required if name.lower() not in {folder.lower() for folder in names}]
@@ -199,6 +201,15 @@ def open_folder(
         identifiers = [path.relative_to(root).as_posix() for path, _ in pairs]
         examples[split] = Examples(identifiers, np.array([target for _, target in pairs], np.int64), reader)
     return Source(labels, outputs, {split: part for split, part in examples.items() if len(part)})
+
+
+def spelled_out(
+    background: tuple[str, ...], names: tuple[str, ...], labels: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The background classes, where `*` stands for all names that are no label."""
+    if background != EVERYTHING_ELSE:
+        return background
+    return tuple(name for name in names if name.lower() not in {label.lower() for label in labels})
 
 
 def labelled_trees(root: Path, depth: int) -> Iterator[tuple[Path, Splits]]:
@@ -295,6 +306,7 @@ def open_csv(path: Path, *, labels: tuple[str, ...], background: tuple[str, ...]
     rows are one split.
     """
     labels = labels or tuple(name for name in FER2013_EMOTIONS if name not in background)
+    background = spelled_out(background, FER2013_EMOTIONS, labels)
     outputs = labels + background
     unknown = [name for name in outputs if name.lower() not in FER2013_EMOTIONS]
     if unknown:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +84,7 @@ def train(
         If the run was interrupted before its first epoch was complete, or resumed without a checkpoint.
     """
     output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=2))
+    save_run_config(config, output)
     keras.utils.set_random_seed(config.seed)
 
     outputs = len(dataset.outputs)
@@ -109,10 +109,6 @@ def train(
     if len(dataset.train) < config.batch_size:
         logger.warning("Only %d training pictures: one step per epoch.", len(dataset.train))
 
-    logger.info(
-        "The run is kept in %s. If it is killed: python train.py --resume --output %s", output, output
-    )
-
     interrupted = False
     try:
         if not keeper.stopped:
@@ -134,9 +130,37 @@ def train(
 
     best = build_network(config, outputs)
     best.load_weights(output / CHECKPOINT_FOLDER / BEST_WEIGHTS)
+    correct_frequencies(best, dataset.outputs, config.frequency_factors())
     if config.mirror_average:
         best = average_mirrored(best)
     return TrainingResult(best, keeper.history, keeper.best_epoch, interrupted)
+
+
+def save_run_config(config: TrainingConfig, output: str | os.PathLike) -> None:
+    """Write the configuration that `load_run_config` reads, before anything else of a run."""
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=2))
+
+
+def correct_frequencies(network: keras.Model, outputs: Sequence[str], factors: Mapping[str, float]) -> None:
+    """Make a network expect classes as often as they occur in use, instead of among the training pictures.
+
+    Shifts the bias of the last layer by the logarithm of each factor, after Saerens et al., "Adjusting the
+    outputs of a classifier to new a priori probabilities", 2002.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Changed in place; its last layer is a `Dense` with softmax.
+    outputs : sequence of str
+        What each of its outputs means.
+    factors : mapping of str to float
+        How much more often a class occurs in use, above 0; 1 for classes that are missing.
+    """
+    shift = np.log([factors.get(name, 1.0) for name in outputs])
+    if shift.any():
+        network.layers[-1].bias.assign_add(shift)
 
 
 def load_run_config(output: str | os.PathLike) -> TrainingConfig:
@@ -154,6 +178,11 @@ def load_run_config(output: str | os.PathLike) -> TrainingConfig:
         raise DataError(
             f"No training run to resume in {output}. Name a folder that holds {CONFIG_FILE}."
         ) from error
+
+
+def has_checkpoint(output: str | os.PathLike) -> bool:
+    """Whether a run in `output` has completed an epoch, so that it can be resumed."""
+    return (Path(output) / CHECKPOINT_FOLDER / STATE_FILE).exists()
 
 
 def augment(pictures: np.ndarray, rng: np.random.Generator, config: TrainingConfig) -> np.ndarray:
@@ -434,9 +463,15 @@ def _degrade(picture: np.ndarray, rng: np.random.Generator, config: TrainingConf
 
 
 def _erase(picture: np.ndarray, rng: np.random.Generator) -> None:
-    """Paint one rectangle over a face, in place (Zhong et al., "Random erasing data augmentation", 2017)."""
+    """Paint one rectangle over a face, in place (Zhong et al., "Random erasing data augmentation", 2017).
+
+    Half of the rectangles reach from side to side, as sunglasses, masks and scarves do.
+    """
     size = picture.shape[0]
-    height, width = (int(size * rng.uniform(0.15, 0.5)) for _ in range(2))
+    if rng.random() < 0.5:
+        height, width = int(size * rng.uniform(0.12, 0.3)), size
+    else:
+        height, width = (int(size * rng.uniform(0.15, 0.5)) for _ in range(2))
     top, left = int(rng.integers(size - height + 1)), int(rng.integers(size - width + 1))
     grey = (
         rng.integers(256) if rng.random() < 0.7 else rng.integers(0, 256, (height, width, picture.shape[-1]))

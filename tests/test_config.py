@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from emotion.config import TrainingConfig, option_name
+from emotion.config import RECIPES, TrainingConfig, option_name
 from train import build_parser
 
 
@@ -60,6 +60,14 @@ def test_options_given_on_the_command_line_reach_the_configuration():
     assert TrainingConfig(**given) == expected
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_a_set_of_valid_settings_that_help_spells_out(name):
+    config = TrainingConfig(**RECIPES[name])
+    assert config != TrainingConfig()
+    described = " ".join(build_parser().format_help().split())
+    assert f"{name}:" in described and f"--epochs {config.epochs}" in described
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
@@ -73,6 +81,10 @@ def test_options_given_on_the_command_line_reach_the_configuration():
         ("precision", "float8", "--precision must be one of"),
         ("validation_fraction", 0.0, "--validation-fraction must be in"),
         ("background", ("sad",), "name a folder twice"),
+        ("frequency", ("fear",), "--frequency takes name=factor above 0, such as fear=0.25, not 'fear'"),
+        ("frequency", ("fear=0",), "--frequency takes name=factor above 0"),
+        ("teacher_weight", 1.5, r"--teacher-weight must be in \[0, 1\]"),
+        ("teacher_epochs", -1, "--teacher-epochs cannot be below 0"),
         ("patience", -1, "--patience cannot be below 0"),
     ],
 )

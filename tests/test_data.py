@@ -172,6 +172,18 @@ def test_without_labels_all_folders_count_but_the_background(tmp_path: Path):
     assert dataset.outputs == ("Anger", "joy", "neutral")
 
 
+def test_a_star_makes_all_other_folders_background(tmp_path: Path):
+    fill_splits(tmp_path, labels=("Happy", "SAD", "neutral", "Fear"), train=4, validation=4)
+
+    assert load(tmp_path, labels=("sad", "happy"), background=("*",)).outputs == (
+        "sad",
+        "happy",
+        "Fear",
+        "neutral",
+    )
+    assert load(tmp_path, labels=(), background=("*",)).outputs == ("Fear", "Happy", "neutral", "SAD")
+
+
 def test_hidden_folders_and_files_that_are_no_pictures_are_passed_over(tmp_path: Path):
     fill_splits(tmp_path, train=4, validation=4)
     (tmp_path / "train/happy/notes.txt").write_text("not a picture")
@@ -302,6 +314,12 @@ def csv_rows() -> list[tuple[int, np.ndarray, str]]:
     rng = np.random.default_rng(4)
     usages = ["Training"] * 6 + ["PublicTest"] * 3 + ["PrivateTest"] * 3
     return [(emotion, draw(rng), usage) for usage in usages for emotion in range(7)]
+
+
+def test_a_star_makes_the_other_emotions_of_a_csv_background(csv_rows, tmp_path: Path):
+    dataset = load(write_csv(tmp_path / "fer2013.csv", csv_rows), background=("*",))
+
+    assert dataset.outputs == ("angry", "happy", "sad", "disgust", "fear", "surprise", "neutral")
 
 
 @pytest.mark.parametrize("header", ["emotion,pixels,Usage", "emotion, Usage, pixels"])
@@ -526,6 +544,7 @@ def test_soft_targets_follow_the_votes(small: Dataset, tmp_path: Path):
         "train/angry/000.png,2,0,3,1,1\n"
         "train\\happy\\001.png,0,0.8,0,0.2,0\n"
         "train/sad/002.png,0,0,10,0,0\n"
+        "train/neutral/001.png,6,0,0,4,0\n"
         "validation/sad/000.png,0,10,0,0,0\n"
     )
 
@@ -537,7 +556,19 @@ def test_soft_targets_follow_the_votes(small: Dataset, tmp_path: Path):
     np.testing.assert_allclose(targets[row("train/happy/001.png")], [0, 0.8, 0.2, 0])
     np.testing.assert_allclose(targets[row("train/sad/002.png")], [0, 0, 1, 0])
     np.testing.assert_allclose(targets[row("train/neutral/000.png")], [0, 0, 0, 1])
+    np.testing.assert_allclose(targets[row("train/neutral/001.png")], [0, 0, 0.4, 0.6])
     np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_votes_for_a_class_without_voted_pictures_stay_with_the_label(small: Dataset, tmp_path: Path):
+    votes = tmp_path / "votes.csv"
+    votes.write_text("image,neutral,sadness,anger\ntrain/sad/000.png,6,3,1\ntrain/angry/000.png,1,2,1\n")
+
+    targets = load_soft_targets(votes, small)
+
+    row = small.train.identifiers.index
+    np.testing.assert_allclose(targets[row("train/sad/000.png")], [0.1, 0, 0.9, 0])
+    np.testing.assert_allclose(targets[row("train/angry/000.png")], [0.5, 0, 0.5, 0])
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,19 @@ def test_private_folders_and_file_names_stay_private():
     assert "/home" not in card and "/mnt" not in card and "secret" not in card and "Jane Doe" not in card
 
 
+def test_what_was_learned_beside_the_labels_is_told():
+    settings = {"soft_labels": "/home/ada/votes.csv", "teacher": ["runs/first"], "teacher_epochs": 24}
+    settings |= {"teacher_weight": 0.4, "frequency": ["fear=0.25", "disgust=0.5"]}
+    card = render(report_with(), emotion_json(**settings))
+    assert "shares of the votes in `votes.csv`" in card
+    assert (
+        "40% of each target was learned from the answers of `runs/first` and a network that was trained first, "
+        "for 24 epochs (distillation)" in card
+    )
+    assert "fear × 0.25 and disgust × 0.5" in card
+    assert "distillation" not in render(report_with(), emotion_json(teacher=[], teacher_epochs=0))
+
+
 def test_a_resumed_run_is_described_by_its_settings_rather_than_its_last_command():
     report = report_with(model={"command": "python train.py --resume --output runs/today"})
     card = render(report, emotion_json(epochs=77))

@@ -19,7 +19,7 @@ from emotion.classifier import EmotionClassifier
 from emotion.config import TrainingConfig
 from emotion.data import FaceBatches, load_dataset
 from emotion.errors import DataError
-from emotion.training import augment, estimate_normalization, load_run_config, train
+from emotion.training import augment, correct_frequencies, estimate_normalization, load_run_config, train
 from tests.conftest import SMALL_RUN
 from tests.drawn_faces import draw_face
 
@@ -168,6 +168,16 @@ def test_normalization_statistics_are_those_of_clean_faces(drawn_data):
     mean = keras.ops.convert_to_numpy(first.moving_mean)
     np.testing.assert_allclose(mean, seen.mean(axis=(0, 1, 2)), rtol=1e-3, atol=1e-4)
     assert all(layer.rate == 0.5 for layer in network.layers if isinstance(layer, keras.layers.Dropout))
+
+
+def test_classes_are_expected_as_often_as_they_occur_in_use():
+    network = build_network(TrainingConfig(**SMALL_RUN), 4)
+    faces = np.random.default_rng(0).uniform(0, 255, (8, 48, 48, 1)).astype(np.float32)
+    before = network(faces).numpy()
+    config = TrainingConfig(frequency=("fear=0.25", "not a class=9"))
+    correct_frequencies(network, ("angry", "happy", "sad", "fear"), config.frequency_factors())
+    expected = before * [1, 1, 1, 0.25]
+    np.testing.assert_allclose(network(faces), expected / expected.sum(axis=1, keepdims=True), rtol=1e-4)
 
 
 def test_another_backend_trains_without_tensorflow(drawn_data, tmp_path):

@@ -1,0 +1,111 @@
+"""A network learns from what trained networks answer; a teacher is trained first, once, and must know the outputs."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion.classifier import EmotionClassifier
+from emotion.config import RECIPES, TrainingConfig
+from emotion.data import load_dataset
+from emotion.distillation import teach, teacher_answers
+from emotion.errors import DataError
+from emotion.runs import train_model
+from tests.conftest import SMALL_RUN
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_what_is_learned_mixes_labels_and_answers():
+    labels, answers = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.6, 0.4], [0.6, 0.4]])
+    np.testing.assert_allclose(teach(labels, answers, 0.5), [[0.8, 0.2], [0.3, 0.7]])
+    np.testing.assert_array_equal(teach(labels, answers, 0), labels)
+    np.testing.assert_allclose(teach(labels, answers, 1), answers)
+
+
+def test_a_teacher_answers_for_every_training_face_in_the_order_of_the_outputs(trained_model, drawn_data):
+    config = TrainingConfig(data=str(drawn_data), labels=("sad", "happy", "angry"), background=("neutral",))
+    dataset = load_dataset(config, progress=False)
+    answers = teacher_answers([str(trained_model)], dataset)
+    assert answers.shape == (len(dataset.train), 4) and answers.dtype == np.float32
+    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
+    right = answers.argmax(axis=1) == dataset.train.targets
+    assert right.mean() > 0.6, "chance is 0.25"
+
+
+def test_several_teachers_are_averaged(trained_model, drawn_data, tmp_path):
+    config = TrainingConfig(data=str(drawn_data), background=("neutral",), **SMALL_RUN | {"epochs": 1})
+    train_model(config, tmp_path / "other")
+    dataset = load_dataset(config, progress=False)
+    teachers = [str(trained_model), str(tmp_path / "other")]
+    each = [teacher_answers([teacher], dataset) for teacher in teachers]
+    assert np.abs(each[0] - each[1]).max() > 0.05, "two teachers, two opinions"
+    np.testing.assert_allclose(teacher_answers(teachers, dataset), np.mean(each, axis=0), atol=1e-5)
+
+
+def test_a_teacher_must_know_all_outputs(trained_model, drawn_data):
+    dataset = load_dataset(TrainingConfig(data=str(drawn_data), background=("neutral",)), progress=False)
+    others = replace(dataset, outputs=("angry", "happy", "sad", "bored"))
+    with pytest.raises(DataError, match=r"cannot answer for bored: it knows angry, happy, sad, neutral"):
+        teacher_answers([str(trained_model)], others)
+
+
+def test_a_student_learns_from_its_teacher_alone_and_its_card_says_so(trained_model, drawn_data, tmp_path):
+    config = TrainingConfig(
+        data=str(drawn_data),
+        background=("neutral",),
+        teacher=(str(trained_model),),
+        teacher_weight=1.0,
+        **SMALL_RUN | {"epochs": 15},
+    )
+    student = train_model(config, tmp_path / "student")
+    low, _ = student.report["accuracy"]["interval"]
+    assert low > 0.4, "chance is 0.33"
+    published = json.loads((tmp_path / "student" / "emotion.json").read_text())["training"]
+    assert published["teacher"] == [trained_model.name], "no folder of this computer"
+    assert (
+        "100% of each target was learned from the answers of `model`"
+        in (tmp_path / "student" / "README.md").read_text()
+    )
+
+
+def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_path):
+    """`--recipe best` on a folder of one's own, with other labels; options given beside it win."""
+    output = tmp_path / "run"
+    options = ["--data", drawn_data, "--recipe", "best", "--labels", "happy", "neutral", "--output", output]
+    for name, value in (SMALL_RUN | {"epochs": 2, "teacher_epochs": 3}).items():
+        options += ["--" + name.replace("_", "-"), *(value if isinstance(value, tuple) else (value,))]
+    first = subprocess.Popen(
+        [sys.executable, "train.py", *map(str, options)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    state = output / "teacher" / "checkpoint" / "state.json"
+    deadline = time.monotonic() + 180
+    while not state.exists():
+        assert first.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    first.send_signal(signal.SIGINT)
+    assert first.wait(timeout=120) == 130, "half a teacher is not worth learning from"
+    assert not (output / "emotion.json").exists()
+
+    resumed = subprocess.run(
+        [sys.executable, "train.py", "--resume", "--output", str(output)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    classifier, teacher = map(EmotionClassifier.from_pretrained, (output, output / "teacher"))
+    assert classifier.outputs == ("happy", "neutral", "angry", "sad")
+    assert len(teacher.report["history"]["loss"]) == 3 and len(classifier.report["history"]["loss"]) == 2
+    assert classifier.description.training["shift"] == RECIPES["best"]["shift"]
+    assert "--teacher-epochs 3" in (output / "README.md").read_text()
