@@ -220,6 +220,10 @@ def render(figures: dict[str, Any]) -> str:
         + [number(report["calibration"]["expected_calibration_error_after"])]
         + [number(peer["expected_calibration_error"]) for peer in peers.values()]
     )
+    add(
+        "… of perfectly calibrated answers on so few faces",
+        number(report["calibration"]["expected_calibration_error_by_chance"]),
+    )
     add("AUROC of the confidence, labelled against neutral faces", number(auroc.get("neutral")))
     add("faces answered", percent(not_sure["coverage"]))
     add("wrong among the answered", percent(not_sure["error_among_answered"]))

@@ -439,6 +439,22 @@ def expected_calibration_error(bins: Sequence[dict[str, float]]) -> float:
     return sum(row["faces"] * abs(row["confidence"] - row["accuracy"]) for row in bins) / faces
 
 
+def calibration_error_by_chance(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+    """The calibration error that perfect confidences measure on so few faces: the median of 1000 simulations.
+
+    Each draws the answers right as often as `confidence` (float (n,), n above 0) says. With n faces the error
+    cannot tell confidences apart that are better than this.
+    """
+    rng = np.random.default_rng(0)
+    errors = [
+        expected_calibration_error(
+            calibration_bins(confidence, rng.random(len(confidence)) < confidence, bins)
+        )
+        for _ in range(1000)
+    ]
+    return float(np.median(errors))
+
+
 def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Share of faces answered, ascending, and the share of wrong answers among them.
 
@@ -474,6 +490,9 @@ def _calibration_report(
         "fitted_on": calibration.fitted_on,
         "expected_calibration_error_before": expected_calibration_error(before) if before else None,
         "expected_calibration_error_after": expected_calibration_error(after) if after else None,
+        "expected_calibration_error_by_chance": calibration_error_by_chance(shown.max(axis=1))
+        if after
+        else None,
         "bins_before": before,
         "bins": after,
     }

@@ -175,6 +175,10 @@ def _summary(report: dict[str, Any], emotion_json: dict[str, Any]) -> str:
             _decimal(_get(report, "calibration", "expected_calibration_error_before")),
         ),
         (
+            "… of perfectly calibrated answers on so few faces, by chance",
+            _decimal(_get(report, "calibration", "expected_calibration_error_by_chance")),
+        ),
+        (
             "AUROC of the confidence, labelled faces against others",
             _decimal(_get(report, "not_sure", "confidence_auroc")),
         ),

@@ -146,6 +146,16 @@ def test_risk_coverage_groups_ties_and_ends_with_all_faces():
 # Calibration
 
 
+def test_perfect_confidences_still_measure_an_error_on_few_faces():
+    few, many = (np.random.default_rng(3).uniform(0.5, 1, faces) for faces in (200, 20_000))
+    by_chance = evaluation.calibration_error_by_chance(few)
+    assert 0.03 < by_chance < 0.12 and evaluation.calibration_error_by_chance(many) < by_chance / 5
+    right = np.random.default_rng(4).random(200) < few
+    measured = evaluation.expected_calibration_error(evaluation.calibration_bins(few, right))
+    assert by_chance / 3 < measured < by_chance * 3
+    assert evaluation.calibration_error_by_chance(np.ones(50)) == 0
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_temperature_undoes_a_known_distortion(temperature):
     probabilities, targets = synthetic(faces=20_000, outputs=3, temperature=temperature)
