@@ -93,9 +93,7 @@ class TrainingConfig:
         20, "clean batches that re-estimate batch normalisation for the averaged weights; 0 turns it off"
     )
     class_weights: bool = option(False, "weigh rare classes up")
-    patience: int = option(
-        15, "epochs without a better validation accuracy before stopping; 0 never stops early"
-    )
+    patience: int = option(15, "epochs without a lower validation loss before stopping; 0 never stops early")
     precision: str = option(
         "float32",
         "mixed_bfloat16 computes in half precision where the processor or GPU can; what is saved is float32",

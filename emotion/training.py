@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ CHECKPOINT_FOLDER = "checkpoint"
 STATE_FILE = "state.json"
 LATEST_WEIGHTS = "latest.weights.h5"
 BEST_WEIGHTS = "best.weights.h5"
+LEAST_PROGRESS = 1e-4  # of the validation loss, to count as better
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def train(
     resume: bool = False,
     soft_targets: np.ndarray | None = None,
 ) -> TrainingResult:
-    """Train a network and keep the weights with the best accuracy on the calibration faces.
+    """Train a network and keep the weights with the lowest loss on the calibration faces.
 
     Parameters
     ----------
@@ -235,7 +237,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         self.config, self.folder, self.clean, self.held_out = config, folder, clean, held_out
         self.dataset = dataset
         self.history: dict[str, list[float]] = {}
-        self.best_epoch, self.best_score, self.stopped = 0, (0.0, 0.0), False
+        self.best_epoch, self.best_loss, self.stopped = 0, math.inf, False
         self._started = 0.0
 
     def start(self) -> int:
@@ -265,7 +267,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
                 "Start it again without --resume."
             ) from error
         self.history, self.best_epoch = state["history"], state["best_epoch"]
-        self.best_score, self.stopped = tuple(state["best_score"]), state["stopped"]
+        self.best_loss, self.stopped = state["best_loss"], state["stopped"]
         network.optimizer.build(network.trainable_variables)
         network.load_weights(self.folder / f"{state['epoch']}.{LATEST_WEIGHTS}")
         return state["epoch"]
@@ -285,9 +287,9 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         network.optimizer.finalize_variable_values(network.trainable_variables)
         estimate_normalization(network, self.clean, self.config.normalization_batches)
         logs["val_loss"], logs["val_accuracy"] = self._validate(network)
-        score = (logs["val_accuracy"], -logs["val_loss"])
-        if not self.best_epoch or score > self.best_score:
-            self.best_epoch, self.best_score = epoch + 1, score
+        # Not the accuracy: on a thousand faces its best epoch is a matter of luck.
+        if not self.best_epoch or logs["val_loss"] < self.best_loss - LEAST_PROGRESS:
+            self.best_epoch, self.best_loss = epoch + 1, logs["val_loss"]
             _replace(self.folder / BEST_WEIGHTS, keras.Model(network.inputs, network.outputs).save_weights)
         for variable, value in zip(network.trainable_variables, current, strict=True):
             variable.assign(value)
@@ -315,7 +317,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         return float(loss), float((probabilities.argmax(axis=1) == targets).mean())
 
     def _write_state(self, epoch: int) -> None:
-        state = {"epoch": epoch, "best_epoch": self.best_epoch, "best_score": self.best_score}
+        state = {"epoch": epoch, "best_epoch": self.best_epoch, "best_loss": self.best_loss}
         state |= {"stopped": self.stopped, "history": self.history}
         _replace(self.folder / STATE_FILE, lambda path: path.write_text(json.dumps(state)))
 
@@ -327,11 +329,12 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             else f"about {each * (self.config.epochs - epoch) / 60:.0f} min left"
         )
         logger.info(
-            "Epoch %d of %d: validation accuracy %.1f %% (best %.1f %% in epoch %d), %s.",
+            "Epoch %d of %d: validation accuracy %.1f %%, loss %.4f (lowest %.4f in epoch %d), %s.",
             epoch,
             self.config.epochs,
             100 * self.history["val_accuracy"][-1],
-            100 * self.best_score[0],
+            self.history["val_loss"][-1],
+            self.best_loss,
             self.best_epoch,
             left,
         )
