@@ -22,6 +22,16 @@ from tests.conftest import SMALL_RUN
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(scope="module")
+def student(trained_model, drawn_data, tmp_path_factory) -> Path:
+    """The folder of a network that learned from the answers of `trained_model`, and from no label."""
+    settings = SMALL_RUN | {"epochs": 15, "teacher": (str(trained_model),), "teacher_weight": 1.0}
+    config = TrainingConfig(data=str(drawn_data), background=("neutral",), **settings)
+    output = tmp_path_factory.mktemp("student")
+    train_model(config, output)
+    return output
+
+
 def test_what_is_learned_mixes_labels_and_answers():
     labels, answers = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.6, 0.4], [0.6, 0.4]])
     np.testing.assert_allclose(teach(labels, answers, 0.5), [[0.8, 0.2], [0.3, 0.7]])
@@ -39,11 +49,9 @@ def test_a_teacher_answers_for_every_training_face_in_the_order_of_the_outputs(t
     assert right.mean() > 0.6, "chance is 0.25"
 
 
-def test_several_teachers_are_averaged(trained_model, drawn_data, tmp_path):
-    config = TrainingConfig(data=str(drawn_data), background=("neutral",), **SMALL_RUN | {"epochs": 1})
-    train_model(config, tmp_path / "other")
-    dataset = load_dataset(config, progress=False)
-    teachers = [str(trained_model), str(tmp_path / "other")]
+def test_several_teachers_are_averaged(trained_model, student, drawn_data):
+    dataset = load_dataset(TrainingConfig(data=str(drawn_data), background=("neutral",)), progress=False)
+    teachers = [str(trained_model), str(student)]
     each = [teacher_answers([teacher], dataset) for teacher in teachers]
     assert np.abs(each[0] - each[1]).max() > 0.05, "two teachers, two opinions"
     np.testing.assert_allclose(teacher_answers(teachers, dataset), np.mean(each, axis=0), atol=1e-5)
@@ -56,22 +64,13 @@ def test_a_teacher_must_know_all_outputs(trained_model, drawn_data):
         teacher_answers([str(trained_model)], others)
 
 
-def test_a_student_learns_from_its_teacher_alone_and_its_card_says_so(trained_model, drawn_data, tmp_path):
-    config = TrainingConfig(
-        data=str(drawn_data),
-        background=("neutral",),
-        teacher=(str(trained_model),),
-        teacher_weight=1.0,
-        **SMALL_RUN | {"epochs": 15},
-    )
-    student = train_model(config, tmp_path / "student")
-    low, _ = student.report["accuracy"]["interval"]
+def test_a_student_learns_from_its_teacher_alone_and_its_card_says_so(trained_model, student):
+    low, _ = json.loads((student / "report.json").read_text())["accuracy"]["interval"]
     assert low > 0.4, "chance is 0.33"
-    published = json.loads((tmp_path / "student" / "emotion.json").read_text())["training"]
+    published = json.loads((student / "emotion.json").read_text())["training"]
     assert published["teacher"] == [trained_model.name], "no folder of this computer"
     assert (
-        "100% of each target was learned from the answers of `model`"
-        in (tmp_path / "student" / "README.md").read_text()
+        "100% of each target was learned from the answers of `model`" in (student / "README.md").read_text()
     )
 
 
