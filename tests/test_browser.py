@@ -307,8 +307,6 @@ def test_live_follows_the_camera_for_ten_seconds_and_takes_a_moment_over(visit):
         )
     assert {"happy", "angry"} <= seen
     assert len(timelines) > 36, "every frame draws the curves anew"
-        "three curves, drawn anew with every frame, over a dozen frames in ten seconds"
-    )
     assert page.locator("#live-chart polyline").count() >= 3
     screenshot(page, "live-1280")
 
