@@ -34,7 +34,7 @@ THIRD_LOOK_SIDE = 256  # pixels: the third look, at large faces that are still i
 LOOK_REACH = 1.25  # half the side of what a closer look sees, in sides of the face
 CERTAIN_SCORE = 0.5  # of faces of any size
 DOUBTFUL_SCORE = 0.3  # of large faces: blurred, or cut off tightly, they score low at every size
-TURNS = (-40, 40)  # degrees: the last look at large faces turns them
+STEADY_SCORE = 0.28  # of large faces in profile or in the dark: the mean of all three looks
 LARGE = 0.15  # of the picture's shorter side
 
 # The frame of the training faces around the detector's box, fitted on scenes of faces that no figure is about.
@@ -241,27 +241,13 @@ def _confirmed(picture: np.ndarray, candidate: np.ndarray) -> np.ndarray | None:
     if second[SCORE] >= DOUBTFUL_SCORE:
         return second
     third = _closer(picture, candidate, THIRD_LOOK_SIDE)
-    third[SCORE] = max(third[SCORE], (candidate[SCORE] + third[SCORE]) / 2)  # a strong first look counts too
-    if third[SCORE] >= CERTAIN_SCORE and third[2]:
-        return third
-    return candidate if _certain_when_turned(picture, candidate) else None
-
-
-def _certain_when_turned(picture: np.ndarray, candidate: np.ndarray) -> bool:
-    """Whether a candidate (15,) surely is a face once it is turned: heads that lean far score low as they are."""
-    x, y, width, height = candidate[BOX]
-    side = math.sqrt(width * height)
-    region, _, _ = _cut(picture, x + width / 2, y + height / 2, LOOK_REACH * side)
-    factor = SECOND_LOOK_SIDE / side
-    across = max(1, round(region.width * factor))
-    close = region.resize((across, across), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    width, height = width * factor, height * factor
-    expected = np.array([(across - width) / 2, (across - height) / 2, width, height])
-    for angle in TURNS:
-        turned = np.asarray(close.rotate(angle, Image.Resampling.BICUBIC))
-        if _best_overlap(face_network()(turned, CERTAIN_SCORE), expected) is not None:
-            return True
-    return False
+    seen = max(second, third, key=lambda look: look[SCORE])
+    if not seen[SCORE]:
+        return None
+    large = max(third[SCORE], (candidate[SCORE] + third[SCORE]) / 2)  # a strong first look counts too
+    mean = (candidate[SCORE] + second[SCORE] + third[SCORE]) / 3
+    seen[SCORE] = max(large, mean)
+    return seen if large >= CERTAIN_SCORE or mean >= STEADY_SCORE else None
 
 
 def _closer(picture: np.ndarray, candidate: np.ndarray, face_side: int) -> np.ndarray:
