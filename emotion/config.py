@@ -183,7 +183,7 @@ class TrainingConfig:
         return cls(**{key: value for key, value in values.items() if key in known})
 
 
-# What `--recipe NAME` sets; an option given beside it wins. `best` made the embedded model.
+# What `--recipe NAME` sets; an option given beside it wins. The card of the embedded model says how `best` made it.
 RECIPES: dict[str, dict[str, Any]] = {
     "best": {
         "background": EVERYTHING_ELSE,
