@@ -162,7 +162,7 @@ def _argument(kind: Any, item: Any) -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     """Return a value as it is typed on the command line."""
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return shlex.join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ DOUBTFUL_SCORE = 0.3  # of large faces: blurred, or cut off tightly, they score 
 STEADY_SCORE = 0.28  # of large faces in profile or in the dark: the mean of all three looks
 LARGE = 0.15  # of the picture's shorter side
 
-# The frame of the training faces around the detector's box, fitted on scenes of faces that no figure is about.
+# The frame of the training faces around the detector's box, fitted on scenes of the calibration faces.
 FRAME_SIDE = 1.03  # times the square root of the box's area
 FRAME_DROP = 0.01  # times the frame's side, downwards
 

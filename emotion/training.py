@@ -267,7 +267,10 @@ class BestWeightsKeeper(keras.callbacks.Callback):
                 "Start it again without --resume."
             ) from error
         self.history, self.best_epoch = state["history"], state["best_epoch"]
-        self.best_loss, self.stopped = state["best_loss"], state["stopped"]
+        self.best_loss, self.stopped = (
+            state.get("best_loss", math.inf),
+            state["stopped"],
+        )  # older runs kept none
         network.optimizer.build(network.trainable_variables)
         network.load_weights(self.folder / f"{state['epoch']}.{LATEST_WEIGHTS}")
         return state["epoch"]
