@@ -106,7 +106,8 @@ def resnet(config: TrainingConfig, outputs: int) -> keras.Model:
 def _resized_face(config: TrainingConfig) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Return the input, a face of any size, and that face at the network's own size."""
     face = keras.Input((None, None, config.channels), name="face")
-    return face, layers.Resizing(config.image_size, config.image_size, dtype="float32")(face)
+    # Not the Resizing layer: with it in front, Keras 3.15 runs `model(faces)` in training mode.
+    return face, keras.ops.image.resize(face, (config.image_size, config.image_size))
 
 
 def _probabilities(x: keras.KerasTensor, outputs: int) -> keras.KerasTensor:

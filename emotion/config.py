@@ -15,6 +15,7 @@ NEVER_NEGATIVE = (
     "teacher_epochs",
 )
 EVERYTHING_ELSE = ("*",)  # as a background: all classes that are no label
+OWN_TEACHER = "teacher"  # as a start: the teacher that the run itself trains
 
 
 def option(default: Any, help: str, **choices: Any) -> Any:
@@ -58,6 +59,11 @@ class TrainingConfig:
         "first train a teacher of the same settings for so many epochs, then learn from it; 0: no such teacher",
     )
     teacher_weight: float = option(0.4, "share of the teachers' answers in what is learned")
+    start: str | None = option(
+        None,
+        "trained model (folder or owner/name) of the same network, whose weights training starts from; its last "
+        f"layer only if it has the same outputs; '{OWN_TEACHER}': the run's own teacher",
+    )
 
     # Network
     architecture: str = option("resnet", "network by name, see emotion/architectures.py", option="--arch")
@@ -146,6 +152,10 @@ class TrainingConfig:
                 raise ValueError(f"{option_name(item.name)} must be one of {', '.join(map(str, allowed))}.")
         if self.image_size < 16:
             raise ValueError(f"--image-size must be at least 16 pixels, not {self.image_size}.")
+        if self.start == OWN_TEACHER and not self.teacher_epochs:
+            raise ValueError(
+                f"--start {OWN_TEACHER} needs --teacher-epochs: without it the run has no teacher."
+            )
         self.frequency_factors()
         names = self.labels + self.background
         if len(set(names)) < len(names):
@@ -190,8 +200,9 @@ RECIPES: dict[str, dict[str, Any]] = {
         # FER2013 was searched for by emotion words: 1.6 faces of these three per neutral one. Among the faces
         # of AffectNet (Mollahosseini et al., 2017) there are 0.37: a quarter of that.
         "frequency": ("fear=0.25", "surprise=0.25", "disgust=0.25"),
-        "teacher_epochs": 24,
-        "epochs": 70,
+        "teacher_epochs": 70,
+        "start": OWN_TEACHER,
+        "epochs": 66,
         "patience": 0,
         "weight_decay": 0.05,
         "shift": 0.09,

@@ -10,7 +10,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from emotion.config import TrainingConfig, option_name
+from emotion.config import OWN_TEACHER, TrainingConfig, option_name
 from emotion.evaluation import public_source
 
 LICENSE = "mit"
@@ -319,6 +319,10 @@ def _targets_and_priors(training: dict[str, Any]) -> str:
             f"{training['teacher_weight']:.0%} of each target was learned from the answers of "
             f"{' and '.join(teachers)} (distillation), the rest from the labels."
         )
+    if training.get("start") == OWN_TEACHER:
+        lines.append("Training started from the weights of that network.")
+    elif start := training.get("start"):
+        lines.append(f"Training started from the weights of `{start}`.")
     if factors := training.get("frequency"):
         lines.append(
             "The answers allow for classes that occur more or less often in use than among the training pictures: "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keras import Model
 
 from emotion.architectures import find_architecture
 from emotion.classifier import (
@@ -21,12 +22,12 @@ from emotion.classifier import (
     EmotionClassifier,
     library_versions,
 )
-from emotion.config import TrainingConfig
+from emotion.config import OWN_TEACHER, TrainingConfig
 from emotion.data import Dataset, Examples, load_dataset, load_soft_targets
 from emotion.distillation import teach, teacher_answers
 from emotion.evaluation import Evaluation, evaluate, public_source
 from emotion.plots import write_plots, wrong_faces_sheet
-from emotion.runtime import KerasNetwork
+from emotion.runtime import KerasNetwork, load_keras
 from emotion.training import TrainingResult, has_checkpoint, save_run_config, train
 
 logger = logging.getLogger(__name__)
@@ -73,8 +74,7 @@ def train_model(
     if config.teacher_epochs:
         _train_teacher(config, dataset, output / TEACHER_FOLDER, resume=resume)
         resume = resume and has_checkpoint(output)
-    result = train(config, dataset, output, resume=resume, soft_targets=_targets(config, dataset, output))
-    _save(result, config, dataset, output, command)
+    _save(_fit(config, dataset, output, resume=resume), config, dataset, output, command)
     return EmotionClassifier.from_pretrained(output)
 
 
@@ -84,13 +84,24 @@ def _train_teacher(config: TrainingConfig, dataset: Dataset, output: Path, *, re
         return
     logger.info("First the teacher, %d epochs.", config.teacher_epochs)
     config = replace(
-        config, epochs=config.teacher_epochs, teacher_epochs=0, frequency=(), seed=config.seed + 1
+        config,
+        epochs=config.teacher_epochs,
+        teacher_epochs=0,
+        start=None if config.start == OWN_TEACHER else config.start,
+        frequency=(),
+        seed=config.seed + 1,
     )
     resume = resume and has_checkpoint(output)
-    result = train(config, dataset, output, resume=resume, soft_targets=_targets(config, dataset, output))
+    result = _fit(config, dataset, output, resume=resume)
     if result.interrupted:
         raise KeyboardInterrupt  # half a teacher is not worth learning from; the run can be resumed
     _save(result, config, dataset, output, command=None)
+
+
+def _fit(config: TrainingConfig, dataset: Dataset, output: Path, *, resume: bool) -> TrainingResult:
+    """Train on the targets and from the weights that the configuration names."""
+    targets, start = _targets(config, dataset, output), _start(config, output)
+    return train(config, dataset, output, resume=resume, soft_targets=targets, start=start)
 
 
 def _save(
@@ -143,6 +154,15 @@ def _targets(config: TrainingConfig, dataset: Dataset, output: Path) -> np.ndarr
         answers = teacher_answers(teachers, dataset, workers=config.workers)
         targets = teach(targets, answers, config.teacher_weight)
     return targets
+
+
+def _start(config: TrainingConfig, output: Path) -> tuple[Model, tuple[str, ...]] | None:
+    """Return the trained network that a run starts from, if any, and what its outputs mean."""
+    if config.start is None:
+        return None
+    reference = output / TEACHER_FOLDER if config.start == OWN_TEACHER else config.start
+    classifier = EmotionClassifier.from_pretrained(reference)
+    return load_keras(classifier.folder), classifier.outputs
 
 
 def evaluate_model(
@@ -233,7 +253,9 @@ def _all_held_out(dataset: Dataset) -> Dataset:
 def _public_settings(config: TrainingConfig) -> dict[str, Any]:
     """Return the settings of a run without the folders that lead to its files."""
     settings = config.to_dict()
-    paths = {name: public_source(settings[name]) for name in ("data", "soft_labels") if settings[name]}
+    paths = {
+        name: public_source(settings[name]) for name in ("data", "soft_labels", "start") if settings[name]
+    }
     return settings | paths | {"teacher": [public_source(name) for name in config.teacher]}
 
 

@@ -28,6 +28,7 @@ ALLOWED_LAYERS = {
 ALLOWED_OBJECTS = {
     ("keras", "DTypePolicy"),
     ("keras.src.models.functional", "Functional"),
+    ("keras.src.ops.image", "Resize"),
     ("keras.src.ops.numpy", "Flip"),
     ("keras.regularizers", "L2"),
 }

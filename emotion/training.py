@@ -64,6 +64,7 @@ def train(
     *,
     resume: bool = False,
     soft_targets: np.ndarray | None = None,
+    start: tuple[keras.Model, Sequence[str]] | None = None,
 ) -> TrainingResult:
     """Train a network and keep the weights with the lowest loss on the calibration faces.
 
@@ -79,11 +80,14 @@ def train(
         Continue the run in `output` after its last complete epoch.
     soft_targets : float array (len(dataset.train), outputs), optional
         Distributions to learn in place of the one-hot labels.
+    start : (keras.Model, sequence of str), optional
+        A trained network to start from, and what its outputs mean; see `adopt_weights`.
 
     Raises
     ------
     DataError
-        If the run was interrupted before its first epoch was complete, or resumed without a checkpoint.
+        If the run was interrupted before its first epoch was complete, or resumed without a checkpoint, or
+        `start` is another network.
     """
     output = Path(output)
     save_run_config(config, output)
@@ -104,6 +108,8 @@ def train(
 
     with _dtype_policy(config.precision):
         network = build_network(config, outputs)
+    if start and not resume:
+        adopt_weights(network, *start, dataset.outputs)
     _compile(network, config, steps_per_epoch=len(batches))
     keeper = BestWeightsKeeper(config, output / CHECKPOINT_FOLDER, clean, held_out, dataset)
     first_epoch = keeper.restore(network) if resume else keeper.start()
@@ -136,6 +142,43 @@ def train(
     if config.mirror_average:
         best = average_mirrored(best)
     return TrainingResult(best, keeper.history, keeper.best_epoch, interrupted)
+
+
+def adopt_weights(
+    network: keras.Model, trained: keras.Model, trained_outputs: Sequence[str], outputs: Sequence[str]
+) -> None:
+    """Give a new network the weights of a trained one; the last layer keeps its own unless the outputs are the same.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Changed in place.
+    trained : keras.Model
+        The same network, as such or as `average_mirrored` wrapped it.
+    trained_outputs, outputs : sequence of str
+        What the outputs of either mean.
+
+    Raises
+    ------
+    DataError
+        If a layer before the last has another shape.
+    """
+    trained = next((layer for layer in trained.layers if isinstance(layer, keras.Model)), trained)
+    new, old = ([layer for layer in model.layers if layer.weights] for model in (network, trained))
+    same_outputs = tuple(trained_outputs) == tuple(outputs)
+    body = slice(None) if same_outputs else slice(-1)
+    shapes = [[[weight.shape for weight in layer.weights] for layer in layers[body]] for layers in (new, old)]
+    if shapes[0] != shapes[1]:
+        raise DataError(
+            "The model given to --start is another network. Give --arch, --channels and the numbers of the network "
+            "(--width and --blocks, or --filters and --dense-units) as in its emotion.json."
+        )
+    for layer, source in zip(new[body], old[body], strict=True):
+        layer.set_weights(source.get_weights())
+    logger.info(
+        "Starting from trained weights%s.",
+        "" if same_outputs else "; the last layer is new, for other outputs",
+    )
 
 
 def save_run_config(config: TrainingConfig, output: str | os.PathLike) -> None:
@@ -266,11 +309,10 @@ class BestWeightsKeeper(keras.callbacks.Callback):
                 f"There is no checkpoint in {self.folder}: the run ended before its first epoch was complete. "
                 "Start it again without --resume."
             ) from error
-        self.history, self.best_epoch = state["history"], state["best_epoch"]
-        self.best_loss, self.stopped = (
-            state.get("best_loss", math.inf),
-            state["stopped"],
-        )  # older runs kept none
+        self.history, self.best_epoch, self.stopped = (
+            state[name] for name in ("history", "best_epoch", "stopped")
+        )
+        self.best_loss = state.get("best_loss", math.inf)  # older runs kept none
         network.optimizer.build(network.trainable_variables)
         network.load_weights(self.folder / f"{state['epoch']}.{LATEST_WEIGHTS}")
         return state["epoch"]

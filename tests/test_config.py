@@ -85,6 +85,7 @@ def test_a_recipe_is_a_set_of_valid_settings_that_help_spells_out(name):
         ("frequency", ("fear=0",), "--frequency takes name=factor above 0"),
         ("teacher_weight", 1.5, r"--teacher-weight must be in \[0, 1\]"),
         ("teacher_epochs", -1, "--teacher-epochs cannot be below 0"),
+        ("start", "teacher", "--start teacher needs --teacher-epochs"),
         ("patience", -1, "--patience cannot be below 0"),
     ],
 )

@@ -187,6 +187,14 @@ def test_what_was_learned_beside_the_labels_is_told():
         "for 24 epochs (distillation)" in card
     )
     assert "fear × 0.25 and disgust × 0.5" in card
+    assert "started from" not in card
+    for start, told in (
+        ("teacher", "the weights of that network"),
+        ("ada/faces", "the weights of `ada/faces`"),
+    ):
+        assert f"Training started from {told}." in render(
+            report_with(), emotion_json(**settings, start=start)
+        )
     assert "distillation" not in render(report_with(), emotion_json(teacher=[], teacher_epochs=0))
 
 

@@ -15,11 +15,20 @@ import numpy as np
 import pytest
 
 from emotion.architectures import build_network
-from emotion.classifier import EmotionClassifier
+from emotion.classifier import EMBEDDED, EmotionClassifier
 from emotion.config import TrainingConfig
 from emotion.data import FaceBatches, load_dataset
 from emotion.errors import DataError
-from emotion.training import augment, correct_frequencies, estimate_normalization, load_run_config, train
+from emotion.runs import train_model
+from emotion.runtime import load_keras
+from emotion.training import (
+    adopt_weights,
+    augment,
+    correct_frequencies,
+    estimate_normalization,
+    load_run_config,
+    train,
+)
 from tests.conftest import SMALL_RUN
 from tests.drawn_faces import draw_face
 
@@ -119,6 +128,44 @@ def test_there_must_be_a_run_to_resume(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **SMALL_RUN)
     with pytest.raises(DataError, match="no checkpoint"):
         train(config, load_dataset(config, progress=False), tmp_path, resume=True)
+
+
+def test_training_can_start_from_a_trained_model(trained_model, drawn_data, tmp_path):
+    settings = SMALL_RUN | {"epochs": 1, "learning_rate": 1e-4, "start": str(trained_model)}
+    config = TrainingConfig(data=str(drawn_data), background=("neutral",), **settings)
+    classifier = train_model(config, tmp_path)
+    low, _ = classifier.report["accuracy"]["interval"]
+    assert low > 0.6, "one epoch at so low a rate teaches nothing: chance is 0.33"
+    assert classifier.description.training["start"] == trained_model.name, "no folder of this computer"
+    assert "Training started from the weights of" in classifier.card
+
+
+def test_a_start_gives_its_last_layer_to_the_same_outputs_only(trained_model, drawn_data):
+    trained = load_keras(trained_model)
+    known = EmotionClassifier.from_pretrained(trained_model).outputs
+    for outputs, kept in ((known, True), (known[::-1], False), (known[:2], False)):
+        network = build_network(TrainingConfig(**SMALL_RUN), len(outputs))
+        last = network.layers[-1].get_weights()[0]
+        adopt_weights(network, trained, known, outputs)
+        inner = trained.get_layer("resnet")
+        np.testing.assert_array_equal(network.layers[2].get_weights()[0], inner.layers[2].get_weights()[0])
+        expected = inner.layers[-1].get_weights()[0] if kept else last
+        np.testing.assert_array_equal(network.layers[-1].get_weights()[0], expected)
+
+
+def test_the_default_network_can_start_from_the_embedded_model():
+    network = build_network(TrainingConfig(), 2)
+    before = network.get_weights()[0]
+    adopt_weights(network, load_keras(EMBEDDED), ("angry", "happy", "sad"), ("joy", "rage"))
+    assert np.abs(network.get_weights()[0] - before).max() > 0.1
+
+
+def test_a_start_must_be_the_same_network(trained_model):
+    trained = load_keras(trained_model)
+    for other in ({"architecture": "lenet5"}, {"width": 12}, {"blocks": (1, 1)}):
+        network = build_network(TrainingConfig(**SMALL_RUN | other), 4)
+        with pytest.raises(DataError, match="--start is another network"):
+            adopt_weights(network, trained, ("a", "b", "c", "d"), ("a", "b", "c", "d"))
 
 
 def test_class_weights_make_rare_classes_count(drawn_data, tmp_path):
