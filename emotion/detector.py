@@ -86,10 +86,15 @@ def suppress(detections: np.ndarray) -> np.ndarray:
 
 def overlap(one: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Intersection over union of one box (x, y, width, height, …) with others (n, 4 or more)."""
+    common = intersection(one, others)
+    return common / (one[2] * one[3] + others[:, 2] * others[:, 3] - common)
+
+
+def intersection(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Area that one box (x, y, width, height, …) shares with others (n, 4 or more)."""
     low = np.maximum(one[:2], others[:, :2])
     high = np.minimum(one[:2] + one[2:4], others[:, :2] + others[:, 2:4])
-    common = np.prod((high - low).clip(0), axis=1)
-    return common / (one[2] * one[3] + others[:, 2] * others[:, 3] - common)
+    return np.prod((high - low).clip(0), axis=1)
 
 
 def _decode(output: np.ndarray, width: int, minimum_score: float) -> np.ndarray:

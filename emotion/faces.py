@@ -12,7 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from emotion.detector import BOX, LANDMARKS, OVERLAP, SCORE, face_network, overlap, suppress
+from emotion.detector import (
+    BOX,
+    COLUMNS,
+    LANDMARKS,
+    OVERLAP,
+    SCORE,
+    face_network,
+    intersection,
+    overlap,
+    suppress,
+)
 
 Box = tuple[int, int, int, int]
 Point = tuple[float, float]
@@ -36,6 +46,10 @@ CERTAIN_SCORE = 0.5  # of faces of any size
 DOUBTFUL_SCORE = 0.3  # of large faces: blurred, or cut off tightly, they score low at every size
 STEADY_SCORE = 0.28  # of large faces in profile or in the dark: the mean of all three looks
 LARGE = 0.15  # of the picture's shorter side
+TURNS = (-40, 40)  # degrees: the last look at large faces turns them, for heads that lean far
+TURNED_SCORE = 0.6
+TURNED_SHIFT = 0.3  # times the face's side: how far from the candidate's centre a turned look may see it
+TURNED_SIZES = (0.5, 1.8)  # times the candidate's side
 
 # The frame of the training faces around the detector's box, fitted on scenes of the calibration faces.
 FRAME_SIDE = 1.03  # times the square root of the box's area
@@ -85,7 +99,7 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
 
     The picture is searched at a moderate size, and at its full size only where that finds nothing. Whatever looks
     like a face is then looked at again from close by, plain and mirrored: the mean of these looks tells faces from
-    accidents and steadies the box.
+    accidents and steadies the box. Large ones that are still in doubt are also looked at turned to either side.
 
     Parameters
     ----------
@@ -99,8 +113,7 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
         looked = [_confirmed(picture, candidate) for candidate in candidates[:hopeful]]
         faces = [face for face in looked if face is not None]
         if faces:
-            kept = sorted(suppress(np.array(faces)), key=lambda face: -face[2] * face[3])
-            return [_whole_if_tight(_detected(face), picture) for face in kept[:limit]]
+            return [_whole_if_tight(_detected(face), picture) for face in _largest_first(faces)[:limit]]
     return []
 
 
@@ -231,50 +244,106 @@ def _passes(picture: np.ndarray) -> Iterator[np.ndarray]:
     yield suppress(np.concatenate(found))
 
 
+def _largest_first(faces: list[np.ndarray]) -> list[np.ndarray]:
+    """Sort detections (15,), without those seen twice and those seen in the features of a larger face."""
+    kept: list[np.ndarray] = []
+    for face in sorted(suppress(np.array(faces)), key=_side, reverse=True):
+        larger = np.array([other for other in kept if 0.5 * _side(other) > _side(face)]).reshape(-1, COLUMNS)
+        if not (intersection(face, larger) > 0.5 * face[2] * face[3]).any():
+            kept.append(face)
+    return kept
+
+
 def _confirmed(picture: np.ndarray, candidate: np.ndarray) -> np.ndarray | None:
     """Look at a candidate (15,) from close by; return the better detection if it is a face, else None."""
     second = _closer(picture, candidate, SECOND_LOOK_SIDE)
     if second[SCORE] >= CERTAIN_SCORE:
         return second
-    if math.sqrt(candidate[2] * candidate[3]) < LARGE * min(picture.shape[:2]):
+    if _side(candidate) < LARGE * min(picture.shape[:2]):
         return None
     if second[SCORE] >= DOUBTFUL_SCORE:
         return second
     third = _closer(picture, candidate, THIRD_LOOK_SIDE)
     seen = max(second, third, key=lambda look: look[SCORE])
-    if not seen[SCORE]:
-        return None
-    large = max(third[SCORE], (candidate[SCORE] + third[SCORE]) / 2)  # a strong first look counts too
-    mean = (candidate[SCORE] + second[SCORE] + third[SCORE]) / 3
-    seen[SCORE] = max(large, mean)
-    return seen if large >= CERTAIN_SCORE or mean >= STEADY_SCORE else None
+    if seen[SCORE]:
+        large = max(third[SCORE], (candidate[SCORE] + third[SCORE]) / 2)  # a strong first look counts too
+        mean = (candidate[SCORE] + second[SCORE] + third[SCORE]) / 3
+        seen[SCORE] = max(large, mean)
+        if large >= CERTAIN_SCORE or mean >= STEADY_SCORE:
+            return seen
+    turned = max((_turned(picture, candidate, angle) for angle in TURNS), key=lambda look: look[SCORE])
+    return turned if turned[SCORE] >= TURNED_SCORE else None
 
 
 def _closer(picture: np.ndarray, candidate: np.ndarray, face_side: int) -> np.ndarray:
     """Scale a candidate (15,) to a size, detect it plain and mirrored, and return the mean detection (15,)."""
+    close, scale, left, top = _close_up(picture, candidate, face_side)
+    looks = [_moved(look, scale, left, top) for look in _looks(close)]
+    return _mean([look[overlap(candidate, look) > OVERLAP] for look in looks])
+
+
+def _turned(picture: np.ndarray, candidate: np.ndarray, angle: float) -> np.ndarray:
+    """Do as `_closer` does, with the picture turned counter-clockwise by `angle` degrees about the candidate."""
+    close, scale, left, top = _close_up(picture, candidate, SECOND_LOOK_SIDE)
+    middle = close.width / 2
+    low, high = (factor * SECOND_LOOK_SIDE for factor in TURNED_SIZES)
+    same = []
+    for look in _looks(close.rotate(angle, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128))):
+        away = np.hypot(*(look[:, :2] + look[:, 2:4] / 2 - middle).T)
+        sides = np.sqrt(look[:, 2] * look[:, 3])
+        same.append(look[(away < TURNED_SHIFT * SECOND_LOOK_SIDE) & (low < sides) & (sides < high)])
+        if not (same[-1][:, SCORE] > TURNED_SCORE / 2).any():
+            break  # the mean will hardly be enough: spare the second look
+    seen = _mean(same)
+    centre = seen[:2] + seen[2:4] / 2
+    upright = _rotated(centre, angle, middle)
+    seen[:2] += upright - centre
+    # As far as the detector would have seen the head lean: `lean` makes up for what it misses.
+    landmarks = _rotated(seen[LANDMARKS].reshape(-1, 2) - centre, angle / LEANING_PER_EYES, 0) + upright
+    seen[LANDMARKS] = landmarks.ravel()
+    return _moved(seen, scale, left, top)
+
+
+def _rotated(points: np.ndarray, degrees: float, middle: float) -> np.ndarray:
+    """Rotate points (…, 2), x right and y down, clockwise about (middle, middle)."""
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    return (points - middle) @ np.array([[cosine, sine], [-sine, cosine]]) + middle
+
+
+def _close_up(
+    picture: np.ndarray, candidate: np.ndarray, face_side: int
+) -> tuple[Image.Image, float, float, float]:
+    """Cut out what surrounds a candidate (15,), scaled so that the face has this side.
+
+    Returns the cut, how many pixels of the picture one of its pixels is, and its left and upper edge there.
+    """
     x, y, width, height = candidate[BOX]
-    side = math.sqrt(width * height)
+    side = _side(candidate)
     region, left, top = _cut(picture, x + width / 2, y + height / 2, LOOK_REACH * side)
-    factor = face_side / side
-    across = max(1, round(region.width * factor))
-    close = np.asarray(region.resize((across, across), Image.Resampling.BILINEAR, reducing_gap=2.0))
-    scale = region.width / across
-    looks = [
-        _moved(face_network()(close, 0.01), scale, left, top),
-        _moved(_mirrored(face_network()(close[:, ::-1], 0.01), across), scale, left, top),
-    ]
-    same = [_best_overlap(look, candidate) for look in looks]
-    seen = [look for look in same if look is not None]
+    across = max(1, round(region.width * face_side / side))
+    close = region.resize((across, across), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return close, region.width / across, left, top
+
+
+def _looks(close: Image.Image) -> Iterator[np.ndarray]:
+    """Detect faces in a picture as it is, then mirrored, however unsure: two arrays (n, 15), best first."""
+    plain = np.asarray(close)
+    yield face_network()(plain, 0.01)
+    yield _mirrored(face_network()(plain[:, ::-1], 0.01), close.width)
+
+
+def _mean(looks: list[np.ndarray]) -> np.ndarray:
+    """Return the mean (15,) of the best detection of every look, weighted by score; all 0 if there is none."""
+    seen = [look[0] for look in looks if len(look)]
     if not seen:
-        return np.zeros_like(candidate)
+        return np.zeros(COLUMNS, np.float32)
     mean = np.average(seen, axis=0, weights=[look[SCORE] for look in seen])
     mean[SCORE] = sum(look[SCORE] for look in seen) / len(looks)
     return mean
 
 
-def _best_overlap(found: np.ndarray, candidate: np.ndarray) -> np.ndarray | None:
-    same = found[overlap(candidate, found) > OVERLAP]
-    return same[0] if len(same) else None
+def _side(detection: np.ndarray) -> float:
+    return math.sqrt(detection[2] * detection[3])
 
 
 def _moved(detections: np.ndarray, factor: float, left: float, top: float) -> np.ndarray:

@@ -97,6 +97,16 @@ def test_faces_come_largest_first_up_to_the_limit_and_once(portrait):
     assert detect_faces(canvas, limit=1) == faces[:1]
 
 
+@pytest.mark.parametrize(("place", "count"), [((250, 250), 1), ((20, 30), 2)])
+def test_what_looks_like_a_face_in_the_features_of_a_face_is_none(portrait, place, count):
+    small = scaled(portrait[100:345, 165:370], 0.16)
+    picture = portrait.copy()
+    picture[place[1] : place[1] + small.shape[0], place[0] : place[0] + small.shape[1]] = small
+    faces = detect_faces(picture)
+    assert len(faces) == count
+    assert same_place(faces[0].box, FACE)
+
+
 def test_several_threads_find_the_same(portrait):
     pictures = [scaled(portrait, factor) for factor in (0.3, 0.5, 0.7, 0.9)]
     alone = [detect_faces(picture) for picture in pictures]
@@ -220,6 +230,16 @@ def test_leaning_head_is_found_and_levelled(portrait, degrees):
     levelled = face_crop(leaning, face, size=48).astype(int)
     untouched = crop_face(leaning, frame(face), size=48).astype(int)
     assert np.abs(levelled - upright).mean() < 0.9 * np.abs(untouched - upright).mean()
+
+
+@pytest.mark.parametrize("degrees", [-35, 45])
+def test_leaning_head_is_found_in_the_dark_and_out_of_focus(portrait, degrees):
+    leaning = Image.fromarray(portrait[60:400, 100:440])
+    leaning = leaning.rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(90, 90, 90))
+    dark = (np.asarray(leaning.filter(ImageFilter.GaussianBlur(10))) * 0.15).astype(np.uint8)
+    [face] = detect_faces(dark)
+    assert same_place(face.box, (80, 56, 174, 216), 0.6)
+    assert 0 < abs(degrees) - lean(face) * np.sign(degrees) < 16
 
 
 def test_nearly_upright_and_upside_down_heads_are_left_as_they_are():
