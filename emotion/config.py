@@ -154,7 +154,8 @@ class TrainingConfig:
             raise ValueError(f"--image-size must be at least 16 pixels, not {self.image_size}.")
         if self.start == OWN_TEACHER and not self.teacher_epochs:
             raise ValueError(
-                f"--start {OWN_TEACHER} needs --teacher-epochs: without it the run has no teacher."
+                f"--start {OWN_TEACHER} needs --teacher-epochs above 0. Give a trained model, or --start '' to start "
+                "from nothing."
             )
         self.frequency_factors()
         names = self.labels + self.background

@@ -116,5 +116,7 @@ def _interpreter_class() -> type:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:  # no wheel for this platform: TensorFlow carries the same engine
-        from tensorflow.lite import Interpreter
+        import tensorflow
+
+        return tensorflow.lite.Interpreter
     return Interpreter

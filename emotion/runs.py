@@ -158,7 +158,7 @@ def _targets(config: TrainingConfig, dataset: Dataset, output: Path) -> np.ndarr
 
 def _start(config: TrainingConfig, output: Path) -> tuple[Model, tuple[str, ...]] | None:
     """Return the trained network that a run starts from, if any, and what its outputs mean."""
-    if config.start is None:
+    if not config.start:
         return None
     reference = output / TEACHER_FOLDER if config.start == OWN_TEACHER else config.start
     classifier = EmotionClassifier.from_pretrained(reference)

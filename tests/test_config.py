@@ -68,6 +68,10 @@ def test_a_recipe_is_a_set_of_valid_settings_that_help_spells_out(name):
     assert f"{name}:" in described and f"--epochs {config.epochs}" in described
 
 
+def test_a_recipe_can_be_followed_without_its_teacher():
+    assert not TrainingConfig(**RECIPES["best"] | {"teacher_epochs": 0, "start": ""}).start
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
@@ -85,7 +89,7 @@ def test_a_recipe_is_a_set_of_valid_settings_that_help_spells_out(name):
         ("frequency", ("fear=0",), "--frequency takes name=factor above 0"),
         ("teacher_weight", 1.5, r"--teacher-weight must be in \[0, 1\]"),
         ("teacher_epochs", -1, "--teacher-epochs cannot be below 0"),
-        ("start", "teacher", "--start teacher needs --teacher-epochs"),
+        ("start", "teacher", "--start teacher needs --teacher-epochs above 0. Give a trained model"),
         ("patience", -1, "--patience cannot be below 0"),
     ],
 )

@@ -1,6 +1,8 @@
 """Finding faces in a real portrait at every size, turn and place, and cutting them out like training faces."""
 
 import io
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -145,6 +147,19 @@ def test_same_boxes_as_the_library_whose_weights_these_are(portrait):
     ours = FaceNetwork()(picture, 0.5)[0]
     assert np.abs(ours[:4] - theirs[:4]).max() <= 2
     assert abs(ours[4] * 100 - theirs[4]) <= 2
+
+
+def test_where_litert_is_missing_tensorflow_finds_the_same(portrait):
+    script = (
+        "import sys; sys.modules['ai_edge_litert'] = None\n"
+        "from matplotlib import cbook; from emotion import EmotionClassifier\n"
+        "[face] = EmotionClassifier.from_pretrained().predict(cbook.get_sample_data('grace_hopper.jpg', asfileobj=False))\n"
+        "assert 'tensorflow' in sys.modules; print(*face.box)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    [face] = detect_faces(portrait)
+    assert same_place([int(number) for number in ran.stdout.split()], face.box, 0.95)
 
 
 def test_suppression_keeps_the_best_of_a_group():
