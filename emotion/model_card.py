@@ -323,6 +323,10 @@ def _targets_and_priors(training: dict[str, Any]) -> str:
         lines.append("Training started from the weights of that network.")
     elif start := training.get("start"):
         lines.append(f"Training started from the weights of `{start}`.")
+    if training.get("teacher") or training.get("start") not in (None, "", OWN_TEACHER):
+        lines.append(
+            "The figures suppose that these earlier networks were not trained on the faces held out here."
+        )
     if factors := training.get("frequency"):
         lines.append(
             "The answers allow for classes that occur more or less often in use than among the training pictures: "

@@ -188,6 +188,9 @@ def test_what_was_learned_beside_the_labels_is_told():
     )
     assert "fear × 0.25 and disgust × 0.5" in card
     assert "started from" not in card
+    assert (
+        "The figures suppose that these earlier networks were not trained on the faces held out here." in card
+    )
     for start, told in (
         ("teacher", "the weights of that network"),
         ("ada/faces", "the weights of `ada/faces`"),
@@ -195,6 +198,8 @@ def test_what_was_learned_beside_the_labels_is_told():
         assert f"Training started from {told}." in render(
             report_with(), emotion_json(**settings, start=start)
         )
+    alone = render(report_with(), emotion_json(teacher=[], teacher_epochs=70, start="teacher"))
+    assert "earlier networks" not in alone
     assert "distillation" not in render(report_with(), emotion_json(teacher=[], teacher_epochs=0))
 
 
