@@ -20,6 +20,7 @@ GRID = 11  # patch positions along each side: 121 pictures in one batch
 PATCH = 0.09  # standard deviation of a patch, as a part of the side: it hides about an eye or half a mouth
 BLUR = 0.17  # standard deviation of what a hidden part shows instead, as a part of the side
 LEAST_DROP = 0.02  # log-odds; when hiding changes less than this anywhere, the answer rests on no part
+THIRDS = (("upper", ("brows", "eyes")), ("middle", ("eyes", "nose", "cheeks")), ("lower", ("mouth", "chin")))
 DIMMED = 0.45  # brightness that remains of the picture where nothing matters
 
 
@@ -122,12 +123,17 @@ def where(heat: np.ndarray) -> str:
     """Say in words where a heatmap is hottest, for captions and screen readers."""
     if not heat.any():
         return "on no single part of the face"
-    thirds = [part.sum() for part in np.array_split(heat**2, 3, axis=0)]
-    share, third = max(zip(thirds, ("upper", "middle", "lower"), strict=True))
-    if share < 0.45 * sum(thirds):
+    thirds = [float(part.sum()) for part in np.array_split(heat**2, 3, axis=0)]
+    hottest = max(thirds)
+    if hottest < 0.45 * sum(thirds):
         return "on the face as a whole"
-    parts = {"upper": "brows and eyes", "middle": "eyes, nose and cheeks", "lower": "mouth and chin"}
-    return f"on the {third} third of the face ({parts[third]})"
+    # The corner of a mouth lies on the border of two thirds: nearly as hot counts as hot.
+    named = [index for index, third in enumerate(thirds) if third > 0.8 * hottest]
+    parts = list(dict.fromkeys(part for index in named for part in THIRDS[index][1]))
+    names = " and ".join(THIRDS[index][0] for index in named)
+    return (
+        f"on the {names} third{'s' * (len(named) > 1)} of the face ({', '.join(parts[:-1])} and {parts[-1]})"
+    )
 
 
 def _masks(size: int) -> np.ndarray:

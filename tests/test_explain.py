@@ -153,6 +153,9 @@ def test_the_place_in_words(face):
     assert "lower third" in where(heatmap(BrightnessReader(MOUTH), face))
     assert "upper third" in where(heatmap(BrightnessReader(np.s_[0:12, 8:40]), np.flipud(face)))
     assert where(np.ones((SIZE, SIZE), np.float32)) == "on the face as a whole"
+    border = np.zeros((SIZE, SIZE), np.float32)
+    border[SIZE * 2 // 3 - 4 : SIZE * 2 // 3 + 4] = 1
+    assert where(border) == "on the middle and lower thirds of the face (eyes, nose, cheeks, mouth and chin)"
 
 
 def test_wrong_crops_and_labels_are_named(face):
