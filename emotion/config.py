@@ -126,6 +126,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name in ("labels", "background", "teacher", "frequency", "blocks", "filters", "dense_units"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "start", self.start or None)
         positive = ("image_size", "epochs", "batch_size", "learning_rate", "width", "kernel_size", "workers")
         for name in positive:
             if getattr(self, name) <= 0:

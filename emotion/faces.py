@@ -47,7 +47,7 @@ DOUBTFUL_SCORE = 0.3  # of large faces: blurred, or cut off tightly, they score 
 STEADY_SCORE = 0.28  # of large faces in profile or in the dark: the mean of all three looks
 LARGE = 0.15  # of the picture's shorter side
 TURNS = (-40, 40)  # degrees: the last look at large faces turns them, for heads that lean far
-TURNED_SCORE = 0.6
+TURNED_SCORE = 0.6  # of the turned face, plain and mirrored together
 TURNED_SHIFT = 0.3  # times the face's side: how far from the candidate's centre a turned look may see it
 TURNED_SIZES = (0.5, 1.8)  # times the candidate's side
 
@@ -271,7 +271,7 @@ def _confirmed(picture: np.ndarray, candidate: np.ndarray) -> np.ndarray | None:
         seen[SCORE] = max(large, mean)
         if large >= CERTAIN_SCORE or mean >= STEADY_SCORE:
             return seen
-    turned = max((_turned(picture, candidate, angle) for angle in TURNS), key=lambda look: look[SCORE])
+    turned = _turned(picture, candidate)
     return turned if turned[SCORE] >= TURNED_SCORE else None
 
 
@@ -282,9 +282,15 @@ def _closer(picture: np.ndarray, candidate: np.ndarray, face_side: int) -> np.nd
     return _mean([look[overlap(candidate, look) > OVERLAP] for look in looks])
 
 
-def _turned(picture: np.ndarray, candidate: np.ndarray, angle: float) -> np.ndarray:
-    """Do as `_closer` does, with the picture turned counter-clockwise by `angle` degrees about the candidate."""
+def _turned(picture: np.ndarray, candidate: np.ndarray) -> np.ndarray:
+    """Turn what surrounds a candidate (15,) to either side, and return the better mean detection (15,)."""
     close, scale, left, top = _close_up(picture, candidate, SECOND_LOOK_SIDE)
+    best = max((_seen_turned(close, angle) for angle in TURNS), key=lambda look: look[SCORE])
+    return _moved(best, scale, left, top)
+
+
+def _seen_turned(close: Image.Image, angle: float) -> np.ndarray:
+    """Detect the face in the middle of a close-up that is turned counter-clockwise by `angle` degrees meanwhile."""
     middle = close.width / 2
     low, high = (factor * SECOND_LOOK_SIDE for factor in TURNED_SIZES)
     same = []
@@ -301,7 +307,7 @@ def _turned(picture: np.ndarray, candidate: np.ndarray, angle: float) -> np.ndar
     # As far as the detector would have seen the head lean: `lean` makes up for what it misses.
     landmarks = _rotated(seen[LANDMARKS].reshape(-1, 2) - centre, angle / LEANING_PER_EYES, 0) + upright
     seen[LANDMARKS] = landmarks.ravel()
-    return _moved(seen, scale, left, top)
+    return seen
 
 
 def _rotated(points: np.ndarray, degrees: float, middle: float) -> np.ndarray:

@@ -323,7 +323,7 @@ def _targets_and_priors(training: dict[str, Any]) -> str:
         lines.append("Training started from the weights of that network.")
     elif start := training.get("start"):
         lines.append(f"Training started from the weights of `{start}`.")
-    if training.get("teacher") or training.get("start") not in (None, "", OWN_TEACHER):
+    if training.get("teacher") or training.get("start") not in (None, OWN_TEACHER):
         lines.append(
             "The figures suppose that these earlier networks were not trained on the faces held out here."
         )

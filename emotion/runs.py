@@ -100,7 +100,7 @@ def _train_teacher(config: TrainingConfig, dataset: Dataset, output: Path, *, re
 
 def _fit(config: TrainingConfig, dataset: Dataset, output: Path, *, resume: bool) -> TrainingResult:
     """Train on the targets and from the weights that the configuration names."""
-    targets, start = _targets(config, dataset, output), _start(config, output)
+    targets, start = _targets(config, dataset, output), None if resume else _start(config, output)
     return train(config, dataset, output, resume=resume, soft_targets=targets, start=start)
 
 
@@ -158,7 +158,7 @@ def _targets(config: TrainingConfig, dataset: Dataset, output: Path) -> np.ndarr
 
 def _start(config: TrainingConfig, output: Path) -> tuple[Model, tuple[str, ...]] | None:
     """Return the trained network that a run starts from, if any, and what its outputs mean."""
-    if not config.start:
+    if config.start is None:
         return None
     reference = output / TEACHER_FOLDER if config.start == OWN_TEACHER else config.start
     classifier = EmotionClassifier.from_pretrained(reference)

@@ -81,7 +81,7 @@ def train(
     soft_targets : float array (len(dataset.train), outputs), optional
         Distributions to learn in place of the one-hot labels.
     start : (keras.Model, sequence of str), optional
-        A trained network to start from, and what its outputs mean; see `adopt_weights`.
+        A trained network to start from, and what its outputs mean; see `adopt_weights`. A checkpoint wins.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def train(
 
     with _dtype_policy(config.precision):
         network = build_network(config, outputs)
-    if start and not resume:
+    if start:
         adopt_weights(network, *start, dataset.outputs)
     _compile(network, config, steps_per_epoch=len(batches))
     keeper = BestWeightsKeeper(config, output / CHECKPOINT_FOLDER, clean, held_out, dataset)

@@ -69,7 +69,7 @@ def test_a_recipe_is_a_set_of_valid_settings_that_help_spells_out(name):
 
 
 def test_a_recipe_can_be_followed_without_its_teacher():
-    assert not TrainingConfig(**RECIPES["best"] | {"teacher_epochs": 0, "start": ""}).start
+    assert TrainingConfig(**RECIPES["best"] | {"teacher_epochs": 0, "start": ""}).start is None
 
 
 @pytest.mark.parametrize(

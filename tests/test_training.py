@@ -140,7 +140,7 @@ def test_training_can_start_from_a_trained_model(trained_model, drawn_data, tmp_
     assert "Training started from the weights of" in classifier.card
 
 
-def test_a_start_gives_its_last_layer_to_the_same_outputs_only(trained_model, drawn_data):
+def test_a_start_gives_its_last_layer_to_the_same_outputs_only(trained_model):
     trained = load_keras(trained_model)
     known = EmotionClassifier.from_pretrained(trained_model).outputs
     for outputs, kept in ((known, True), (known[::-1], False), (known[:2], False)):
