@@ -5,7 +5,7 @@ softmax probabilities (batch, outputs). Only Keras's own layers are used, so tha
 `keras.saving.load_model` opens a published model in safe mode without this package.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers
@@ -60,6 +60,19 @@ def average_mirrored(network: keras.Model) -> keras.Model:
     return keras.Model(
         face, layers.Average(name="probabilities", dtype="float32")(answers), name=network.name
     )
+
+
+def average_networks(networks: Sequence[keras.Model]) -> keras.Model:
+    """Join networks of the same input and outputs into one that averages their probabilities.
+
+    After Hansen and Salamon, "Neural network ensembles", 1990. The networks are renamed, not copied.
+    """
+    name = networks[0].name
+    for number, network in enumerate(networks, start=1):
+        network.name = f"{name}_{number}"  # Keras wants the names within a model to differ
+    face = keras.Input(networks[0].input_shape[1:], name="face")
+    answers = [network(face) for network in networks]
+    return keras.Model(face, layers.Average(name="probabilities", dtype="float32")(answers), name=name)
 
 
 @register

@@ -22,8 +22,10 @@ from emotion.images import open_image
 from emotion.runtime import (
     KERAS_FILES,
     LITERT_FILE,
+    WEIGHTS_FILE,
     KerasNetwork,
     Network,
+    compress_weights,
     export_litert,
     load_network,
 )
@@ -375,8 +377,9 @@ class EmotionClassifier:
         ----------
         folder : path
             Created if needed; files of an earlier model in it are replaced.
-        litert_precision : {"float32", "float16"}
-            Precision of `model.tflite`. It is written where Keras runs on TensorFlow.
+        litert_precision : {"float32", "float16", "int8"}
+            Precision of `model.tflite`, which is written where Keras runs on TensorFlow. Below float32, the
+            weights of the Keras model are rounded to the 10 bits of float16's fraction and compressed.
         repo_id : str, optional
             "owner/name" that the card's examples should show.
 
@@ -504,6 +507,8 @@ class EmotionClassifier:
 
         model: keras.Model = self.network.model
         keras.saving.save_model(model, folder, zipped=False)
+        if litert_precision != "float32":
+            compress_weights(folder / WEIGHTS_FILE)
         if (folder / "assets").is_dir() and not any((folder / "assets").iterdir()):
             (folder / "assets").rmdir()
         (folder / LITERT_FILE).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion.classifier import EmotionClassifier
+from emotion.config import TrainingConfig
 from emotion.data import Dataset, FaceBatches
 from emotion.errors import DataError
 
@@ -69,7 +70,10 @@ def teacher_answers(teachers: Sequence[str], dataset: Dataset, *, workers: int =
 
 
 def _answers(teacher: EmotionClassifier, dataset: Dataset, workers: int) -> np.ndarray:
-    """Return one teacher's probabilities, in the order of `dataset.outputs`."""
+    """Return one teacher's probabilities, in the order of `dataset.outputs`.
+
+    For classes as frequent as where it was trained: the student is corrected for their use by itself.
+    """
     batches = FaceBatches(
         dataset.train,
         outputs=len(dataset.outputs),
@@ -82,6 +86,8 @@ def _answers(teacher: EmotionClassifier, dataset: Dataset, workers: int) -> np.n
     )
     shown = tqdm(range(len(batches)), desc="Asking a teacher", leave=False)
     probabilities = np.concatenate([teacher.network(batches[index][0]) for index in shown])
+    factors = TrainingConfig(frequency=teacher.description.training.get("frequency", ())).frequency_factors()
+    probabilities = probabilities / [factors.get(output, 1.0) for output in teacher.outputs]
     columns = [teacher.outputs.index(output) for output in dataset.outputs]
     probabilities = np.maximum(probabilities[:, columns], 1e-7)
     return probabilities / probabilities.sum(axis=1, keepdims=True)

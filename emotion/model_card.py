@@ -327,6 +327,11 @@ def _targets_and_priors(training: dict[str, Any]) -> str:
         lines.append(
             "The figures suppose that these earlier networks were not trained on the faces held out here."
         )
+    if (networks := training.get("networks", 1)) > 1:
+        lines.append(
+            f"The answers are the mean of {networks} networks; each after the first was trained from new weights, "
+            "with the first as its teacher."
+        )
     if factors := training.get("frequency"):
         lines.append(
             "The answers allow for classes that occur more or less often in use than among the training pictures: "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from keras import Model
 
-from emotion.architectures import find_architecture
+from emotion.architectures import average_networks, find_architecture
 from emotion.classifier import (
     DESCRIPTION_FILE,
     PLOTS_FOLDER,
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 WRONG_FACES_FILE = "wrong_faces.png"
 AUDIT_FILE = "audit.json"
 TEACHER_FOLDER = "teacher"
+OTHER_NETWORK_FOLDER = "network{}"
 
 
 def train_model(
@@ -74,14 +75,17 @@ def train_model(
     if config.teacher_epochs:
         _train_teacher(config, dataset, output / TEACHER_FOLDER, resume=resume)
         resume = resume and has_checkpoint(output)
-    _save(_fit(config, dataset, output, resume=resume), config, dataset, output, command)
+    result = _fit(config, dataset, output, resume=resume)
+    _save(result, replace(config, networks=1), dataset, output, command)
+    if config.networks > 1 and not result.interrupted:
+        others = _train_others(config, dataset, output, resume=resume)
+        result = replace(result, network=average_networks([result.network, *others]))
+        _save(result, config, dataset, output, command)
     return EmotionClassifier.from_pretrained(output)
 
 
 def _train_teacher(config: TrainingConfig, dataset: Dataset, output: Path, *, resume: bool) -> None:
-    """Train and save the teacher of a run; one that a resumed run had already finished is taken as it is."""
-    if resume and (output / DESCRIPTION_FILE).exists():
-        return
+    """Train and save the teacher of a run."""
     logger.info("First the teacher, %d epochs.", config.teacher_epochs)
     config = replace(
         config,
@@ -91,10 +95,30 @@ def _train_teacher(config: TrainingConfig, dataset: Dataset, output: Path, *, re
         frequency=(),
         seed=config.seed + 1,
     )
+    _train_part(config, dataset, output, resume=resume)
+
+
+def _train_others(config: TrainingConfig, dataset: Dataset, output: Path, *, resume: bool) -> list[Model]:
+    """Train and save the further networks of a run, whose teacher is the first, saved in `output`."""
+    others = []
+    for number in range(2, config.networks + 1):
+        logger.info("Now network %d of %d, %d epochs.", number, config.networks, config.epochs)
+        own = replace(config, teacher=(str(output),), teacher_epochs=0, start=None, seed=config.seed + number)
+        folder = output / OTHER_NETWORK_FOLDER.format(number)
+        _train_part(own, dataset, folder, resume=resume)
+        others.append(load_keras(folder))
+    return others
+
+
+def _train_part(config: TrainingConfig, dataset: Dataset, output: Path, *, resume: bool) -> None:
+    """Train and save one network that a run is made of; one that a resumed run had finished stays as it is."""
+    if resume and (output / DESCRIPTION_FILE).exists():
+        return
+    config = replace(config, networks=1)
     resume = resume and has_checkpoint(output)
     result = _fit(config, dataset, output, resume=resume)
     if result.interrupted:
-        raise KeyboardInterrupt  # half a teacher is not worth learning from; the run can be resumed
+        raise KeyboardInterrupt  # half a network is not worth learning from; the run can be resumed
     _save(result, config, dataset, output, command=None)
 
 

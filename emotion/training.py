@@ -154,7 +154,7 @@ def adopt_weights(
     network : keras.Model
         Changed in place.
     trained : keras.Model
-        The same network, as such or as `average_mirrored` wrapped it.
+        The same network, as such or as `average_mirrored` wrapped it; of `average_networks`, the first.
     trained_outputs, outputs : sequence of str
         What the outputs of either mean.
 
@@ -163,7 +163,8 @@ def adopt_weights(
     DataError
         If a layer before the last has another shape.
     """
-    trained = next((layer for layer in trained.layers if isinstance(layer, keras.Model)), trained)
+    while inner := [layer for layer in trained.layers if isinstance(layer, keras.Model)]:
+        trained = inner[0]
     new, old = ([layer for layer in model.layers if layer.weights] for model in (network, trained))
     same_outputs = tuple(trained_outputs) == tuple(outputs)
     body = slice(None) if same_outputs else slice(-1)

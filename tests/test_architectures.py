@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from emotion.architectures import ARCHITECTURES, average_mirrored, build_network, register
+from emotion.architectures import ARCHITECTURES, average_mirrored, average_networks, build_network, register
 from emotion.config import TrainingConfig
 from emotion.runtime import check_layers
 
@@ -86,6 +86,14 @@ def test_mirror_average_gives_a_face_and_its_mirror_image_the_same_answer(faces)
     np.testing.assert_allclose(
         both.predict(faces, verbose=0), both.predict(faces[:, :, ::-1], verbose=0), atol=1e-6
     )
+
+
+def test_networks_answer_together_with_the_mean_of_their_answers(faces):
+    networks = [average_mirrored(build_network(TrainingConfig(width=8), 3)) for _ in range(2)]
+    each = [network.predict(faces, verbose=0) for network in networks]
+    together = average_networks(networks)
+    np.testing.assert_allclose(together.predict(faces, verbose=0), np.mean(each, axis=0), atol=1e-6)
+    check_layers(json.loads(together.to_json()))
 
 
 def test_a_third_network_is_one_function():

@@ -78,14 +78,21 @@ def test_keras_and_litert_give_the_same_probabilities(model_copy, faces):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
 
 
-def test_half_precision_halves_the_file_and_hardly_changes_the_answer(model_copy, faces, tmp_path):
+@pytest.mark.parametrize(("precision", "size", "tolerance"), [("float16", 0.75, 5e-3), ("int8", 0.65, 5e-2)])
+def test_lower_precision_shrinks_the_files_and_hardly_changes_the_answer(
+    model_copy, faces, tmp_path, precision, size, tolerance
+):
     crops = np.stack(faces).astype(np.float32)[..., None]
     full = EmotionClassifier.from_pretrained(model_copy)
+    full_weights = (model_copy / "model.weights.h5").stat().st_size
     (model_copy / "model.tflite").rename(tmp_path / "full.tflite")
-    EmotionClassifier.from_pretrained(model_copy).save_pretrained(model_copy, litert_precision="float16")
-    assert (model_copy / "model.tflite").stat().st_size < 0.75 * (tmp_path / "full.tflite").stat().st_size
-    half = EmotionClassifier.from_pretrained(model_copy)
-    np.testing.assert_allclose(half.network(crops), full.network(crops), atol=5e-3)
+    EmotionClassifier.from_pretrained(model_copy).save_pretrained(model_copy, litert_precision=precision)
+    assert (model_copy / "model.tflite").stat().st_size < size * (tmp_path / "full.tflite").stat().st_size
+    assert (model_copy / "model.weights.h5").stat().st_size < full_weights
+    lower = EmotionClassifier.from_pretrained(model_copy)
+    np.testing.assert_allclose(lower.network(crops), full.network(crops), atol=tolerance)
+    by_keras = keras.saving.load_model(model_copy).predict(crops, verbose=0)
+    np.testing.assert_allclose(by_keras, full.network(crops), atol=5e-3)
 
 
 def test_any_number_of_faces_at_once(classifier, faces):

@@ -77,6 +77,7 @@ def test_a_recipe_can_be_followed_without_its_teacher():
     [
         ("image_size", 8, "--image-size must be at least 16"),
         ("epochs", 0, "--epochs must be above 0"),
+        ("networks", 0, "--networks must be above 0"),
         ("learning_rate", -1.0, "--learning-rate must be above 0"),
         ("dropout", 1.0, r"--dropout must be in \[0, 1\)"),
         ("filters", (), "--filters needs whole numbers above 0"),

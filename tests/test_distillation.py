@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emotion.architectures import average_mirrored, build_network
 from emotion.classifier import EmotionClassifier
 from emotion.config import RECIPES, TrainingConfig
-from emotion.data import load_dataset
+from emotion.data import FaceBatches, load_dataset
 from emotion.distillation import teach, teacher_answers
 from emotion.errors import DataError
 from emotion.runs import train_model
+from emotion.runtime import KerasNetwork, load_keras
+from emotion.training import correct_frequencies, load_run_config
 from tests.conftest import SMALL_RUN
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +58,25 @@ def test_several_teachers_are_averaged(trained_model, student, drawn_data):
     each = [teacher_answers([teacher], dataset) for teacher in teachers]
     assert np.abs(each[0] - each[1]).max() > 0.05, "two teachers, two opinions"
     np.testing.assert_allclose(teacher_answers(teachers, dataset), np.mean(each, axis=0), atol=1e-5)
+
+
+def test_a_teacher_answers_for_classes_as_frequent_as_where_it_was_trained(
+    trained_model, drawn_data, tmp_path
+):
+    """What `--frequency` corrects in a teacher is not learned: the student is corrected by itself."""
+    dataset = load_dataset(TrainingConfig(data=str(drawn_data), background=("neutral",)), progress=False)
+    network = load_keras(trained_model)
+    correct_frequencies(network.get_layer("resnet"), dataset.outputs, {"neutral": 0.1})
+    described = EmotionClassifier.from_pretrained(trained_model).description
+    errors = []
+    for frequency in ([], ["neutral=0.1"]):
+        description = replace(described, training=described.training | {"frequency": frequency})
+        EmotionClassifier(KerasNetwork(network), description).save_pretrained(tmp_path)
+        errors.append(
+            teacher_answers([str(tmp_path)], dataset) - teacher_answers([str(trained_model)], dataset)
+        )
+    assert np.abs(errors[0]).max() > 0.2, "as it is served"
+    assert np.abs(errors[1]).max() < 0.05, "not 0: mirror images are averaged after the correction"
 
 
 def test_a_teacher_must_know_all_outputs(trained_model, drawn_data):
@@ -107,4 +129,23 @@ def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_pa
     assert classifier.outputs == ("happy", "neutral", "angry", "sad")
     assert len(teacher.report["history"]["loss"]) == 3 and len(classifier.report["history"]["loss"]) == 2
     assert classifier.description.training["shift"] == RECIPES["best"]["shift"]
-    assert "--teacher-epochs 3" in (output / "README.md").read_text()
+    card = (output / "README.md").read_text()
+    assert "--teacher-epochs 3" in card and "The answers are the mean of 2 networks" in card
+
+    assert RECIPES["best"]["networks"] == 2
+    dataset = load_dataset(load_run_config(output), progress=False)
+    first = build_network(load_run_config(output), 4)
+    first.load_weights(output / "checkpoint" / "best.weights.h5")
+    faces = FaceBatches(
+        dataset.calibration,
+        outputs=4,
+        batch_size=16,
+        size=classifier.input_size,
+        channels=1,
+        shuffle=False,
+        seed=0,
+    )[0][0]
+    correct_frequencies(first, dataset.outputs, load_run_config(output).frequency_factors())
+    second = load_keras(output / "network2")
+    mean = (average_mirrored(first).predict(faces, verbose=0) + second.predict(faces, verbose=0)) / 2
+    np.testing.assert_allclose(load_keras(output).predict(faces, verbose=0), mean, atol=5e-3)
