@@ -21,7 +21,7 @@ from typing import Any, get_args, get_type_hints
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings hide the messages that matter
 
-from emotion.config import RECIPES, TrainingConfig, option_name
+from emotion.config import RECIPES, TrainingConfig, follow_recipe, option_name
 from emotion.errors import EmotionError
 from emotion.evaluation import public_source
 
@@ -64,7 +64,7 @@ def train(options: argparse.Namespace, command: str) -> int:
             raise ValueError("--resume needs --output, the folder of the run to continue.")
         config = TrainingConfig.from_dict({**load_run_config(options.output).to_dict(), **given})
     else:
-        config = TrainingConfig(**{**RECIPES.get(options.recipe, {}), **given})
+        config = follow_recipe(options.recipe, given)
     if options.push is not None and not get_token():
         print("You are not signed in to the Hub: the model will be saved and can be published later.")
     output = Path(options.output or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from emotion.config import RECIPES, TrainingConfig, option_name
+from emotion.config import RECIPES, TrainingConfig, follow_recipe, option_name
 from train import build_parser
 
 
@@ -69,7 +69,17 @@ def test_a_recipe_is_a_set_of_valid_settings_that_help_spells_out(name):
 
 
 def test_a_recipe_can_be_followed_without_its_teacher():
-    assert TrainingConfig(**RECIPES["best"] | {"teacher_epochs": 0, "start": ""}).start is None
+    assert follow_recipe("best", {"teacher_epochs": 0, "start": ""}).start is None
+
+
+def test_the_class_frequencies_of_a_recipe_never_tilt_labels():
+    recipe = RECIPES["best"]["frequency"]
+    assert follow_recipe("best", {}).frequency == recipe
+    kept = follow_recipe("best", {"labels": ("happy", "neutral", "fear")}).frequency
+    assert kept == tuple(entry for entry in recipe if entry.split("=")[0] not in ("neutral", "fear"))
+    asked_for = {"labels": ("happy", "fear"), "frequency": ("fear=0.5",)}
+    assert follow_recipe("best", asked_for).frequency == ("fear=0.5",)
+    assert follow_recipe(None, {"epochs": 3}) == TrainingConfig(epochs=3)
 
 
 @pytest.mark.parametrize(
