@@ -100,7 +100,7 @@ def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_pa
     """`--recipe best` on a folder of one's own, with other labels; options given beside it win."""
     output = tmp_path / "run"
     options = ["--data", drawn_data, "--recipe", "best", "--labels", "happy", "neutral", "--output", output]
-    for name, value in (SMALL_RUN | {"epochs": 2, "teacher_epochs": 3, "networks": 2}).items():
+    for name, value in (SMALL_RUN | {"epochs": 2, "teacher_epochs": 3}).items():
         options += ["--" + name.replace("_", "-"), *(value if isinstance(value, tuple) else (value,))]
     first = subprocess.Popen(
         [sys.executable, "train.py", *map(str, options)],
@@ -125,9 +125,11 @@ def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_pa
         check=False,
     )
     assert resumed.returncode == 0, resumed.stderr
-    classifier, teacher = map(EmotionClassifier.from_pretrained, (output, output / "teacher"))
+    parts = [output / "teacher", output, output / "network2"]
+    teacher, classifier, second = map(EmotionClassifier.from_pretrained, parts)
     assert classifier.outputs == ("happy", "neutral", "angry", "sad")
-    assert len(teacher.report["history"]["loss"]) == 3 and len(classifier.report["history"]["loss"]) == 2
+    epochs = [len(part.report["history"]["loss"]) for part in (teacher, classifier, second)]
+    assert epochs == [3, 2, 2]
     assert classifier.description.training["shift"] == RECIPES["best"]["shift"]
     card = (output / "README.md").read_text()
     assert "--teacher-epochs 3" in card and "The answers are the mean of 2 networks" in card
@@ -145,6 +147,6 @@ def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_pa
         seed=0,
     )[0][0]
     correct_frequencies(first, dataset.outputs, load_run_config(output).frequency_factors())
-    second = load_keras(output / "network2")
-    mean = (average_mirrored(first).predict(faces, verbose=0) + second.predict(faces, verbose=0)) / 2
+    second = load_keras(output / "network2").predict(faces, verbose=0)
+    mean = (average_mirrored(first).predict(faces, verbose=0) + second) / 2
     np.testing.assert_allclose(load_keras(output).predict(faces, verbose=0), mean, atol=5e-3)
