@@ -27,6 +27,11 @@ PLOTS = {  # file below plots/: what it shows
     "training": "Loss and accuracy while training",
 }
 
+LITERT_PRECISIONS = {
+    "float16": ", its weights in 16 bits",
+    "int8": ", its weights in 8 bits: its probabilities differ a little from Keras's, which the figures are about",
+}
+
 INTENDED_USE = """\
 For trying out, teaching, art, and programs that react to an expression which a person shows on purpose.
 Show the bars rather than one word, and tell people that a camera reads their face.
@@ -257,6 +262,7 @@ def _loading(emotion_json: dict[str, Any], repo_id: str) -> str:
     shape = f"(n, {size}, {size}, {channels})" if size and channels else "(n, height, width, channels)"
     outputs = [output["name"] for output in emotion_json.get("outputs") or []]
     columns = f"{', '.join(outputs)}" if outputs else "see emotion.json"
+    precision = _get(emotion_json, "training", "litert_precision")
     return f"""## How to load it
 
 With the program it belongs to; it finds the faces in a picture, calibrates, and says when it is not sure:
@@ -280,8 +286,8 @@ probabilities = model.predict(faces)  # faces: float32 {shape} in 0..255
 
 Its outputs, in this order: {columns}.
 
-`model.tflite` is the same network for LiteRT. `emotion.json` holds the meaning of every output, the
-temperature and the threshold."""
+`model.tflite` is the same network for LiteRT{LITERT_PRECISIONS.get(precision, "")}.
+`emotion.json` holds the meaning of every output, the temperature and the threshold."""
 
 
 def _training(report: dict[str, Any], emotion_json: dict[str, Any], training: dict[str, Any]) -> str:

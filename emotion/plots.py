@@ -217,7 +217,8 @@ def risk_coverage(report: Report) -> Figure | None:
     axes.set_ylim(bottom=0, top=1.25 * max(*curve["risk"], 0.02))
     _dress(axes, "Answering less, erring less", x="faces answered", y="wrong among the answered")
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10)))  # steps of 2.5 % would be rounded unevenly
+    axes.yaxis.set_major_formatter(lambda share, _: f"{share * 100:g}%")
     return figure
 
 

@@ -238,3 +238,12 @@ def test_training_command_names_what_differs_from_the_defaults():
     for words in ("--background neutral fear", "--no-flip", "--class-weights", "--epochs 7"):
         assert words in command
     assert "--seed" not in command and "--labels" not in command
+
+
+def test_the_precision_of_the_served_file_is_told():
+    told = "its probabilities differ a little from Keras's, which the figures are about"
+    assert told in render(report_with(), emotion_json(litert_precision="int8"))
+    assert "its weights in 16 bits" in render(report_with(), emotion_json(litert_precision="float16"))
+    assert "is the same network for LiteRT.\n" in render(
+        report_with(), emotion_json(litert_precision="float32")
+    )
