@@ -16,6 +16,10 @@ from emotion.evaluation import public_source
 LICENSE = "mit"
 TAGS = ["emotion-recognition", "facial-expression-recognition", "litert", "tflite"]
 PLACEHOLDER = "OWNER/NAME"
+UNPUBLISHED = f"""
+
+`{PLACEHOLDER}` stands for its name on the Hub, once it is published there. `EmotionClassifier` also takes the folder
+that it lies in."""
 ABSOLUTE_FOLDERS = re.compile(r"(?<![^\s'\"=])/(?:[^/\s'\"]+/)+")  # of a command: nobody's business
 
 PLOTS = {  # file below plots/: what it shows
@@ -86,7 +90,7 @@ def render(report: dict[str, Any] | None, emotion_json: dict[str, Any], *, repo_
         _plots(report),
         f"## Intended use\n\n{INTENDED_USE}",
         f"## Limits\n\n{FER2013_LIMITS if is_fer2013(source) else OTHER_LIMITS}",
-        _loading(emotion_json, repo_id or PLACEHOLDER),
+        _loading(emotion_json, repo_id),
         _training(report, emotion_json, training),
         _data(report, source),
     ]
@@ -257,7 +261,9 @@ def _plots(report: dict[str, Any]) -> str:
     return images and "## Plots\n\n" + "\n\n".join(images)
 
 
-def _loading(emotion_json: dict[str, Any], repo_id: str) -> str:
+def _loading(emotion_json: dict[str, Any], repo_id: str | None) -> str:
+    unpublished = "" if repo_id else UNPUBLISHED
+    repo_id = repo_id or PLACEHOLDER
     size, channels = _get(emotion_json, "input", "size"), _get(emotion_json, "input", "channels")
     shape = f"(n, {size}, {size}, {channels})" if size and channels else "(n, height, width, channels)"
     outputs = [output["name"] for output in emotion_json.get("outputs") or []]
@@ -282,7 +288,7 @@ import keras
 
 model = keras.saving.load_model("hf://{repo_id}")
 probabilities = model.predict(faces)  # faces: float32 {shape} in 0..255
-```
+```{unpublished}
 
 Its outputs, in this order: {columns}.
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DASHES = ("none", "7 4", "2 4", "9 3 2 3")  # lines of a chart differ by more than their colour
 
+PICTURE = r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])?"  # as Markdown writes it
+
 FEWEST_FACES = 10  # behind a dot of the calibration chart; fewer say nothing
 
 REASONS = {
@@ -287,7 +289,7 @@ def model_summary(classifier: EmotionClassifier) -> str:
 
 
 def card_text(card: str | None) -> str:
-    """Return a model card as Markdown without its metadata block, and without pictures.
+    """Return a model card as Markdown without its metadata block, pictures and sections of nothing but pictures.
 
     Pictures would be fetched from other machines (or point to files that are not served), and raw HTML in a
     stranger's card is not ours to show; only folding sections stay.
@@ -295,8 +297,9 @@ def card_text(card: str | None) -> str:
     if not card:
         return "This model came without a card."
     text = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
-    text = re.sub(r"!\[([^\]]*)\](\([^)]*\)|\[[^\]]*\])", "", text)
-    return re.sub(r"<(?!/?(?:details|summary)>)[^<>]*>", "", text).strip()
+    text = re.sub(rf"^#+ [^\n]*\n(?:\s*{PICTURE})+\s*(?=^#|\Z)", "", text, flags=re.MULTILINE)
+    text = re.sub(PICTURE, " ", text)  # a space, so that what stood around it cannot become a picture
+    return re.sub(r"<(?!/?(?:details|summary)>)[^<>]*>", " ", text).strip()
 
 
 def style_sheet(*, camera_height: int) -> str:

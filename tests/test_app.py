@@ -306,6 +306,19 @@ def test_a_card_loses_its_metadata_and_pictures_but_keeps_its_words():
     assert "without a card" in page.card_text(None)
 
 
+@pytest.mark.parametrize(
+    "hidden", ["![x]\n\n[x]: https://elsewhere/x.png", "!![a](b)[x](c)", "<<b>img src=c>", "![a[b]c](d)"]
+)
+def test_no_writing_makes_a_card_fetch_a_picture(hidden):
+    shown = page.card_text(hidden)
+    assert "![" not in shown and "<img" not in shown
+
+
+def test_a_section_of_nothing_but_pictures_is_not_shown_empty():
+    card = "## Plots\n\n![a](a.png)\n\n![b](b.png)\n\n## Use\n\n![c](c.png) for teaching\n\n## More\n![d](d.png)"
+    assert page.card_text(card).split() == ["##", "Use", "for", "teaching"]
+
+
 def test_the_report_of_the_embedded_model_is_shown():
     classifier = EmotionClassifier.from_pretrained()
     if classifier.report is None:

@@ -152,7 +152,14 @@ def test_card_of_a_model_without_a_report_has_no_figures(report):
     assert not re.search(r"\d %", card.split("## Intended use")[0])
     assert ModelCard(card).data.eval_results is None
     assert "## Figures" not in card and "## Robustness" not in card and "## Plots" not in card
-    assert "An expression is not a feeling" in card and "OWNER/NAME" in card
+    assert "An expression is not a feeling" in card
+
+
+def test_the_examples_name_the_model_or_say_that_it_has_no_name_yet():
+    published = render(None, emotion_json(), repo_id="ada/faces")
+    assert 'from_pretrained("ada/faces")' in published and "hf://ada/faces" in published
+    assert "OWNER/NAME" not in published and "once it is published" not in published
+    assert "`OWNER/NAME` stands for its name on the Hub, once it is published" in render(None, emotion_json())
 
 
 def test_card_of_a_report_full_of_gaps():
