@@ -315,7 +315,9 @@ def test_no_writing_makes_a_card_fetch_a_picture(hidden):
 
 
 def test_a_section_of_nothing_but_pictures_is_not_shown_empty():
-    card = "## Plots\n\n![a](a.png)\n\n![b](b.png)\n\n## Use\n\n![c](c.png) for teaching\n\n## More\n![d](d.png)"
+    card = (
+        "## Plots\n\n![a](a.png)\n\n![b](b.png)\n\n## Use\n\n![c](c.png) for teaching\n\n## More\n![d](d.png)"
+    )
     assert page.card_text(card).split() == ["##", "Use", "for", "teaching"]
 
 
