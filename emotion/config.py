@@ -10,7 +10,6 @@ NEVER_NEGATIVE = (
     "weight_decay",
     "l2",
     "rotation",
-    "mixup",
     "patience",
     "normalization_batches",
     "teacher_epochs",
@@ -129,12 +128,6 @@ class TrainingConfig:
     contrast: float = option(0.3, "largest change of contrast, as a share")
     degrade: float = option(0.25, "share of faces with webcam noise, blur, low resolution or JPEG artefacts")
     erasing: float = option(0.15, "share of faces with one rectangle painted over")
-
-    mixup: float = option(
-        0.0,
-        "blend each face and what is learned from it with another's, by a share from the beta distribution with "
-        "both parameters of this value; 0: off",
-    )
 
     def __post_init__(self) -> None:
         for name in ("labels", "background", "teacher", "frequency", "blocks", "filters", "dense_units"):

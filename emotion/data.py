@@ -205,10 +205,6 @@ class FaceBatches(keras.utils.PyDataset):
     seed : int
     augment : callable, optional
         (uint8 (n, size, size, channels), np.random.Generator) → array of the same shape in 0..255.
-    mixup : float
-        Blend each face and its targets with another's, by a share from the beta distribution with both
-        parameters of this value, after Zhang et al., "mixup: beyond empirical risk minimization", 2018. A
-        face keeps at least half of itself. 0: off.
     soft_targets : np.ndarray, optional
         float, shape (len(examples), outputs): replaces the one-hot targets.
     workers : int
@@ -226,7 +222,6 @@ class FaceBatches(keras.utils.PyDataset):
         shuffle: bool,
         seed: int,
         augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
-        mixup: float = 0.0,
         soft_targets: np.ndarray | None = None,
         workers: int = 2,
     ):
@@ -238,7 +233,6 @@ class FaceBatches(keras.utils.PyDataset):
         self.shuffle = shuffle
         self.seed = seed
         self.augment = augment
-        self.mixup = mixup
         targets = np.eye(outputs)[examples.targets] if soft_targets is None else soft_targets
         self.targets = np.asarray(targets, np.float32)
         self.set_epoch(0)
@@ -249,16 +243,10 @@ class FaceBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         epoch, order = self._epoch_order
         chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
-        faces, targets = self.examples.load(chosen, self.size, self.channels), self.targets[chosen]
-        rng = np.random.default_rng([self.seed, epoch, index])
+        faces = self.examples.load(chosen, self.size, self.channels)
         if self.augment is not None:
-            faces = self.augment(faces, rng)
-        faces = np.asarray(faces, np.float32)
-        if self.mixup:
-            share = rng.beta(self.mixup, self.mixup, len(faces)).astype(np.float32)
-            share = np.maximum(share, 1 - share)
-            faces, targets = _blend(faces, share), _blend(targets, share)
-        return faces, targets
+            faces = self.augment(faces, np.random.default_rng([self.seed, epoch, index]))
+        return np.asarray(faces, np.float32), self.targets[chosen]
 
     def set_epoch(self, epoch: int) -> None:
         """Continue as in epoch number `epoch` (from 0) of an uninterrupted run."""
@@ -270,12 +258,6 @@ class FaceBatches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Move on to the next epoch's order; Keras calls this."""
         self.set_epoch(self._epoch_order[0] + 1)
-
-
-def _blend(values: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Mix each row, by its share, with the row in the mirrored place; a batch is in random order."""
-    share = share.reshape(-1, *[1] * (values.ndim - 1))
-    return share * values + (1 - share) * values[::-1]
 
 
 def summarise(findings: dict) -> list[str]:

@@ -100,7 +100,6 @@ def train(
         dataset.train,
         shuffle=True,
         augment=lambda pictures, rng: augment(pictures, rng, config),
-        mixup=config.mixup,
         soft_targets=soft_targets,
         **faces,
     )
