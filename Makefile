@@ -10,7 +10,7 @@ app: .venv/.app
 	$(BIN)/python app.py
 
 test: .venv/.development browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: .venv/.development
 	$(BIN)/ruff check .
