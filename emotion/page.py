@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 DASHES = ("none", "7 4", "2 4", "9 3 2 3")  # lines of a chart differ by more than their colour
 
-PICTURE = r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])?"  # as Markdown writes it
+# As Markdown writes it. No part may hold its own opening bracket, so that a hostile text takes no longer than others.
+PICTURE = r"!\[[^\[\]]*\](?:\([^()]*\)|\[[^\[\]]*\])?"
 
 FEWEST_FACES = 10  # behind a dot of the calibration chart; fewer say nothing
 
@@ -299,6 +300,7 @@ def card_text(card: str | None) -> str:
     text = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
     text = re.sub(rf"^#+ [^\n]*\n(?:\s*{PICTURE})+\s*(?=^#|\Z)", "", text, flags=re.MULTILINE)
     text = re.sub(PICTURE, " ", text)  # a space, so that what stood around it cannot become a picture
+    text = re.sub(r"(?<!!)!+\[", "[", text)  # whatever else may be a picture becomes a link
     return re.sub(r"<(?!/?(?:details|summary)>)[^<>]*>", " ", text).strip()
 
 

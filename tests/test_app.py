@@ -307,7 +307,15 @@ def test_a_card_loses_its_metadata_and_pictures_but_keeps_its_words():
 
 
 @pytest.mark.parametrize(
-    "hidden", ["![x]\n\n[x]: https://elsewhere/x.png", "!![a](b)[x](c)", "<<b>img src=c>", "![a[b]c](d)"]
+    "hidden",
+    [
+        "![x]\n\n[x]: https://elsewhere/x.png",
+        "!![a](b)[x](c)",
+        "!![![a](b)c](d)",
+        "![a[b]c](d)",
+        "![a](b(c)d)",
+        "<<b>img src=c>",
+    ],
 )
 def test_no_writing_makes_a_card_fetch_a_picture(hidden):
     shown = page.card_text(hidden)
