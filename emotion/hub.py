@@ -47,6 +47,7 @@ PUBLISHED_FILES = (
     CARD_FILE,
 )
 REQUIRED_FILE = "emotion.json"  # what makes a repository or a folder one of our models
+LARGEST_MODEL = 2**30  # bytes; visitors of an app may name any repository, and its disk and memory are finite
 DEFAULT_NAME = "facial-emotion"
 ANSWER_SECONDS = 10  # how long the Hub may take to say which commit a revision is
 TOKEN_PAGE = "https://huggingface.co/settings/tokens"
@@ -100,13 +101,15 @@ def pull(
     ------
     ModelLoadError
         If there is no such model or revision, no permission to read it, no connection and no local copy, or
-        if what arrives is damaged or not a model of this project.
+        if it is larger than `LARGEST_MODEL`, damaged on arrival or not a model of this project.
     """
     name = f"{repo_id}@{revision}" if revision else repo_id
     token = _checked_token(token, ModelLoadError)
     try:
         validate_repo_id(repo_id)
-        information = HfApi(token=token).model_info(repo_id, revision=revision, timeout=ANSWER_SECONDS)
+        information = HfApi(token=token).model_info(
+            repo_id, revision=revision, timeout=ANSWER_SECONDS, files_metadata=True
+        )
     except HFValidationError as error:
         raise ModelLoadError(f"{repo_id!r} cannot name a model on the Hub; write owner/name.") from error
     except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
@@ -118,6 +121,14 @@ def pull(
         raise ModelLoadError(
             f"{name} on the Hub holds no {REQUIRED_FILE}, so it is not a model of this project. Use one that"
             " `python train.py --push` published."
+        )
+    fetched = filter_repo_objects(
+        information.siblings, allow_patterns=list(PUBLISHED_FILES), key=lambda file: file.rfilename
+    )
+    if (size := sum(file.size or 0 for file in fetched)) > LARGEST_MODEL:
+        raise ModelLoadError(
+            f"{name} on the Hub takes {size / 2**30:.1f} GiB, and models above {LARGEST_MODEL / 2**30:.0f} GiB are not"
+            " fetched. Use a smaller one."
         )
     try:
         folder = _download(repo_id, revision, token, cache_dir)

@@ -155,6 +155,7 @@ class HubServer:
         }
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.objects: dict[str, bytes] = {}
+        self.announced_sizes: dict[str, int] = {}  # of files that are said to be larger than they are
         self.requests: list[Request] = []
         self.waits: list[float] = []  # seconds the client in this process wanted to wait, see the fixture
         self.key = secrets.token_hex(8)  # stands for the signature of a storage address
@@ -419,6 +420,12 @@ class _Exchange:
     def information(self, repo_id: str, kind: str, revision: str = "main") -> Response:
         repository = self.find_repository(kind, repo_id)
         commit = repository.find(unquote(revision))
+        siblings = [{"rfilename": path} for path in commit.files]
+        if self.query.get("blobs") == ["true"]:
+            for sibling, content in zip(siblings, commit.files.values(), strict=True):
+                sibling["size"] = self.hub.announced_sizes.get(
+                    sibling["rfilename"], len(self.hub.objects[content])
+                )
         return json_response(
             {
                 "id": repo_id,
@@ -431,7 +438,7 @@ class _Exchange:
                 "downloads": 0,
                 "likes": 0,
                 "tags": [],
-                "siblings": [{"rfilename": path} for path in commit.files],
+                "siblings": siblings,
             }
         )
 
