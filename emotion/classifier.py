@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import numpy as np
 
 from emotion import faces as face_room
 from emotion import hub
+from emotion.config import LARGEST_IMAGE, SMALLEST_IMAGE
 from emotion.errors import ModelLoadError
 from emotion.evaluation import Calibration, apply_temperature, confidences, renormalise
 from emotion.images import open_image
@@ -150,15 +152,20 @@ class Description:
         outputs = tuple(str(output["name"]) for output in values["outputs"])
         if len(labels) < 2 or outputs[: len(labels)] != labels:
             raise ValueError("the labels must be the first outputs, and at least two")
+        size, channels = int(values["input"]["size"]), int(values["input"]["channels"])
+        if not SMALLEST_IMAGE <= size <= LARGEST_IMAGE or channels not in (1, 3):
+            raise ValueError(
+                f"faces must be {SMALLEST_IMAGE} to {LARGEST_IMAGE} pixels wide and have 1 or 3 channels"
+            )
         calibration = values["calibration"]
         temperature, threshold = float(calibration["temperature"]), float(values["threshold"])
-        if not (temperature > 0 and 0 <= threshold <= 1):
+        if not (0 < temperature < math.inf and 0 <= threshold <= 1):
             raise ValueError("temperature or threshold is out of range")
         return cls(
             labels=labels,
             outputs=outputs,
-            input_size=int(values["input"]["size"]),
-            channels=int(values["input"]["channels"]),
+            input_size=size,
+            channels=channels,
             calibration=Calibration(temperature, threshold, int(calibration.get("fitted_on", 0))),
             training=dict(values.get("training", {})),
             data=dict(values.get("data", {})),
@@ -469,6 +476,12 @@ class EmotionClassifier:
             raise ModelLoadError(
                 f"{folder} is inconsistent: the network has {network.outputs} outputs, {DESCRIPTION_FILE} names "
                 f"{len(description.outputs)}. Save or download the model again."
+            )
+        told = (description.input_size, description.input_size, description.channels)
+        if any(own not in (None, side) for own, side in zip(network.input_shape, told, strict=True)):
+            raise ModelLoadError(
+                f"{folder} is inconsistent: the network takes faces of another size or number of channels than "
+                f"{DESCRIPTION_FILE} says. Save or download the model again."
             )
         return cls(
             network,

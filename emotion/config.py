@@ -5,6 +5,8 @@ from typing import Any
 
 DEFAULT_DATA = "kaggle:muhammadhananasghar/human-emotions-datasethes"
 
+SMALLEST_IMAGE, LARGEST_IMAGE = 16, 512  # pixels: side of the face that a network sees
+
 NEVER_NEGATIVE = (
     "warmup_epochs",
     "weight_decay",
@@ -158,8 +160,10 @@ class TrainingConfig:
             allowed = item.metadata.get("choices")
             if allowed and getattr(self, item.name) not in allowed:
                 raise ValueError(f"{option_name(item.name)} must be one of {', '.join(map(str, allowed))}.")
-        if self.image_size < 16:
-            raise ValueError(f"--image-size must be at least 16 pixels, not {self.image_size}.")
+        if not SMALLEST_IMAGE <= self.image_size <= LARGEST_IMAGE:
+            raise ValueError(
+                f"--image-size must be {SMALLEST_IMAGE} to {LARGEST_IMAGE} pixels, not {self.image_size}."
+            )
         if self.start == OWN_TEACHER and not self.teacher_epochs:
             raise ValueError(
                 f"--start {OWN_TEACHER} needs --teacher-epochs above 0. Give a trained model, or --start '' to start "

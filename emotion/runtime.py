@@ -76,6 +76,8 @@ class LiteRTNetwork:
             self._input = self._interpreter.get_input_details()[0]
             self._output = self._interpreter.get_output_details()[0]["index"]
             self._allocate(1)
+            if len(self.input_shape) != 3 or self._input["dtype"] != np.float32:
+                raise ValueError("it does not take faces as float32")
         except (OSError, ValueError, RuntimeError, IndexError) as error:
             raise ModelLoadError(
                 f"{path} cannot be run: {error}. Save or download the model again."
@@ -86,6 +88,11 @@ class LiteRTNetwork:
         """Return the probabilities (n, outputs) of faces (n, size, size, channels) in 0..255."""
         parts = [self._run(batch) for batch in _batches(faces)]
         return np.concatenate(parts) if parts else np.empty((0, self.outputs), np.float32)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Height, width and channels of the faces that it takes."""
+        return tuple(map(int, self._input["shape"][1:]))
 
     @property
     def outputs(self) -> int:
@@ -119,6 +126,11 @@ class KerasNetwork:
         return self.model.predict(np.asarray(faces, np.float32), batch_size=BATCH_SIZE, verbose=0)
 
     @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Height, width and channels of the faces that it takes; None where any number will do."""
+        return tuple(self.model.input_shape[1:])
+
+    @property
     def outputs(self) -> int:
         """Number of probabilities per face."""
         return int(self.model.output_shape[-1])
@@ -143,7 +155,10 @@ def load_keras(folder: str | os.PathLike) -> Any:
         check_layers(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         import keras
 
-        return keras.saving.load_model(folder, compile=False, safe_mode=True)
+        model = keras.saving.load_model(folder, compile=False, safe_mode=True)
+        if [len(tensor.shape) for tensor in (*model.inputs, *model.outputs)] != [4, 2]:
+            raise ValueError("it does not take faces and give probabilities")
+        return model
     except ImportError as error:
         raise ModelLoadError(
             f"{folder} needs Keras with a backend ({error}). Type `pip install -r requirements.txt`."

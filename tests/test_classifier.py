@@ -233,6 +233,16 @@ def test_a_model_with_foreign_layers_is_refused(model_copy, tmp_path):
             "outputs",
         ),
         (lambda folder: _edit(folder, threshold=7), "out of range"),
+        (lambda folder: _edit(folder, input={"size": 100_000, "channels": 1}), "16 to 512 pixels"),
+        (lambda folder: _edit(folder, input={"size": 48, "channels": 2}), "1 or 3 channels"),
+        (lambda folder: _edit(folder, input={"size": 64, "channels": 1}), "takes faces of another size"),
+        (
+            lambda folder: [
+                (folder / "model.tflite").unlink(),
+                _edit(folder, input={"size": 48, "channels": 3}),
+            ],
+            "number of channels",
+        ),
     ],
 )
 def test_a_damaged_folder_says_what_is_wrong(model_copy, damage, message):

@@ -85,7 +85,8 @@ def test_the_class_frequencies_of_a_recipe_never_tilt_labels():
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("image_size", 8, "--image-size must be at least 16"),
+        ("image_size", 8, "--image-size must be 16 to 512 pixels, not 8"),
+        ("image_size", 1000, "--image-size must be 16 to 512 pixels, not 1000"),
         ("epochs", 0, "--epochs must be above 0"),
         ("networks", 0, "--networks must be above 0"),
         ("learning_rate", -1.0, "--learning-rate must be above 0"),
