@@ -278,14 +278,17 @@ def model_summary(classifier: EmotionClassifier) -> str:
     """Return what the report says about a model: figures, confusion matrix, calibration and limits."""
     report = classifier.report
     if not report:
-        return '<div class="em-hint"><b>This model came without a report.</b><p>Its accuracy is unknown.</p></div>'
-    parts = [
-        _figures(report),
-        _confusion(report),
-        _calibration(report),
-        _per_class(report),
-        _limits(classifier, report),
-    ]
+        return _no_report("This model came without a report.")
+    try:
+        parts = [
+            _figures(report),
+            _confusion(report),
+            _calibration(report),
+            _per_class(report),
+            _limits(classifier, report),
+        ]
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError):  # strangers write it
+        return _no_report("The report of this model cannot be read.")
     return f'<div class="em-report">{"".join(parts)}</div>'
 
 
@@ -311,6 +314,10 @@ def style_sheet(*, camera_height: int) -> str:
         for label, colour in {**EMOTION_COLOURS, NOT_SURE: NOT_SURE_COLOUR}.items()
     )
     return f"{meters}\n{_CSS}".replace("LIVE_HEIGHT", f"{camera_height}px")
+
+
+def _no_report(what: str) -> str:
+    return f'<div class="em-hint"><b>{what}</b><p>Its accuracy is unknown.</p></div>'
 
 
 def _figures(report: dict) -> str:
