@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from emotion.config import LARGEST_IMAGE
 from emotion.errors import ModelLoadError
 
 WEIGHTS_FILE = "model.weights.h5"
@@ -75,9 +76,11 @@ class LiteRTNetwork:
             self._interpreter = Interpreter(model_content=Path(path).read_bytes())
             self._input = self._interpreter.get_input_details()[0]
             self._output = self._interpreter.get_output_details()[0]["index"]
-            self._allocate(1)
             if len(self.input_shape) != 3 or self._input["dtype"] != np.float32:
                 raise ValueError("it does not take faces as float32")
+            if max(self.input_shape) > LARGEST_IMAGE:  # before memory is set aside for them
+                raise ValueError(f"it takes faces of more than {LARGEST_IMAGE} pixels")
+            self._allocate(1)
         except (OSError, ValueError, RuntimeError, IndexError) as error:
             raise ModelLoadError(
                 f"{path} cannot be run: {error}. Save or download the model again."

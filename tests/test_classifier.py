@@ -233,6 +233,7 @@ def test_a_model_with_foreign_layers_is_refused(model_copy, tmp_path):
             "outputs",
         ),
         (lambda folder: _edit(folder, threshold=7), "out of range"),
+        (lambda folder: _edit(folder, calibration={"temperature": float("inf")}), "out of range"),
         (lambda folder: _edit(folder, input={"size": 100_000, "channels": 1}), "16 to 512 pixels"),
         (lambda folder: _edit(folder, input={"size": 48, "channels": 2}), "1 or 3 channels"),
         (lambda folder: _edit(folder, input={"size": 64, "channels": 1}), "takes faces of another size"),
@@ -248,6 +249,17 @@ def test_a_model_with_foreign_layers_is_refused(model_copy, tmp_path):
 def test_a_damaged_folder_says_what_is_wrong(model_copy, damage, message):
     damage(model_copy)
     with pytest.raises(ModelLoadError, match=message):
+        EmotionClassifier.from_pretrained(model_copy)
+
+
+def test_a_keras_model_with_two_inputs_is_refused(model_copy):
+    import keras
+
+    (model_copy / "model.tflite").unlink()
+    faces = [keras.Input((48, 48, 1)), keras.Input((48, 48, 1))]
+    answers = keras.layers.Dense(7)(keras.layers.Flatten()(keras.layers.Add()(faces)))
+    keras.saving.save_model(keras.Model(faces, answers), model_copy, zipped=False)
+    with pytest.raises(ModelLoadError, match="does not take faces and give probabilities"):
         EmotionClassifier.from_pretrained(model_copy)
 
 
