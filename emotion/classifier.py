@@ -17,13 +17,15 @@ import numpy as np
 
 from emotion import faces as face_room
 from emotion import hub
-from emotion.config import LARGEST_IMAGE, SMALLEST_IMAGE
 from emotion.errors import ModelLoadError
 from emotion.evaluation import Calibration, apply_temperature, confidences, renormalise
 from emotion.images import open_image
 from emotion.runtime import (
+    CHANNELS,
     KERAS_FILES,
+    LARGEST_IMAGE,
     LITERT_FILE,
+    SMALLEST_IMAGE,
     WEIGHTS_FILE,
     KerasNetwork,
     Network,
@@ -153,7 +155,7 @@ class Description:
         if len(labels) < 2 or outputs[: len(labels)] != labels:
             raise ValueError("the labels must be the first outputs, and at least two")
         size, channels = int(values["input"]["size"]), int(values["input"]["channels"])
-        if not SMALLEST_IMAGE <= size <= LARGEST_IMAGE or channels not in (1, 3):
+        if not SMALLEST_IMAGE <= size <= LARGEST_IMAGE or channels not in CHANNELS:
             raise ValueError(
                 f"faces must be {SMALLEST_IMAGE} to {LARGEST_IMAGE} pixels wide and have 1 or 3 channels"
             )

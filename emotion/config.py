@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-DEFAULT_DATA = "kaggle:muhammadhananasghar/human-emotions-datasethes"
+from emotion.runtime import CHANNELS, LARGEST_IMAGE, SMALLEST_IMAGE
 
-SMALLEST_IMAGE, LARGEST_IMAGE = 16, 512  # pixels: side of the face that a network sees
+DEFAULT_DATA = "kaggle:muhammadhananasghar/human-emotions-datasethes"
 
 NEVER_NEGATIVE = (
     "warmup_epochs",
@@ -70,7 +70,7 @@ class TrainingConfig:
     # Network
     architecture: str = option("resnet", "network by name, see emotion/architectures.py", option="--arch")
     image_size: int = option(48, "side of the square face that the network sees, in pixels")
-    channels: int = option(1, "1: grey (what FER2013 offers), 3: colour", choices=(1, 3))
+    channels: int = option(1, "1: grey (what FER2013 offers), 3: colour", choices=CHANNELS)
     width: int = option(40, "resnet: filters of the first stage; each later stage doubles them")
     blocks: tuple[int, ...] = option((1, 2, 2), "resnet: residual blocks per stage")
     filters: tuple[int, ...] = option((6, 16), "lenet5: filters of each convolution")

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from emotion.config import LARGEST_IMAGE
 from emotion.errors import ModelLoadError
 
+SMALLEST_IMAGE, LARGEST_IMAGE = 16, 512  # pixels: side of the faces that a network may take
+CHANNELS = (1, 3)  # grey, colour
 WEIGHTS_FILE = "model.weights.h5"
 KERAS_FILES = ("config.json", "metadata.json", WEIGHTS_FILE)
 LITERT_FILE = "model.tflite"

@@ -16,6 +16,7 @@ from PIL import Image
 
 from emotion import EmotionClassifier, InvalidImageError, ModelLoadError
 from emotion.classifier import EMBEDDED
+from emotion.runtime import export_litert
 from tests.drawn_faces import draw_face
 
 ROOT = Path(__file__).parents[1]
@@ -253,13 +254,19 @@ def test_a_damaged_folder_says_what_is_wrong(model_copy, damage, message):
 
 
 def test_a_keras_model_with_two_inputs_is_refused(model_copy):
-    import keras
-
     (model_copy / "model.tflite").unlink()
     faces = [keras.Input((48, 48, 1)), keras.Input((48, 48, 1))]
     answers = keras.layers.Dense(7)(keras.layers.Flatten()(keras.layers.Add()(faces)))
     keras.saving.save_model(keras.Model(faces, answers), model_copy, zipped=False)
     with pytest.raises(ModelLoadError, match="does not take faces and give probabilities"):
+        EmotionClassifier.from_pretrained(model_copy)
+
+
+def test_a_litert_file_for_huge_faces_is_refused(model_copy):
+    faces = keras.Input((None, None, 1))
+    answers = keras.layers.Dense(7)(keras.layers.GlobalAveragePooling2D()(faces))
+    export_litert(keras.Model(faces, answers), model_copy / "model.tflite", size=520)
+    with pytest.raises(ModelLoadError, match="faces of more than 512 pixels"):
         EmotionClassifier.from_pretrained(model_copy)
 
 
