@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion import faces as face_room
+from emotion.vision import faces as face_room
 from emotion import hub
 from emotion.errors import ModelLoadError
 from emotion.evaluation import Calibration, apply_temperature, confidences, renormalise
-from emotion.images import open_image
+from emotion.vision.images import open_image
 from emotion.runtime import (
     CHANNELS,
     KERAS_FILES,

@@ -16,8 +16,8 @@ import numpy as np
 
 from emotion.config import EVERYTHING_ELSE
 from emotion.errors import DataError, InvalidImageError
-from emotion.faces import crop_face
-from emotion.images import EXTENSIONS, open_image
+from emotion.vision.faces import crop_face
+from emotion.vision.images import EXTENSIONS, open_image
 
 logger = logging.getLogger(__name__)
 
