@@ -16,7 +16,7 @@ import numpy as np
 
 from emotion.config import EVERYTHING_ELSE
 from emotion.errors import DataError, InvalidImageError
-from emotion.vision.faces import crop_face
+from emotion.vision.crop import crop_square
 from emotion.vision.images import EXTENSIONS, open_image
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def open_source(
 def whole_crop(picture: np.ndarray, size: int, channels: int) -> np.ndarray:
     """The crop that a face picture gives as a whole: uint8 (size, size, channels)."""
     height, width = picture.shape[:2]
-    crop = crop_face(picture, (0, 0, width, height), size=size, channels=channels)
+    crop = crop_square(picture, (0, 0, width, height), size=size, channels=channels)
     return crop.reshape(size, size, channels)
 
 
