@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings hid
 
 from emotion.config import RECIPES, TrainingConfig, follow_recipe, option_name
 from emotion.errors import EmotionError
-from emotion.evaluation import public_source
+from emotion.report.metrics import public_source
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,8 +53,8 @@ def train(options: argparse.Namespace, command: str) -> int:
     """Train, report and, if asked, publish."""
     from huggingface_hub import get_token
 
-    from emotion.runs import summarise, train_model
-    from emotion.training import load_run_config
+    from emotion.training.fit import load_run_config
+    from emotion.training.runs import summarise, train_model
 
     given = {
         item.name: getattr(options, item.name) for item in fields(TrainingConfig) if item.name in options
@@ -76,7 +76,7 @@ def train(options: argparse.Namespace, command: str) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a finished model."""
-    from emotion.runs import evaluate_model, summarise
+    from emotion.training.runs import evaluate_model, summarise
 
     output = Path(options.output or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}-evaluation")
     data = getattr(options, "data", None)

@@ -21,9 +21,10 @@ import numpy as np
 from benchmarks.peers.environments import PEERS
 from emotion import EmotionClassifier
 from emotion.config import TrainingConfig
-from emotion.data import Dataset, load_dataset
+from emotion.data.dataset import Dataset, load_dataset
+from emotion.data.sources import Examples
 from emotion.errors import EmotionError
-from emotion.evaluation import (
+from emotion.report.metrics import (
     Evaluation,
     calibration_bins,
     evaluate,
@@ -32,7 +33,6 @@ from emotion.evaluation import (
     wilson_interval,
 )
 from emotion.runtime import LITERT_FILE
-from emotion.sources import Examples
 
 VOTES_FILE = "ferplus_votes.csv"
 VOTES = {"angry": "anger", "happy": "happiness", "sad": "sadness"}  # label: column of FER+

@@ -18,8 +18,8 @@ import numpy as np
 from emotion import faces as face_room
 from emotion import hub
 from emotion.errors import ModelLoadError
-from emotion.evaluation import Calibration, apply_temperature, confidences, renormalise
 from emotion.images import open_image
+from emotion.report.metrics import Calibration, apply_temperature, confidences, renormalise
 from emotion.runtime import (
     CHANNELS,
     KERAS_FILES,
@@ -407,7 +407,7 @@ class EmotionClassifier:
                     shutil.copyfile(self.folder / name, folder / name)
         _write_json(folder / DESCRIPTION_FILE, self.description.to_dict())
         if self.report is not None:
-            from emotion.plots import write_plots
+            from emotion.report.plots import write_plots
 
             _write_json(folder / REPORT_FILE, self.report)
             write_plots(self.report, folder / PLOTS_FOLDER)
@@ -416,7 +416,7 @@ class EmotionClassifier:
 
     def render_card(self, repo_id: str | None = None) -> str:
         """Render the model card from the report, with `repo_id` in its examples."""
-        from emotion import model_card
+        from emotion.report import card as model_card
 
         return model_card.render(self.report, self.description.to_dict(), repo_id=repo_id)
 

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
+from emotion.data.sources import Examples, whole_crop
 from emotion.errors import InvalidImageError
-from emotion.sources import Examples, whole_crop
 
 THREADS = 4
 FACE_SIDE = 48  # pixels of the grey faces whose details confirm a near copy

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from emotion import audit
 from emotion.config import TrainingConfig
+from emotion.data import audit
+from emotion.data.sources import Examples, Source, open_source
 from emotion.errors import DataError
-from emotion.sources import Examples, Source, open_source
 
 __all__ = ["Dataset", "Examples", "FaceBatches", "load_dataset", "load_soft_targets"]
 

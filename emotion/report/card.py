@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from emotion.config import OWN_TEACHER, TrainingConfig, option_name
-from emotion.evaluation import public_source
+from emotion.report.metrics import public_source
 
 LICENSE = "mit"
 TAGS = ["emotion-recognition", "facial-expression-recognition", "litert", "tflite"]

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from emotion.robustness import CONDITIONS
 from emotion.runtime import Network
+from emotion.training.robustness import CONDITIONS
 
 if TYPE_CHECKING:
-    from emotion.data import Dataset, Examples
+    from emotion.data.dataset import Dataset, Examples
 
 REPORT_FORMAT = 1
 CALIBRATION_BINS = 15

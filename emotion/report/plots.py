@@ -16,7 +16,7 @@ from PIL import Image
 from emotion.drawing import emotion_colour
 
 if TYPE_CHECKING:
-    from emotion.data import Examples
+    from emotion.data.dataset import Examples
 
 DOTS_PER_INCH = 120
 INK = "#222222"

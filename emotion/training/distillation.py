@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from emotion.classifier import EmotionClassifier
 from emotion.config import TrainingConfig
-from emotion.data import Dataset, FaceBatches
+from emotion.data.dataset import Dataset, FaceBatches
 from emotion.errors import DataError
 
 

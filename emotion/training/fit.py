@@ -19,10 +19,10 @@ import keras
 import numpy as np
 from PIL import Image, ImageFilter
 
-from emotion.architectures import average_mirrored, build_network
 from emotion.config import TrainingConfig
-from emotion.data import Dataset, Examples, FaceBatches
+from emotion.data.dataset import Dataset, Examples, FaceBatches
 from emotion.errors import DataError
+from emotion.training.networks import average_mirrored, build_network
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from keras import Model
 
-from emotion.architectures import average_networks, find_architecture
 from emotion.classifier import (
     DESCRIPTION_FILE,
     PLOTS_FOLDER,
@@ -23,12 +22,13 @@ from emotion.classifier import (
     library_versions,
 )
 from emotion.config import OWN_TEACHER, TrainingConfig
-from emotion.data import Dataset, Examples, load_dataset, load_soft_targets
-from emotion.distillation import teach, teacher_answers
-from emotion.evaluation import Evaluation, evaluate, public_source
-from emotion.plots import write_plots, wrong_faces_sheet
+from emotion.data.dataset import Dataset, Examples, load_dataset, load_soft_targets
+from emotion.report.metrics import Evaluation, evaluate, public_source
+from emotion.report.plots import write_plots, wrong_faces_sheet
 from emotion.runtime import KerasNetwork, load_keras
-from emotion.training import TrainingResult, has_checkpoint, save_run_config, train
+from emotion.training.distillation import teach, teacher_answers
+from emotion.training.fit import TrainingResult, has_checkpoint, save_run_config, train
+from emotion.training.networks import average_networks, find_architecture
 
 logger = logging.getLogger(__name__)
 

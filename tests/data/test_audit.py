@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from emotion.audit import copy_groups, describe, exact_groups, take_prints
-from emotion.sources import Examples, FolderReader
+from emotion.data.audit import copy_groups, describe, exact_groups, take_prints
+from emotion.data.sources import Examples, FolderReader
 from tests.drawn_faces import draw_face
 
 SIDE = 48

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion.audit import take_prints
 from emotion.config import TrainingConfig
-from emotion.data import Dataset, Examples, FaceBatches, load_dataset, load_soft_targets, summarise
+from emotion.data.audit import take_prints
+from emotion.data.dataset import Dataset, Examples, FaceBatches, load_dataset, load_soft_targets, summarise
+from emotion.data.sources import FolderReader
 from emotion.errors import DataError
-from emotion.sources import FolderReader
 from tests.hub_server import HubServer
 
 LABELS = ("angry", "happy", "sad")

@@ -8,8 +8,8 @@ from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.repocard import metadata_load
 
 from emotion.config import TrainingConfig
-from emotion.evaluation import Calibration, build_report
-from emotion.model_card import is_fer2013, render, training_command
+from emotion.report.card import is_fer2013, render, training_command
+from emotion.report.metrics import Calibration, build_report
 
 LABELS = ("angry", "happy", "sad")
 OUTPUTS = (*LABELS, "neutral")

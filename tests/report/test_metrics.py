@@ -10,9 +10,10 @@ from PIL import Image
 from sklearn import metrics
 
 from benchmarks import accuracy
-from emotion import evaluation, plots
-from emotion.evaluation import Calibration
-from emotion.robustness import CONDITIONS
+from emotion.report import metrics as evaluation
+from emotion.report import plots
+from emotion.report.metrics import Calibration
+from emotion.training.robustness import CONDITIONS
 
 LABELS = ("angry", "happy", "sad")
 OUTPUTS = (*LABELS, "neutral", "fear")

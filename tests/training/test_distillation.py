@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.architectures import average_mirrored, build_network
 from emotion.classifier import EmotionClassifier
 from emotion.config import RECIPES, TrainingConfig
-from emotion.data import FaceBatches, load_dataset
-from emotion.distillation import teach, teacher_answers
+from emotion.data.dataset import FaceBatches, load_dataset
 from emotion.errors import DataError
-from emotion.runs import train_model
 from emotion.runtime import KerasNetwork, load_keras
-from emotion.training import correct_frequencies, load_run_config
+from emotion.training.distillation import teach, teacher_answers
+from emotion.training.fit import correct_frequencies, load_run_config
+from emotion.training.networks import average_mirrored, build_network
+from emotion.training.runs import train_model
 from tests.conftest import SMALL_RUN
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,12 @@ import keras
 import numpy as np
 import pytest
 
-from emotion.architectures import build_network
 from emotion.classifier import EMBEDDED, EmotionClassifier
 from emotion.config import TrainingConfig
-from emotion.data import FaceBatches, load_dataset
+from emotion.data.dataset import FaceBatches, load_dataset
 from emotion.errors import DataError
-from emotion.runs import train_model
 from emotion.runtime import load_keras
-from emotion.training import (
+from emotion.training.fit import (
     adopt_weights,
     augment,
     correct_frequencies,
@@ -29,10 +27,12 @@ from emotion.training import (
     load_run_config,
     train,
 )
+from emotion.training.networks import build_network
+from emotion.training.runs import train_model
 from tests.conftest import SMALL_RUN
 from tests.drawn_faces import draw_face
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NO_AUGMENTATION = {
     "flip": False, "rotation": 0, "shift": 0, "zoom": 0, "brightness": 0, "contrast": 0, "degrade": 0, "erasing": 0
 }  # fmt: skip

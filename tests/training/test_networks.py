@@ -6,9 +6,15 @@ import keras
 import numpy as np
 import pytest
 
-from emotion.architectures import ARCHITECTURES, average_mirrored, average_networks, build_network, register
 from emotion.config import TrainingConfig
 from emotion.runtime import check_layers
+from emotion.training.networks import (
+    ARCHITECTURES,
+    average_mirrored,
+    average_networks,
+    build_network,
+    register,
+)
 
 
 @pytest.fixture

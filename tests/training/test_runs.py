@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emotion.errors import DataError
-from emotion.runs import evaluate_model, summarise
+from emotion.training.runs import evaluate_model, summarise
 from tests.drawn_faces import write_faces
 
 
