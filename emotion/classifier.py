@@ -19,7 +19,7 @@ from emotion import faces as face_room
 from emotion import hub
 from emotion.errors import ModelLoadError
 from emotion.images import open_image
-from emotion.report.metrics import Calibration, apply_temperature, confidences, renormalise
+from emotion.predictions.calibration import Calibration
 from emotion.runtime import (
     CHANNELS,
     KERAS_FILES,
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import keras
     from PIL import Image
 
+    from emotion.report.report import Report
+
     Picture = str | os.PathLike | bytes | Image.Image | np.ndarray
 
 logger = logging.getLogger(__name__)
@@ -45,9 +47,7 @@ logger = logging.getLogger(__name__)
 EMBEDDED = Path(__file__).parent / "pretrained"
 EMBEDDED_NAME = "embedded default"
 DESCRIPTION_FILE = "emotion.json"
-REPORT_FILE = "report.json"
 CARD_FILE = "README.md"
-PLOTS_FOLDER = "plots"
 FORMAT = 1
 NEUTRAL_OR_MIXED = "neutral or mixed"
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow")
@@ -186,8 +186,8 @@ class EmotionClassifier:
         float32 faces (n, size, size, channels) in 0..255 → float32 softmax probabilities (n, outputs).
     description : Description
         What the network's outputs mean and how to use them.
-    report : dict, optional
-        The evaluation that travels with the model, as in `report.json`.
+    report : Report, optional
+        The evaluation that travels with the model.
     folder : path, optional
         Where the model was loaded from.
     model_name : str
@@ -203,7 +203,7 @@ class EmotionClassifier:
         network: Network,
         description: Description,
         *,
-        report: dict[str, Any] | None = None,
+        report: Report | None = None,
         folder: Path | None = None,
         model_name: str = "a model in memory",
         revision: str | None = None,
@@ -211,7 +211,7 @@ class EmotionClassifier:
     ) -> None:
         self.network = network
         self.description = description
-        self.report = report
+        self._report = report
         self.folder = folder
         self.model_name = model_name
         self.revision = revision
@@ -302,6 +302,15 @@ class EmotionClassifier:
     def channels(self) -> int:
         """1 for grey, 3 for colour."""
         return self.description.channels
+
+    @property
+    def report(self) -> Report | None:
+        """The evaluation that travels with the model, read when it is asked for; None where there is none."""
+        if self._report is None and self.folder:
+            from emotion.report.report import REPORT_FILE, read_report
+
+            self._report = read_report(self.folder / REPORT_FILE)
+        return self._report
 
     @property
     def card(self) -> str | None:
@@ -407,18 +416,17 @@ class EmotionClassifier:
                     shutil.copyfile(self.folder / name, folder / name)
         _write_json(folder / DESCRIPTION_FILE, self.description.to_dict())
         if self.report is not None:
-            from emotion.report.plots import write_plots
+            from emotion.report.plots import write_report
 
-            _write_json(folder / REPORT_FILE, self.report)
-            write_plots(self.report, folder / PLOTS_FOLDER)
+            write_report(self.report, folder)
         (folder / CARD_FILE).write_text(self.render_card(repo_id), encoding="utf-8")
         return folder
 
     def render_card(self, repo_id: str | None = None) -> str:
         """Render the model card from the report, with `repo_id` in its examples."""
-        from emotion.report import card as model_card
+        from emotion.report.card import render
 
-        return model_card.render(self.report, self.description.to_dict(), repo_id=repo_id)
+        return render(self.report, self.description.to_dict(), repo_id=repo_id)
 
     def push_to_hub(
         self,
@@ -488,7 +496,6 @@ class EmotionClassifier:
         return cls(
             network,
             description,
-            report=_read_report(folder / REPORT_FILE),
             folder=folder,
             model_name=model_name,
             revision=revision,
@@ -498,9 +505,7 @@ class EmotionClassifier:
     def _predict_crops(self, crops: Sequence[np.ndarray]) -> list[FacePrediction]:
         shape = (len(crops), self.input_size, self.input_size, self.channels)
         raw = self.network(np.asarray(crops, np.float32).reshape(shape))
-        tempered = apply_temperature(raw, self.temperature)
-        shown = renormalise(tempered, len(self.labels))
-        sureness = confidences(tempered, len(self.labels))
+        shown, sureness = self.description.calibration.apply(raw, len(self.labels))
         return [
             self._prediction(row, float(confidence)) for row, confidence in zip(shown, sureness, strict=True)
         ]
@@ -547,14 +552,6 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _read_report(path: Path) -> dict[str, Any] | None:
-    """Return the report beside a model, or None where there is none that can be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -276,7 +276,7 @@ def many_summary(pictures: int, faces: int, problems: Sequence[tuple[str, str]])
 
 def model_summary(classifier: EmotionClassifier) -> str:
     """Return what the report says about a model: figures, confusion matrix, calibration and limits."""
-    report = classifier.report
+    report = classifier.report and classifier.report.to_dict()
     if not report:
         return _no_report("This model came without a report.")
     try:

@@ -1,10 +1,10 @@
-"""A report drawn as PNG files. The figures come from `evaluation`; nothing is measured here."""
+"""A report drawn as PNG files. Nothing is measured here; which plots there are is in `report`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,9 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
 from emotion.drawing import emotion_colour
-
-if TYPE_CHECKING:
-    from emotion.data.dataset import Examples
+from emotion.report.report import PLOTS, PLOTS_FOLDER, Report, write_report_file
 
 DOTS_PER_INCH = 120
 INK = "#222222"
@@ -25,90 +23,93 @@ FAINT = "#e4e4e4"
 BLUE = "#0072B2"
 ORANGE = "#D55E00"
 
-Report = dict[str, Any]
+
+def write_report(report: Report, folder: str | Path) -> None:
+    """Write `report.json` and plots/*.png to a folder."""
+    folder = Path(folder)
+    write_report_file(report, folder)
+    write_plots(report, folder / PLOTS_FOLDER)
 
 
 def write_plots(report: Report, folder: str | Path) -> list[Path]:
-    """Draw everything the report has figures for into `folder`, and return the files written.
+    """Draw everything the report has figures for.
 
-    The plots are named after what they show: training.png, confusion_matrix.png, roc.png,
-    calibration.png, risk_coverage.png and robustness.png. Files of these names that the report has
-    no figures for are removed, so that no plot of an earlier run stays behind.
+    Parameters
+    ----------
+    report : Report
+    folder : path
+        Created if needed. Files named like a plot that the report has no figures for are removed, so that no
+        plot of an earlier run stays behind.
+
+    Returns
+    -------
+    list of Path
+        The files written, named after `report.PLOTS`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, draw in PLOTS.items():
+    for name, plot in PLOTS.items():
         path = folder / f"{name}.png"
-        figure = draw(report)
-        if figure is None:
+        if not plot.has_figures(report):
             path.unlink(missing_ok=True)
             continue
-        _save(figure, path)
+        _save(DRAWN_BY[name](report), path)
         written.append(path)
     return written
 
 
-def wrong_faces_sheet(
-    examples: Examples,
-    probabilities: np.ndarray,
-    path: str | Path,
-    *,
-    labels: tuple[str, ...],
-    limit: int = 32,
+def faces_sheet(
+    faces: Sequence[np.ndarray], captions: Sequence[str], path: str | Path, *, title: str
 ) -> Path | None:
-    """Draw the faces whose wrong answer was most certain; for looking at, never for publishing.
+    """Draw faces with a caption each; for looking at, never for publishing.
 
     Parameters
     ----------
-    examples : Examples
-        Faces that `probabilities` are about; those that carry none of the labels are skipped.
-    probabilities : np.ndarray
-        float, shape (n, at least len(labels)), labels first.
+    faces : sequence of np.ndarray
+        uint8, shape (size, size, 1).
+    captions : sequence of str
+        One per face.
+    path : path
+        The PNG file to write; an older one goes when there are no faces.
+    title : str
+        What the faces have in common.
 
     Returns
     -------
     Path or None
-        The PNG file written; None, and no file, if nothing is wrong.
+        The file; None, and no file, without faces.
     """
     path = Path(path)
-    best = probabilities[:, : len(labels)].argmax(axis=1)
-    certainty = probabilities[np.arange(len(best)), best]
-    wrong = np.flatnonzero((examples.targets < len(labels)) & (best != examples.targets))
-    wrong = wrong[np.argsort(-certainty[wrong], kind="stable")][:limit]
-    if not len(wrong):
+    if not len(faces):
         path.unlink(missing_ok=True)
         return None
-    columns = min(8, len(wrong))
-    rows = -(-len(wrong) // columns)
+    columns = min(8, len(faces))
+    rows = -(-len(faces) // columns)
     figure = _figure(1.15 * columns, 1.55 * rows + 0.5)
-    figure.suptitle("Most certain and wrong: the label given, and the answer", fontsize=10, color=INK)
+    figure.suptitle(title, fontsize=10, color=INK)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, index, face in zip(grid.flat, wrong, examples.load(wrong, 48, 1), strict=False):
+    for axes, face, caption in zip(grid.flat, faces, captions, strict=False):
         axes.imshow(face[..., 0], cmap="gray", vmin=0, vmax=255)
-        answer = f"{labels[best[index]]} {certainty[index]:.0%}"
-        axes.set_title(f"{labels[examples.targets[index]]}\n→ {answer}", fontsize=7, color=INK)
+        axes.set_title(caption, fontsize=7, color=INK)
     path.parent.mkdir(parents=True, exist_ok=True)
     _save(figure, path)
     return path
 
 
-def training(report: Report) -> Figure | None:
-    """Loss and accuracy of every epoch."""
-    history = report["history"] or {}
-    panels = [key for key in ("loss", "accuracy") if history.get(key) or history.get(f"val_{key}")]
-    if not panels:
-        return None
+def training(report: Report) -> Figure:
+    """Draw loss and accuracy of every epoch."""
+    history = asdict(report.history)
+    panels = [key for key in ("loss", "accuracy") if history[key] or history[f"val_{key}"]]
     figure = _figure(4.2 * len(panels), 3.6)
     for axes, key in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for name, curve, colour in (
             ("training, on changed faces, all outputs", key, QUIET),
             ("validation, labels only", f"val_{key}", BLUE),
         ):
-            if history.get(curve):
-                values = history[curve]
+            if values := history[curve]:
                 marker = "o" if len(values) == 1 else None
                 axes.plot(range(1, len(values) + 1), values, color=colour, label=name, marker=marker)
         _dress(axes, key.capitalize(), x="epoch")
@@ -119,11 +120,9 @@ def training(report: Report) -> Figure | None:
     return figure
 
 
-def confusion_matrix(report: Report) -> Figure | None:
-    """What was answered for each true label: counts, coloured by their share of the row."""
-    labels, counts = report["confusion_matrix"]["labels"], np.array(report["confusion_matrix"]["counts"])
-    if not counts.sum():
-        return None
+def confusion_matrix(report: Report) -> Figure:
+    """Draw what was answered for each true label: counts, coloured by their share of the row."""
+    labels, counts = report.confusion_matrix.labels, np.array(report.confusion_matrix.counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.6 + 0.8 * len(labels)
     figure = _figure(side + 0.3, side)
@@ -144,45 +143,37 @@ def confusion_matrix(report: Report) -> Figure | None:
     return figure
 
 
-def roc(report: Report) -> Figure | None:
-    """Each label against the rest."""
-    curves = {label: curve for label, curve in report["roc"].items() if curve["auc"] is not None}
-    if not curves:
-        return None
+def roc(report: Report) -> Figure:
+    """Draw each label against the rest."""
     figure = _figure(4.8, 4.6)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":", label="guessing, AUC 0.500")
-    for label, curve in curves.items():
-        name = f"{label}, AUC {curve['auc']:.3f}"
-        axes.plot(
-            curve["false_positive_rate"], curve["true_positive_rate"], color=emotion_colour(label), label=name
-        )
+    for label, curve in report.roc.items():
+        if curve.auc is None:
+            continue
+        rates = curve.false_positive_rate, curve.true_positive_rate
+        axes.plot(*rates, color=emotion_colour(label), label=f"{label}, AUC {curve.auc:.3f}")
     _dress(axes, "ROC, one label against the rest", x="false positive rate", y="true positive rate")
     axes.set_aspect("equal")
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     return figure
 
 
-def calibration(report: Report) -> Figure | None:
-    """How often an answer is right, by how sure it claims to be, before and after temperature scaling."""
-    figures = report["calibration"]
-    if not figures["bins"]:
-        return None
+def calibration(report: Report) -> Figure:
+    """Draw how often an answer is right, by how sure it claims to be, before and after temperature scaling."""
+    figures = report.calibration
     figure = _figure(4.8, 5.2)
     curves, amounts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     curves.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":", label="perfectly calibrated")
-    for when, bins, colour, style in (("before", "bins_before", ORANGE, "--"), ("after", "bins", BLUE, "-")):
-        confidence, accuracy = ([row[key] for row in figures[bins]] for key in ("confidence", "accuracy"))
-        error = figures[f"expected_calibration_error_{when}"]
-        name = f"{when} temperature scaling, ECE {error:.3f}"
+    before = figures.bins_before, figures.expected_calibration_error_before
+    after = figures.bins, figures.expected_calibration_error_after
+    for (bins, error), when, colour, style in ((before, "before", ORANGE, "--"), (after, "after", BLUE, "-")):
+        name = f"{when} temperature scaling" + ("" if error is None else f", ECE {error:.3f}")
+        confidence, accuracy = [row.confidence for row in bins], [row.accuracy for row in bins]
         curves.plot(confidence, accuracy, color=colour, linestyle=style, marker="o", markersize=4, label=name)
-    amounts.bar(
-        [row["confidence"] for row in figures["bins"]],
-        [row["faces"] for row in figures["bins"]],
-        width=0.03,
-        color=BLUE,
-    )
-    lowest = min(row["confidence"] for bins in ("bins_before", "bins") for row in figures[bins])
+    heights = [row.faces for row in figures.bins]
+    amounts.bar([row.confidence for row in figures.bins], heights, width=0.03, color=BLUE)
+    lowest = min(row.confidence for row in (*figures.bins_before, *figures.bins))
     curves.set_xlim(max(0, lowest - 0.05), 1.02)
     _dress(curves, "Calibration: is 80 % sure right 80 % of the time?", y="accuracy")
     _dress(amounts, "", x="probability of the answer", y="faces")
@@ -192,21 +183,19 @@ def calibration(report: Report) -> Figure | None:
     return figure
 
 
-def risk_coverage(report: Report) -> Figure | None:
-    """Wrong answers against faces answered, for every threshold; the chosen one is marked."""
-    figures = report["not_sure"]
-    curve = figures["risk_coverage"]
-    if curve is None:
-        return None
+def risk_coverage(report: Report) -> Figure:
+    """Draw wrong answers against faces answered, for every threshold; the chosen one is marked."""
+    figures = report.not_sure
+    curve = figures.risk_coverage
     figure = _figure(5.2, 4.0)
     axes = figure.subplots()
-    axes.plot(curve["coverage"], curve["risk"], color=BLUE)
-    if figures["error_among_answered"] is not None:
-        chosen = figures["coverage"], figures["error_among_answered"]
+    axes.plot(curve.coverage, curve.risk, color=BLUE)
+    chosen = figures.coverage, figures.error_among_answered
+    if None not in (*chosen, figures.threshold):
         axes.plot(*chosen, marker="o", color=ORANGE, markersize=8)
         left = chosen[0] > 0.6  # where the words have room beside the curve
         axes.annotate(
-            f"threshold {figures['threshold']:.3f}:\n{chosen[0]:.1%} answered, {chosen[1]:.1%} of them wrong",
+            f"threshold {figures.threshold:.3f}:\n{chosen[0]:.1%} answered, {chosen[1]:.1%} of them wrong",
             chosen,
             xytext=(-12, 14) if left else (12, -24),
             textcoords="offset points",
@@ -214,7 +203,7 @@ def risk_coverage(report: Report) -> Figure | None:
             color=ORANGE,
         )
     axes.set_xlim(0, 1.02)
-    axes.set_ylim(bottom=0, top=1.25 * max(*curve["risk"], 0.02))
+    axes.set_ylim(bottom=0, top=1.25 * max(*curve.risk, 0.02))
     _dress(axes, "Answering less, erring less", x="faces answered", y="wrong among the answered")
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10)))  # steps of 2.5 % would be rounded unevenly
@@ -222,25 +211,18 @@ def risk_coverage(report: Report) -> Figure | None:
     return figure
 
 
-def robustness(report: Report) -> Figure | None:
-    """Accuracy under every kind of damage, best first."""
-    figures = report["robustness"]
-    if figures is None:
-        return None
-    conditions = sorted(figures["conditions"].items(), key=lambda item: item[1])
+def robustness(report: Report) -> Figure:
+    """Draw the accuracy under every kind of damage, best first."""
+    figures = report.robustness
+    conditions = sorted(figures.conditions.items(), key=lambda item: item[1])
     names, values = zip(*conditions, strict=True)
     figure = _figure(6.0, 1.4 + 0.27 * len(names))
     axes = figure.subplots()
     bars = axes.barh(names, values, color=BLUE, height=0.62)
     axes.bar_label(bars, [f"{value:.1%}" for value in values], padding=-38, color="white", fontsize=9)
-    axes.axvline(figures["clean"], color=INK, linewidth=1, linestyle=":")
+    axes.axvline(figures.clean, color=INK, linewidth=1, linestyle=":")
     axes.text(
-        figures["clean"],
-        len(names) - 0.4,
-        f"clean {figures['clean']:.1%}",
-        ha="center",
-        color=INK,
-        fontsize=9,
+        figures.clean, len(names) - 0.4, f"clean {figures.clean:.1%}", ha="center", color=INK, fontsize=9
     )
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(names) + 0.2)
@@ -250,7 +232,7 @@ def robustness(report: Report) -> Figure | None:
     return figure
 
 
-PLOTS: dict[str, Callable[[Report], Figure | None]] = {
+DRAWN_BY: dict[str, Callable[[Report], Figure]] = {
     "training": training,
     "confusion_matrix": confusion_matrix,
     "roc": roc,
@@ -261,7 +243,7 @@ PLOTS: dict[str, Callable[[Report], Figure | None]] = {
 
 
 def _figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches that belongs to no global state."""
+    """Return an empty figure of so many inches that belongs to no global state."""
     return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
 
 

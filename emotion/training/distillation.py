@@ -11,11 +11,13 @@ from tqdm import tqdm
 
 from emotion.classifier import EmotionClassifier
 from emotion.config import TrainingConfig
-from emotion.data.dataset import Dataset, FaceBatches
+from emotion.data.batches import FaceBatches
+from emotion.data.dataset import Dataset
 from emotion.errors import DataError
+from emotion.predictions.calibration import renormalise
 
 
-def teach(targets: np.ndarray, answers: np.ndarray, weight: float) -> np.ndarray:
+def blend_targets(targets: np.ndarray, answers: np.ndarray, weight: float) -> np.ndarray:
     """Mix what the labels say with what teachers answer.
 
     Parameters
@@ -86,8 +88,7 @@ def _answers(teacher: EmotionClassifier, dataset: Dataset, workers: int) -> np.n
     )
     shown = tqdm(range(len(batches)), desc="Asking a teacher", leave=False)
     probabilities = np.concatenate([teacher.network(batches[index][0]) for index in shown])
-    factors = TrainingConfig(frequency=teacher.description.training.get("frequency", ())).frequency_factors()
+    factors = TrainingConfig.from_dict(teacher.description.training).prior_factors()
     probabilities = probabilities / [factors.get(output, 1.0) for output in teacher.outputs]
     columns = [teacher.outputs.index(output) for output in dataset.outputs]
-    probabilities = np.maximum(probabilities[:, columns], 1e-7)
-    return probabilities / probabilities.sum(axis=1, keepdims=True)
+    return renormalise(probabilities[:, columns], len(columns))

@@ -1,7 +1,9 @@
-"""One run from a configuration to a saved model: data, training, evaluation and saving, in that order.
+"""One run from a configuration to a saved model, read from top to bottom; measuring and publishing finished ones.
 
-The only room that knows both training and evaluation; `train.py` calls it and prints what comes back.
+`train.py` calls it and prints what comes back. How a stage of a run is done is in `stages`.
 """
+
+from __future__ import annotations
 
 import json
 import logging
@@ -11,32 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keras import Model
+from huggingface_hub import get_token
 
-from emotion.classifier import (
-    DESCRIPTION_FILE,
-    PLOTS_FOLDER,
-    REPORT_FILE,
-    Description,
-    EmotionClassifier,
-    library_versions,
-)
-from emotion.config import OWN_TEACHER, TrainingConfig
-from emotion.data.dataset import Dataset, Examples, load_dataset, load_soft_targets
-from emotion.report.metrics import Evaluation, evaluate, public_source
-from emotion.report.plots import write_plots, wrong_faces_sheet
-from emotion.runtime import KerasNetwork, load_keras
-from emotion.training.distillation import teach, teacher_answers
-from emotion.training.fit import TrainingResult, has_checkpoint, save_run_config, train
-from emotion.training.networks import average_networks, find_architecture
+from emotion.classifier import EmotionClassifier
+from emotion.config import TrainingConfig
+from emotion.data.dataset import Dataset, load_dataset
+from emotion.data.examples import Examples
+from emotion.errors import DataError
+from emotion.report.plots import write_report
+from emotion.report.report import Report
+from emotion.training.evaluation import evaluate
+from emotion.training.folder import load_run_config, save_run_config, written_by_one_run
+from emotion.training.networks import find_architecture
+from emotion.training.saving import save_model, write_wrong_faces
+from emotion.training.stages import forget_stages, plan_stages, run_stage
 
 logger = logging.getLogger(__name__)
 
-# These stay on this disk and are never published: they show people and name files.
-WRONG_FACES_FILE = "wrong_faces.png"
-AUDIT_FILE = "audit.json"
-TEACHER_FOLDER = "teacher"
-OTHER_NETWORK_FOLDER = "network{}"
+AUDIT_FILE = "audit.json"  # names files: stays on this disk and is never published
 
 
 def train_model(
@@ -63,200 +57,151 @@ def train_model(
     Raises
     ------
     DataError
-        If the pictures cannot be trained on, or there is no run to resume.
+        If the pictures cannot be trained on, or a checkpoint cannot be resumed.
+    TrainingError
+        If another run writes to `output`, it cannot be written, or the loss is no number any more.
     """
-    output = Path(output)
     find_architecture(config.architecture)  # a wrong name should not cost the time of an audit
-    dataset = _write_audit(load_dataset(config), output)
-    save_run_config(config, output)
-    logger.info(
-        "The run is kept in %s. If it is killed: python train.py --resume --output %s", output, output
-    )
-    if config.teacher_epochs:
-        _train_teacher(config, dataset, output / TEACHER_FOLDER, resume=resume)
-        resume = resume and has_checkpoint(output)
-    result = _fit(config, dataset, output, resume=resume)
-    _save(result, replace(config, networks=1), dataset, output, command)
-    if config.networks > 1 and not result.interrupted:
-        others = _train_others(config, dataset, output, resume=resume)
-        result = replace(result, network=average_networks([result.network, *others]))
-        _save(result, config, dataset, output, command)
+    with written_by_one_run(output) as folder:
+        dataset = record_audit(load_dataset(config), folder)
+        save_run_config(config, folder)
+        logger.info(
+            "The run is kept in %s. If it is killed: python train.py --resume --output %s", folder, folder
+        )
+        stages = plan_stages(config, folder)
+        if not resume:
+            forget_stages(stages)
+        members = []
+        for stage in stages:
+            fitted = run_stage(stage, dataset, resume=resume)
+            if fitted.interrupted:
+                members = members or [
+                    fitted
+                ]  # half a network is better than none, but no member of an ensemble
+                break
+            if stage.is_member:
+                members.append(fitted)
+        save_model(members, replace(config, ensemble_size=len(members)), dataset, folder, command)
     return EmotionClassifier.from_pretrained(output)
 
 
-def _train_teacher(config: TrainingConfig, dataset: Dataset, output: Path, *, resume: bool) -> None:
-    """Train and save the teacher of a run."""
-    logger.info("First the teacher, %d epochs.", config.teacher_epochs)
-    config = replace(
-        config,
-        epochs=config.teacher_epochs,
-        teacher_epochs=0,
-        start=None if config.start == OWN_TEACHER else config.start,
-        frequency=(),
-        seed=config.seed + 1,
-    )
-    _train_part(config, dataset, output, resume=resume)
+def continued_config(output: str | os.PathLike, given: dict[str, Any]) -> TrainingConfig:
+    """Return the configuration of the run in `output`, with options that win over it.
 
-
-def _train_others(config: TrainingConfig, dataset: Dataset, output: Path, *, resume: bool) -> list[Model]:
-    """Train and save the further networks of a run, whose teacher is the first, saved in `output`."""
-    others = []
-    for number in range(2, config.networks + 1):
-        logger.info("Now network %d of %d, %d epochs.", number, config.networks, config.epochs)
-        own = replace(config, teacher=(str(output),), teacher_epochs=0, start=None, seed=config.seed + number)
-        folder = output / OTHER_NETWORK_FOLDER.format(number)
-        _train_part(own, dataset, folder, resume=resume)
-        others.append(load_keras(folder))
-    return others
-
-
-def _train_part(config: TrainingConfig, dataset: Dataset, output: Path, *, resume: bool) -> None:
-    """Train and save one network that a run is made of; one that a resumed run had finished stays as it is."""
-    if resume and (output / DESCRIPTION_FILE).exists():
-        return
-    config = replace(config, networks=1)
-    resume = resume and has_checkpoint(output)
-    result = _fit(config, dataset, output, resume=resume)
-    if result.interrupted:
-        raise KeyboardInterrupt  # half a network is not worth learning from; the run can be resumed
-    _save(result, config, dataset, output, command=None)
-
-
-def _fit(config: TrainingConfig, dataset: Dataset, output: Path, *, resume: bool) -> TrainingResult:
-    """Train on the targets and from the weights that the configuration names."""
-    targets, start = _targets(config, dataset, output), None if resume else _start(config, output)
-    return train(config, dataset, output, resume=resume, soft_targets=targets, start=start)
-
-
-def _save(
-    result: TrainingResult, config: TrainingConfig, dataset: Dataset, output: Path, command: str | None
-) -> None:
-    """Calibrate, evaluate and write the saved model, its report and the faces that it got wrong."""
-    network = KerasNetwork(result.network)
-    model = {
-        "architecture": config.architecture,
-        "parameters": int(result.network.count_params()),
-        "epochs_trained": len(result.history["loss"]),
-        "best_epoch": result.best_epoch,
-        "faces_trained_on": len(dataset.train),
-        "command": command,
-    }
-    size, channels = config.image_size, config.channels
-    evaluation = evaluate(network, dataset, size=size, channels=channels, model=model, history=result.history)
-    description = Description(
-        labels=dataset.labels,
-        outputs=dataset.outputs,
-        input_size=size,
-        channels=channels,
-        calibration=evaluation.calibration,
-        training=_public_settings(config),
-        data={
-            "source": public_source(dataset.source),
-            "fingerprint": dataset.fingerprint,
-            "report_split": dataset.report_split,
-        },
-        versions=library_versions(),
-    )
-    EmotionClassifier(network, description, report=evaluation.report).save_pretrained(
-        output, litert_precision=config.litert_precision
-    )
-    _write_wrong_faces(dataset, evaluation, output)
-
-
-def _targets(config: TrainingConfig, dataset: Dataset, output: Path) -> np.ndarray | None:
-    """Return what the network should answer for each training face; None where that is just the label."""
-    teachers = list(config.teacher)
-    if config.teacher_epochs:
-        teachers.append(str(output / TEACHER_FOLDER))
-    if not teachers and not config.soft_labels:
-        return None
-    if config.soft_labels:
-        targets = load_soft_targets(config.soft_labels, dataset)
-    else:
-        targets = np.eye(len(dataset.outputs))[dataset.train.targets]
-    if teachers:
-        answers = teacher_answers(teachers, dataset, workers=config.workers)
-        targets = teach(targets, answers, config.teacher_weight)
-    return targets
-
-
-def _start(config: TrainingConfig, output: Path) -> tuple[Model, tuple[str, ...]] | None:
-    """Return the trained network that a run starts from, if any, and what its outputs mean."""
-    if config.start is None:
-        return None
-    reference = output / TEACHER_FOLDER if config.start == OWN_TEACHER else config.start
-    classifier = EmotionClassifier.from_pretrained(reference)
-    return load_keras(classifier.folder), classifier.outputs
+    Raises
+    ------
+    DataError
+        If there is no run in that folder.
+    ValueError
+        If an option is out of its range.
+    """
+    return replace(load_run_config(output), **given)
 
 
 def evaluate_model(
     reference: str | None, data: str, output: str | os.PathLike, *, revision: str | None = None
-) -> dict[str, Any]:
+) -> Report:
     """Measure a finished model on a data set and write `report.json` and plots to `output`.
 
     On the data set that the model was trained on, only the faces that nothing was chosen on count. On any
     other, all held-out faces do, and all faces of a folder without splits.
 
+    Parameters
+    ----------
+    reference : str or None
+        A folder, or owner/name[@revision] on the Hub; None for the embedded model.
+    data : str
+        Labelled pictures, as `TrainingConfig.data`.
+    output : path
+        Created if needed.
+    revision : str, optional
+        Branch, tag or commit on the Hub.
+
     Returns
     -------
-    dict
-        The report.
+    Report
 
     Raises
     ------
-    ModelLoadError, DataError
-        If the model or the data cannot be used.
+    ModelLoadError, DataError, TrainingError
+        If the model, the data or the output folder cannot be used.
     """
     classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
     background = classifier.outputs[len(classifier.labels) :]
-    config = TrainingConfig.from_dict(classifier.description.training)
+    config = _settings_of(classifier)
     config = replace(config, data=data, labels=classifier.labels, background=background, keep_copies=True)
-    output = Path(output)
-    dataset = _write_audit(load_dataset(config, evaluation=True), output)
-    if dataset.fingerprint != classifier.description.data.get("fingerprint"):
-        dataset = _all_held_out(dataset)
-    evaluation = evaluate(
-        classifier.network,
-        dataset,
-        size=classifier.input_size,
-        channels=classifier.channels,
-        model=(classifier.report or {}).get("model", {}),
-        calibration=classifier.description.calibration,
-    )
-    write_report(evaluation.report, output)
-    _write_wrong_faces(dataset, evaluation, output)
+    with written_by_one_run(output) as folder:
+        dataset = record_audit(load_dataset(config, evaluation=True), folder)
+        if dataset.fingerprint != classifier.description.data.get("fingerprint"):
+            dataset = _all_held_out(dataset)
+        evaluation = evaluate(
+            classifier.network,
+            dataset,
+            size=classifier.input_size,
+            channels=classifier.channels,
+            model=classifier.report.model if classifier.report else {},
+            calibration=classifier.description.calibration,
+        )
+        write_report(evaluation.report, folder)
+        write_wrong_faces(dataset, evaluation.probabilities, folder)
     return evaluation.report
 
 
-def summarise(report: dict[str, Any]) -> str:
-    """Return the figures of a report that a person looks at first, as a few lines of text."""
-    accuracy, calibration, not_sure = report["accuracy"], report["calibration"], report["not_sure"]
-    if accuracy["value"] is None:
-        return "No face with a label was held out, so there is nothing to report."
-    low, high = accuracy["interval"]
-    lines = [
-        f"Accuracy {accuracy['value']:.1%} (95 % interval {low:.1%} to {high:.1%}) on {accuracy['faces']} faces "
-        f"that nothing was chosen on ({report['data']['report_split']}).",
-        f"Expected calibration error {calibration['expected_calibration_error_after']:.3f} "
-        f"({calibration['expected_calibration_error_before']:.3f} before temperature scaling).",
-    ]
-    if not_sure["error_among_answered"] is not None:
-        lines.append(
-            f"Answers {not_sure['coverage']:.0%} of the faces with a label, and is wrong on "
-            f"{not_sure['error_among_answered']:.1%} of those; on the others it says 'not sure'."
-        )
-    for label, figures in report["per_class"].items():
-        precision, recall = (
-            "none" if figures[name] is None else f"{figures[name]:.1%}" for name in ("precision", "recall")
-        )
-        lines.append(f"  {label}: precision {precision}, recall {recall} ({figures['support']} faces)")
-    return "\n".join(lines)
+def can_publish() -> bool:
+    """Return whether this computer is signed in to the Hub."""
+    return get_token() is not None
 
 
-def write_report(report: dict[str, Any], folder: Path) -> None:
-    """Write `report.json` and `plots/*.png` to a folder."""
-    (folder / REPORT_FILE).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    write_plots(report, folder / PLOTS_FOLDER)
+def publish_model(
+    folder: str | os.PathLike,
+    repo_id: str | None = None,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    tag: str | None = None,
+) -> str:
+    """Publish a saved folder to the Hub and return its address.
+
+    Parameters
+    ----------
+    folder : path
+        What `train_model` wrote.
+    repo_id : str, optional
+        "owner/name"; by default "<your user name>/facial-emotion".
+    private, revision, tag : optional
+        Visibility of a new repository, branch to publish to, tag for the commit.
+
+    Raises
+    ------
+    ModelLoadError, PublishError
+        With what to do, and the command that publishes the folder later.
+    """
+    classifier = EmotionClassifier.from_pretrained(folder)
+    return classifier.push_to_hub(repo_id, private=private, revision=revision, tag=tag)
+
+
+def record_audit(dataset: Dataset, folder: Path) -> Dataset:
+    """Write the whole audit beside the run, and return the data set with an audit that names no file."""
+    (folder / AUDIT_FILE).write_text(json.dumps(dataset.audit, indent=1) + "\n", encoding="utf-8")
+    return replace(dataset, audit=_without_lists(dataset.audit))
+
+
+def _without_lists(findings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_lists(value) if isinstance(value, dict) else value
+        for key, value in findings.items()
+        if not isinstance(value, list)
+    }
+
+
+def _settings_of(classifier: EmotionClassifier) -> TrainingConfig:
+    """Return the settings that a finished model was trained with; strangers write them."""
+    try:
+        return TrainingConfig.from_dict(classifier.description.training)
+    except ValueError as error:
+        raise DataError(
+            f"{classifier.model_name} names settings that make no sense: {error} Save or download the model again."
+        ) from error
 
 
 def _all_held_out(dataset: Dataset) -> Dataset:
@@ -272,33 +217,3 @@ def _all_held_out(dataset: Dataset) -> Dataset:
     )
     title = "all held-out faces" if held_out_by_folder else "all faces"
     return replace(dataset, report=everything, report_split=title)
-
-
-def _public_settings(config: TrainingConfig) -> dict[str, Any]:
-    """Return the settings of a run without the folders that lead to its files."""
-    settings = config.to_dict()
-    paths = {
-        name: public_source(settings[name]) for name in ("data", "soft_labels", "start") if settings[name]
-    }
-    return settings | paths | {"teacher": [public_source(name) for name in config.teacher]}
-
-
-def _write_audit(dataset: Dataset, output: Path) -> Dataset:
-    """Write the whole audit beside the run, and return the data set with an audit that names no file."""
-    output.mkdir(parents=True, exist_ok=True)
-    (output / AUDIT_FILE).write_text(json.dumps(dataset.audit, indent=1) + "\n", encoding="utf-8")
-    return replace(dataset, audit=_without_lists(dataset.audit))
-
-
-def _without_lists(findings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_lists(value) if isinstance(value, dict) else value
-        for key, value in findings.items()
-        if not isinstance(value, list)
-    }
-
-
-def _write_wrong_faces(dataset: Dataset, evaluation: Evaluation, output: Path) -> None:
-    wrong_faces_sheet(
-        dataset.report, evaluation.probabilities, output / WRONG_FACES_FILE, labels=dataset.labels
-    )

@@ -1,6 +1,7 @@
 """The card: metadata that the Hub's client reads back, the report's figures and no others, nothing private."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,11 @@ from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.repocard import metadata_load
 
 from emotion.config import TrainingConfig
-from emotion.report.card import is_fer2013, render, training_command
-from emotion.report.metrics import Calibration, build_report
+from emotion.predictions.calibration import Calibration
+from emotion.report.build import build_report
+from emotion.report.card import is_fer2013, render
+from emotion.report.origin import training_command
+from emotion.report.report import DataFigures, Report, RobustnessFigures
 
 LABELS = ("angry", "happy", "sad")
 OUTPUTS = (*LABELS, "neutral")
@@ -22,11 +26,11 @@ def report_with(**changes):
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     settings = {
         "model": {"architecture": "resnet", "parameters": 1_234_567, "command": None},
-        "data": {
-            "source": "fer2013",
-            "report_split": "half of validation",
-            "fingerprint": "c0ffee",
-            "audit": {
+        "data": DataFigures(
+            source="fer2013",
+            report_split="half of validation",
+            fingerprint="c0ffee",
+            audit={
                 "files": {"train": {"angry": 10, "happy": 20}, "validation": {"angry": 3, "happy": 4}},
                 "unreadable": {
                     "count": 1,
@@ -35,8 +39,8 @@ def report_with(**changes):
                 "used": {"train": {"angry": 9, "happy": 11}},
                 "removed": {"from_train": 42},
             },
-        },
-        "robustness": {"clean": 0.911, "conditions": {"noise": 0.822, "blur": 0.733}, "mean": 0.7775},
+        ),
+        "robustness": RobustnessFigures(200, 0.911, {"noise": 0.822, "blur": 0.733}, 0.7775),
         "history": {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.1], "val_accuracy": [0.4]},
         **changes,
     }
@@ -70,9 +74,9 @@ def test_the_hub_reads_back_what_was_measured(tmp_path):
     assert data.model_name == "faces" and "facial-expression-recognition" in data.tags
     measured = {result.metric_type: result for result in data.eval_results}
     assert all(isinstance(result, EvalResult) for result in measured.values())
-    assert measured["accuracy"].metric_value == report["accuracy"]["value"]
-    assert measured["f1"].metric_value == report["macro_f1"]
-    error = report["calibration"]["expected_calibration_error_after"]
+    assert measured["accuracy"].metric_value == report.accuracy.value
+    assert measured["f1"].metric_value == report.macro_f1
+    error = report.calibration.expected_calibration_error_after
     assert measured["expected_calibration_error"].metric_value == error
     assert {(result.dataset_name, result.dataset_split) for result in measured.values()} == {
         ("fer2013", "half of validation")
@@ -81,7 +85,7 @@ def test_the_hub_reads_back_what_was_measured(tmp_path):
 
 
 def test_a_data_set_on_the_hub_is_linked():
-    report = report_with(data={"source": "hf:ada/faces-of-friends@v2", "report_split": "test"})
+    report = report_with(data=DataFigures(source="hf:ada/faces-of-friends@v2", report_split="test"))
     data = ModelCard(render(report, emotion_json())).data
     assert data.datasets == ["ada/faces-of-friends"]
     assert {result.dataset_type for result in data.eval_results} == {"ada/faces-of-friends"}
@@ -91,14 +95,12 @@ def test_a_data_set_on_the_hub_is_linked():
 def test_card_says_what_a_reader_needs():
     report = report_with()
     card = render(report, emotion_json(), repo_id="ada/faces")
-    low, high = (f"{100 * bound:.1f} %" for bound in report["accuracy"]["interval"])
-    assert (
-        f"**{100 * report['accuracy']['value']:.1f} %** of 150 faces (95 % interval {low} to {high})" in card
-    )
-    for label, row in report["per_class"].items():
-        assert f"| {label} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} | 50 |" in card
-    assert "Below **0.512**" in card and f"{100 * report['not_sure']['coverage']:.1f} % of the faces" in card
-    assert f"{100 * report['not_sure']['background_not_sure']['neutral']:.1f} % of the neutral faces" in card
+    low, high = (f"{100 * bound:.1f} %" for bound in report.accuracy.interval)
+    assert f"**{100 * report.accuracy.value:.1f} %** of 150 faces (95 % interval {low} to {high})" in card
+    for label, row in report.per_class.items():
+        assert f"| {label} | {row.precision:.3f} | {row.recall:.3f} | {row.f1:.3f} | 50 |" in card
+    assert "Below **0.512**" in card and f"{100 * report.not_sure.coverage:.1f} % of the faces" in card
+    assert f"{100 * report.not_sure.background_not_sure['neutral']:.1f} % of the neutral faces" in card
     assert "| noise | 82.2 % |" in card and "**77.8 %**" in card
     for phrase in (
         "An expression is not a feeling",
@@ -140,13 +142,13 @@ def test_every_figure_in_the_card_comes_from_the_report():
             return [number for item in value for number in numbers(item)]
         return [value] if isinstance(value, int | float) else []
 
-    known = numbers(report) + [1 - report["accuracy"]["value"]]
+    known = numbers(report.to_dict()) + [1 - report.accuracy.value]
     allowed = {round(value, 3) for value in known} | {round(100 * value, 1) for value in known}
     assert len(figures) > 20
     assert figures <= allowed
 
 
-@pytest.mark.parametrize("report", [None, {}])
+@pytest.mark.parametrize("report", [None, Report(), Report.from_dict({"accuracy": 7, "roc": []})])
 def test_card_of_a_model_without_a_report_has_no_figures(report):
     card = render(report, emotion_json())
     assert not re.search(r"\d %", card.split("## Intended use")[0])
@@ -186,7 +188,7 @@ def test_private_folders_and_file_names_stay_private():
 
 def test_what_was_learned_beside_the_labels_is_told():
     settings = {"soft_labels": "/home/ada/votes.csv", "teacher": ["runs/first"], "teacher_epochs": 24}
-    settings |= {"teacher_weight": 0.4, "frequency": ["fear=0.25", "disgust=0.5"]}
+    settings |= {"teacher_weight": 0.4, "prior_correction": ["fear=0.25", "disgust=0.5"]}
     card = render(report_with(), emotion_json(**settings))
     assert "shares of the votes in `votes.csv`" in card
     assert (
@@ -203,9 +205,9 @@ def test_what_was_learned_beside_the_labels_is_told():
         ("ada/faces", "the weights of `ada/faces`"),
     ):
         assert f"Training started from {told}." in render(
-            report_with(), emotion_json(**settings, start=start)
+            report_with(), emotion_json(**settings, initial_weights=start)
         )
-    alone = render(report_with(), emotion_json(teacher=[], teacher_epochs=70, start="teacher"))
+    alone = render(report_with(), emotion_json(teacher=[], teacher_epochs=70, initial_weights="teacher"))
     assert "earlier networks" not in alone
     assert "distillation" not in render(report_with(), emotion_json(teacher=[], teacher_epochs=0))
 
@@ -219,14 +221,17 @@ def test_a_resumed_run_is_described_by_its_settings_rather_than_its_last_command
 def test_names_cannot_break_out_of_the_card():
     evil = "sad | <script>alert(1)</script> ![x](http://evil) `rm`"
     report = report_with()
-    report["per_class"] = {evil: report["per_class"]["sad"]}
-    report["not_sure"]["background_not_sure"] = {evil: 0.5}
+    report = replace(
+        report,
+        per_class={evil: report.per_class["sad"]},
+        not_sure=replace(report.not_sure, background_not_sure={evil: 0.5}),
+    )
     card = render(report, {"labels": [evil]})
     assert "<script>" not in card and "![x]" not in card and "sad | " not in card
 
 
 def test_limits_of_other_data_do_not_claim_to_be_fer2013():
-    report = report_with(data={"source": "my-faces", "report_split": "test"})
+    report = report_with(data=DataFigures(source="my-faces", report_split="test"))
     card = render(report, emotion_json(data="my-faces"))
     assert "2013" not in card and "## Limits" in card
 
