@@ -10,7 +10,7 @@ from PIL import Image
 from emotion.classifier import Description, EmotionClassifier
 from emotion.explain import heatmap, overlay, where
 from emotion.faces import detect_faces, face_crop
-from emotion.report.metrics import Calibration
+from emotion.predictions.calibration import Calibration
 from emotion.runtime import KerasNetwork, LiteRTNetwork
 
 SIZE = 48
