@@ -25,7 +25,7 @@ from benchmarks.peers.environments import fer_detections
 from benchmarks.scenes import GROUP_FACE_SIDES, Scene, clutter, compose
 from emotion import EmotionClassifier, FacePrediction
 from emotion.errors import EmotionError
-from emotion.images import EXTENSIONS, open_image
+from emotion.vision.images import EXTENSIONS, open_image
 
 ORIENTATIONS = {
     90: 6,

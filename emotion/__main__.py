@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from emotion.classifier import EmotionClassifier
 from emotion.errors import EmotionError, InvalidImageError
-from emotion.images import EXTENSIONS, open_image
+from emotion.vision.images import EXTENSIONS, open_image
 
 if TYPE_CHECKING:
     from emotion.classifier import FacePrediction

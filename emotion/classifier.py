@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion import faces as face_room
 from emotion import hub
 from emotion.errors import ModelLoadError
-from emotion.images import open_image
 from emotion.predictions.calibration import Calibration
 from emotion.runtime import (
     CHANNELS,
@@ -33,6 +31,8 @@ from emotion.runtime import (
     export_litert,
     load_network,
 )
+from emotion.vision import faces as face_room
+from emotion.vision.images import open_image
 
 if TYPE_CHECKING:
     import keras

@@ -38,11 +38,26 @@ def data_url(picture: np.ndarray | Image.Image, *, side: int = SHOWN_SIDE) -> st
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
+def uploaded(path: str) -> Path:
+    """Return the place of an upload; every component asks here before anything opens a file that a request names.
+
+    Raises
+    ------
+    gradio.Error
+        If the path does not lead to a file that was uploaded to this app.
+    """
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        place = Path(path).resolve()
+        if _is_upload(place) and place.is_file():
+            return place
+    raise gr.Error("This file was not uploaded here. Upload it first, then send it.", print_exception=False)
+
+
 class MemoryImage(gr.Image):
     """A `gr.Image` that hands on what was sent, undecoded, and shows pictures without writing them to disk.
 
     As an input it gives bytes (a camera frame) or the `pathlib.Path` of an upload, to be opened with
-    `emotion.images.open_image` and released with `Uploads.release`. As an output it takes an array or PIL image.
+    `emotion.vision.images.open_image` and released with `Uploads.release`. As an output it takes an array or PIL image.
     """
 
     is_template = True  # Gradio draws it as an Image
@@ -56,7 +71,7 @@ class MemoryImage(gr.Image):
                 return base64.b64decode(payload.url.partition(",")[2])
             except ValueError:
                 return b""  # no picture either; whoever opens it says so
-        return Path(payload.path) if payload.path else None
+        return uploaded(payload.path) if payload.path else None
 
     def postprocess(self, value: np.ndarray | Image.Image | None) -> ImageData | None:
         """Put the picture into the page."""
@@ -87,7 +102,8 @@ class UploadedFiles(gr.File):
         """Give the path of every upload."""
         if payload is None:
             return []
-        return [file.path for file in (payload.root if isinstance(payload, ListFiles) else [payload])]
+        files = payload.root if isinstance(payload, ListFiles) else [payload]
+        return [str(uploaded(file.path)) for file in files]
 
 
 class Uploads:

@@ -21,7 +21,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from emotion.classifier import EmotionClassifier
 from emotion.drawing import annotate
 from emotion.errors import EmotionError
-from emotion.faces import detect_faces
+from emotion.vision.faces import detect_faces
 from emotion.tracking import FaceTracker, Timeline, TrackedFace
 
 MAX_SECONDS = 60.0  # longest clip that is accepted unless the caller says otherwise

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+import urllib.error
 import urllib.request
 from types import SimpleNamespace
 
@@ -49,6 +50,22 @@ def own_app(monkeypatch):
     import app
 
     return app
+
+
+def events(app, endpoint, data):
+    """Call an endpoint as any program may, without Gradio's client, and return what the server streams."""
+    request = urllib.request.Request(
+        f"{app.url}/gradio_api/call/{endpoint}",
+        json.dumps({"data": data}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            event = json.load(response)["event_id"]
+    except urllib.error.HTTPError as error:
+        return f"error {error.code}"
+    with urllib.request.urlopen(f"{app.url}/gradio_api/call/{endpoint}/{event}", timeout=30) as stream:
+        return stream.read().decode()
 
 
 def classify(client, path):
@@ -95,6 +112,31 @@ def test_what_is_no_picture_is_refused_in_plain_words(client, app, tmp_path):
     with pytest.raises(AppError, match=r"The file is not a picture that can be read\. Use JPEG"):
         classify(client, text)
     assert app.files_on_disk() == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"path": str(HAPPY)},
+        {"path": str(HAPPY), "meta": {"_type": "gradio.FileData"}},
+        {"path": str(HAPPY), "url": None, "orig_name": "mine.jpg"},
+        {"path": f"/proc/self/root{HAPPY}"},
+        {"path": "\0"},
+    ],
+)
+def test_a_request_can_name_no_file_of_the_server(app, payload):
+    assert "error" in events(app, "classify", [payload])
+
+
+def test_a_way_out_of_the_upload_folder_is_none(app):
+    (app.temporary / "folder").mkdir(exist_ok=True)
+    link = app.temporary / "folder" / "link.jpg"
+    link.symlink_to(HAPPY)
+    try:
+        assert "error" in events(app, "classify", [{"path": str(link)}])
+        assert "error" in events(app, "classify", [{"path": f"{app.temporary}/../../../{HAPPY}"}])
+    finally:
+        link.unlink()
 
 
 def test_only_one_endpoint_is_public(client):

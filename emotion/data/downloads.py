@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from emotion.errors import DataError
-from emotion.images import EXTENSIONS
+from emotion.vision.images import EXTENSIONS
 
 logger = logging.getLogger(__name__)
 

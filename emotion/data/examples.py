@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emotion.config import EVERYTHING_ELSE
-from emotion.faces import crop_face
+from emotion.vision.faces import crop_face
 
 
 @dataclass(frozen=True)

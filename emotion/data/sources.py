@@ -14,7 +14,7 @@ from emotion.data.downloads import download_from_hub, download_from_kaggle
 from emotion.data.examples import Examples, Source, expand_background
 from emotion.data.fer2013 import open_csv
 from emotion.errors import DataError
-from emotion.images import EXTENSIONS, open_image
+from emotion.vision.images import EXTENSIONS, open_image
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from emotion.detector import (
+from emotion.vision.detector import (
     BOX,
     COLUMNS,
     LANDMARKS,

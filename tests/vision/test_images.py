@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from emotion.errors import InvalidImageError
-from emotion.images import EXTENSIONS, open_image
+from emotion.vision.images import EXTENSIONS, open_image
 
 ORIENTATION = 0x0112
 

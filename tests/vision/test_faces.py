@@ -15,8 +15,8 @@ from matplotlib import cbook
 from PIL import Image, ImageFilter
 
 from emotion import EmotionClassifier, InvalidImageError
-from emotion.detector import FaceNetwork, overlap, suppress
-from emotion.faces import (
+from emotion.vision.detector import FaceNetwork, overlap, suppress
+from emotion.vision.faces import (
     LEAST_SHARPNESS,
     DetectedFace,
     crop_face,
@@ -28,7 +28,7 @@ from emotion.faces import (
     sharpness,
     whole_picture_face,
 )
-from emotion.images import open_image
+from emotion.vision.images import open_image
 from tests.drawn_faces import draw_face
 
 FACE = (180, 116, 174, 216)  # of the portrait, by eye: brows to chin, ear to ear

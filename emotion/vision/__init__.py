@@ -1,0 +1,1 @@
+"""Pixels: opening pictures and clips, finding faces, the one crop."""
