@@ -32,10 +32,10 @@ from emotion.components import (
 )
 from emotion.drawing import NOT_SURE, annotate
 from emotion.explain import HOW_TO_READ, heatmap, overlay, where
-from emotion.vision.faces import crop_face, detect_faces, face_crop, whole_picture_face
-from emotion.vision.images import open_image
 from emotion.tracking import FaceTracker
 from emotion.video import MAX_SECONDS, annotate_clip
+from emotion.vision.faces import crop_face, detect_faces, face_crop, whole_picture_face
+from emotion.vision.images import open_image
 
 EXAMPLES = Path(__file__).parent / "examples"
 PICTURE_HEIGHT = 440  # pixels

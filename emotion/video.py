@@ -21,8 +21,8 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from emotion.classifier import EmotionClassifier
 from emotion.drawing import annotate
 from emotion.errors import EmotionError
-from emotion.vision.faces import detect_faces
 from emotion.tracking import FaceTracker, Timeline, TrackedFace
+from emotion.vision.faces import detect_faces
 
 MAX_SECONDS = 60.0  # longest clip that is accepted unless the caller says otherwise
 GRACE = 0.5  # seconds on top, because cameras that stop after a minute write a few frames more

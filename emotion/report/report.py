@@ -177,6 +177,11 @@ class Report:
     robustness: RobustnessFigures | None = None
     history: History | None = None
 
+    @property
+    def has_figures(self) -> bool:
+        """Whether it says anything; one that makes no sense says nothing."""
+        return any(figure.read(self) is not None for figure in FIGURES.values())
+
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `report.json`."""
         return {"format": FORMAT, **_plain(self)}
