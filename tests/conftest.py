@@ -46,3 +46,10 @@ def trained_model(tmp_path_factory, drawn_data) -> Path:
     output = tmp_path_factory.mktemp("trained") / "model"
     train_model(TrainingConfig(data=str(drawn_data), background=("neutral",), **SMALL_RUN), output)
     return output
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs the trained model is slow."""
+    for item in items:
+        if "trained_model" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

@@ -1,11 +1,12 @@
 """One dataclass holds every hyperparameter, says no to nonsense, and survives a round trip through JSON."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
-from emotion.config import RECIPES, TrainingConfig, follow_recipe
+from emotion.classifier import EMBEDDED
+from emotion.config import RECIPES, TrainingConfig, current_names, follow_recipe
 
 
 def test_round_trip_through_json():
@@ -67,3 +68,56 @@ def test_the_class_frequencies_of_a_recipe_never_tilt_labels():
 def test_nonsense_is_refused_with_the_name_of_the_option(setting, value, message):
     with pytest.raises(ValueError, match=message):
         replace(TrainingConfig(), **{setting: value})
+
+
+def test_settings_of_an_older_version_keep_their_meaning():
+    """The names that `training.json` and `emotion.json` used before."""
+    old = {"frequency": ["fear=0.1"], "mirror_average": False, "networks": 3, "weight_averaging": 0.2}
+    old |= {"start": "teacher", "teacher_epochs": 5}
+    assert TrainingConfig.from_dict(old) == TrainingConfig(
+        prior_correction=("fear=0.1",),
+        flip_averaging=False,
+        ensemble_size=3,
+        ema_share=0.2,
+        initial_weights="teacher",
+        teacher_epochs=5,
+    )
+
+
+def test_the_settings_of_the_embedded_model_are_read_whole():
+    recorded = json.loads((EMBEDDED / "emotion.json").read_text())["training"]
+    config = TrainingConfig.from_dict(recorded)
+    assert {
+        name: value for name, value in config.to_dict().items() if name in recorded
+    }.items() <= recorded.items()
+    assert (config.ensemble_size, config.flip_averaging, config.ema_share) == (2, True, 0.05)
+    assert config.initial_weights == recorded["start"]
+    assert current_names(recorded).keys() <= TrainingConfig.__dataclass_fields__.keys()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("epochs", "many", "--epochs must be a whole number, not 'many'"),
+        ("epochs", 2.5, "--epochs must be a whole number, not 2.5"),
+        ("epochs", True, "--epochs must be a whole number, not True"),
+        ("learning_rate", float("nan"), "--learning-rate must be above 0, not nan"),
+        ("weight_decay", float("inf"), "--weight-decay must be at least 0, not inf"),
+        ("flip", "no", "--flip must be true or false, not 'no'"),
+        ("labels", "happy", "--labels must be a list, not 'happy'"),
+        ("labels", (1, 2), "--labels must be text, not 1"),
+        ("blocks", (1, 1.5), "--blocks must be a whole number, not 1.5"),
+        ("soft_labels", 3, "--soft-labels must be text, not 3"),
+    ],
+)
+def test_settings_of_another_type_are_refused_not_crashed_on(setting, value, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig.from_dict({setting: value})
+
+
+def test_every_number_has_a_range():
+    for item in fields(TrainingConfig):
+        kind = type(item.default[0] if isinstance(item.default, tuple) and item.default else item.default)
+        limits = item.metadata["range"]
+        if kind in (int, float) and not item.metadata["choices"]:
+            assert limits.minimum is not None or limits.above is not None, item.name

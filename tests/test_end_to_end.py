@@ -20,6 +20,8 @@ from tests.conftest import SMALL_RUN
 from tests.drawn_faces import draw_face
 from tests.hub_server import HubServer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 MODEL = "user/facial-emotion"
 LABELS = ("angry", "happy", "sad")

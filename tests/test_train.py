@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from emotion.config import RECIPES, TrainingConfig, option_name
-from train import build_parser
+from train import build_parser, main
 
 
 def test_every_setting_is_an_option_of_train_py_and_explains_itself():
@@ -54,3 +54,36 @@ def test_a_recipe_is_a_set_of_valid_settings_that_help_spells_out(name):
     assert config != TrainingConfig()
     described = " ".join(build_parser().format_help().split())
     assert f"{name}:" in described and f"--epochs {config.epochs}" in described
+
+
+@pytest.mark.parametrize(
+    ("typed", "push", "repository"),
+    [
+        ([], False, None),
+        (["--push"], True, None),
+        (["--push", ""], True, None),
+        (["--push", "ada/faces"], True, "ada/faces"),
+        (["--push", "--private"], True, None),
+    ],
+)
+def test_push_alone_publishes_under_the_default_name(typed, push, repository):
+    options = build_parser().parse_args(typed)
+    assert (options.push, options.repository) == (push, repository)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["--resume"], "error: --resume needs --output"),
+        (["--evaluate", "emotion/pretrained"], "error: --evaluate needs --data"),
+        (["--epochs", "0"], "error: --epochs must be at least 1, not 0."),
+        (["--arch", "vgg"], "error: --arch must be one of lenet5, resnet"),
+        (["--resume", "--output", "nowhere"], "error: No training run to resume in nowhere."),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_on_standard_error(typed, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(typed) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(message) and len(printed.splitlines()) == 1
+    assert not list(tmp_path.iterdir())

@@ -23,6 +23,8 @@ from emotion.training.networks import average_mirrored, build_network
 from tests.conftest import SMALL_RUN
 from tests.drawn_faces import draw_face
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
