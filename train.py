@@ -13,7 +13,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import Field, fields
+from dataclasses import Field, dataclass, fields
 from datetime import datetime
 from types import UnionType
 from typing import Any, get_args, get_type_hints
@@ -87,8 +87,9 @@ def publish(folder: str, options: argparse.Namespace) -> None:
     from emotion.training.terminal import log_to_terminal
 
     log_to_terminal()
+    repository = options.push.repository if options.push else ""
     url = publish_model(
-        folder, options.repository, private=options.private, revision=options.revision, tag=options.tag
+        folder, repository or None, private=options.private, revision=options.revision, tag=options.tag
     )
     print(f"Published: {url}")
 
@@ -98,18 +99,11 @@ def new_folder(suffix: str = "") -> str:
     return f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}{suffix}"
 
 
-class Push(argparse.Action):
-    """`--push [OWNER/NAME]`: `push` says whether to publish, `repository` where; None is the default name."""
+@dataclass(frozen=True)
+class Push:
+    """What `--push [OWNER/NAME]` asks for; an empty name is <your user name>/facial-emotion."""
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Argparse calls this."""
-        namespace.push, namespace.repository = True, values or None
+    repository: str = ""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -136,13 +130,12 @@ def build_parser() -> argparse.ArgumentParser:
         + " ".join(f"{option_name(name)} {_shown(value)}" for name, value in RECIPES["best"].items()),
     )
     publishing = parser.add_argument_group("publishing to the Hugging Face Hub")
-    parser.set_defaults(push=False, repository=None)
     publishing.add_argument(
         "--push",
-        action=Push,
-        default=False,
         metavar="OWNER/NAME",
         nargs="?",
+        const=Push(),
+        type=Push,
         help="publish; alone: <you>/facial-emotion",
     )
     publishing.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")

@@ -56,7 +56,7 @@ class TrainingConfig:
     )
     teacher_epochs: int = option(
         0,
-        "first train a teacher of the same settings for so many epochs, then learn from it; 0: no such teacher",
+        "first train a teacher of the same settings for so many epochs, then learn from it; 0: none",
         minimum=0,
     )
     teacher_weight: float = option(
@@ -64,8 +64,8 @@ class TrainingConfig:
     )
     initial_weights: str | None = option(
         None,
-        "trained model (folder or owner/name) of the same network, whose weights training starts from; its last "
-        f"layer only if it has the same outputs; '{OWN_TEACHER}': the run's own teacher",
+        "trained model (folder or owner/name) of the same network, whose weights training starts from; its "
+        f"last layer only if it has the same outputs; '{OWN_TEACHER}': the run's own teacher",
     )
 
     # Network
@@ -84,16 +84,17 @@ class TrainingConfig:
     dense_units: tuple[int, ...] = option((100, 10), "lenet5: units of each dense layer", minimum=1)
     ensemble_size: int = option(
         1,
-        "train so many networks, each after the first from new weights and with the first as its teacher; what is "
-        "saved averages their answers",
+        "train so many networks, each after the first from new weights and with the first as its "
+        "teacher; what is saved averages their answers",
         minimum=1,
     )
     dropout: float = option(0.2, "share of activations dropped while training", minimum=0, below=1)
     l2: float = option(1e-4, "lenet5: L2 penalty on the weights", minimum=0)
     prior_correction: tuple[str, ...] = option(
         (),
-        "prior correction: how much more often a class occurs in use than among the training pictures, as name=factor; "
-        "corrects the bias of the last layer, and passes over names that the network does not have",
+        "prior correction: how much more often a class occurs in use than among the training pictures, as "
+        "name=factor; corrects the bias of the last layer, and passes over names that the network does "
+        "not have",
     )
     flip_averaging: bool = option(
         True,
@@ -113,7 +114,8 @@ class TrainingConfig:
     )
     ema_share: float = option(
         0.05,
-        "the weights that are kept are an exponential moving average over about this share of the run; 0: none",
+        "the weights that are kept are an exponential moving average over about this share of the run; "
+        "0: off",
         minimum=0,
         below=1,
     )
@@ -134,8 +136,8 @@ class TrainingConfig:
     seed: int = option(0, "the one seed of weights, order and augmentation", minimum=0)
     litert_precision: str = option(
         "float32",
-        "precision of the served model.tflite; float16 halves its size, int8 quarters it and answers several times "
-        "faster; both also round the weights of the Keras model",
+        "precision of the served model.tflite; float16 halves its size, int8 quarters it and answers several "
+        "times faster; both also round the weights of the Keras model",
         choices=("float32", "float16", "int8"),
     )
     workers: int = option(2, "threads that decode and augment pictures ahead of the network", minimum=1)
@@ -202,7 +204,7 @@ class TrainingConfig:
     def from_dict(cls, values: dict[str, Any]) -> "TrainingConfig":
         """Rebuild a configuration from `to_dict`, also of another version of this program.
 
-        Settings are known by their old names too; missing ones take their default, unknown ones are passed over.
+        Settings are known by their old names too; missing ones take their default, unknown ones are left out.
 
         Raises
         ------
@@ -213,12 +215,13 @@ class TrainingConfig:
         return cls(**{key: value for key, value in current_names(values).items() if key in known})
 
 
-# What `--recipe NAME` sets; an option given beside it wins. The card of the embedded model says how `best` made it.
+# What `--recipe NAME` sets; an option given beside it wins.
 RECIPES: dict[str, dict[str, Any]] = {
     "best": {
         "background": EVERYTHING_ELSE,
-        # FER2013 was searched for by emotion words: 1.6 faces of the last three per neutral one, where AffectNet
-        # (Mollahosseini et al., 2017) has 0.37. How far to go was chosen on the calibration half, for AUROC.
+        # FER2013 was searched for by emotion words: 1.6 faces of the last three per neutral one, where
+        # AffectNet (Mollahosseini et al., 2017) has 0.37. How far to go was chosen on the calibration half,
+        # for AUROC.
         "prior_correction": ("neutral=1.5", "fear=0.1", "surprise=0.1", "disgust=0.1"),
         "teacher_epochs": 70,
         "initial_weights": OWN_TEACHER,

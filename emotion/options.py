@@ -44,7 +44,7 @@ def option(
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that a hyperparameter may be: from `minimum` to `maximum`, or strictly between the others."""
+    """The numbers that a hyperparameter may be: from `minimum` to `maximum`, or between the other two."""
 
     minimum: float | None = None
     maximum: float | None = None
@@ -103,7 +103,7 @@ def check_value(item: Field, value: Any) -> None:
 
 
 def _problem(kind: type, value: Any, limits: Range, choices: Sequence[Any] | None) -> str | None:
-    """Return what a value should be instead; None where it is right. Kinds beside numbers and bool mean text."""
+    """Return what a value should be instead, None where it is right; what is no number or bool is text."""
     if choices and value not in choices:
         return f"one of {', '.join(map(str, choices))}"
     if kind is bool:

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from emotion.config import RECIPES, TrainingConfig, option_name
-from train import build_parser, main
+from train import Push, build_parser, main
 
 
 def test_every_setting_is_an_option_of_train_py_and_explains_itself():
@@ -57,18 +57,17 @@ def test_a_recipe_is_a_set_of_valid_settings_that_help_spells_out(name):
 
 
 @pytest.mark.parametrize(
-    ("typed", "push", "repository"),
+    ("typed", "push"),
     [
-        ([], False, None),
-        (["--push"], True, None),
-        (["--push", ""], True, None),
-        (["--push", "ada/faces"], True, "ada/faces"),
-        (["--push", "--private"], True, None),
+        ([], None),
+        (["--push"], Push()),
+        (["--push", ""], Push()),
+        (["--push", "ada/faces"], Push("ada/faces")),
+        (["--push", "--private"], Push()),
     ],
 )
-def test_push_alone_publishes_under_the_default_name(typed, push, repository):
-    options = build_parser().parse_args(typed)
-    assert (options.push, options.repository) == (push, repository)
+def test_push_says_whether_and_where_to_publish(typed, push):
+    assert build_parser().parse_args(typed).push == push
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def audit_findings(
     prints: Prints,
     groups: np.ndarray,
 ) -> dict:
-    """What the report says about the pictures, before anything is removed; can be written as JSON.
+    """Return what the report says about the pictures, before anything is removed; can be written as JSON.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def findings_in_words(findings: dict) -> list[str]:
         lines.append(f"{findings['unreadable']['count']} unreadable files left out, such as {first['file']}.")
     exact, near = findings["copies"]["exact"], findings["copies"]["exact_and_near"]
     lines.append(
-        f"{near['pictures']} pictures are copies of another one, {exact['pictures']} of them with equal pixels; "
-        f"{findings['clashing_labels']['pictures']} stand in groups of copies with different labels."
+        f"{near['pictures']} pictures are copies of another one, {exact['pictures']} of them with equal "
+        f"pixels; {findings['clashing_labels']['pictures']} stand in groups of copies with different labels."
     )
     for pair, pictures in near["across"].items():
         first, second = pair.split("/")
@@ -112,7 +112,7 @@ def findings_in_words(findings: dict) -> list[str]:
 
 
 def members_of(groups: np.ndarray, indices: np.ndarray) -> list[np.ndarray]:
-    """The members of each group, in the order of the groups' first pictures."""
+    """Return the members of each group, in the order of the groups' first pictures."""
     order = np.argsort(groups, kind="stable")
     return np.split(indices[order], np.flatnonzero(np.diff(groups[order])) + 1)
 

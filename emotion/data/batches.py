@@ -48,7 +48,7 @@ class FaceBatches(keras.utils.PyDataset):
         augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
         soft_targets: np.ndarray | None = None,
         workers: int = 2,
-    ):
+    ) -> None:
         super().__init__(workers=workers, max_queue_size=8)
         self.examples = examples
         self.batch_size = batch_size

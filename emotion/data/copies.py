@@ -15,7 +15,8 @@ from emotion.data.prints import FACE_SIDE, THREADS, THUMBNAIL_SIDE, Prints, chun
 
 HASH_BITS = 64
 
-# How a copy may differ: turned (degrees), mirrored, brightened until highlights burn out (darker changes no hash).
+# How a copy may differ: turned (degrees), mirrored, brightened until highlights burn out (darker changes
+# no hash).
 TURNS = tuple(range(-15, 16, 3))
 GAINS = (1.4, 1.8, 2.2)
 
@@ -25,10 +26,11 @@ BUCKET = 64  # pictures that are compared per selection at most, where many look
 HASH_DISTANCE = 8  # bits; different faces differ in 32 at the median, 1 pair in 10 000 in 9 or fewer
 COARSE_SIMILARITY = 0.9  # cosine of the low frequencies; turned and recompressed copies stay above
 NEIGHBOURS = 6  # best candidates per picture whose pixels are compared
-# A near copy's local detail correlates by this share of what is left above the best twentieth of any two pictures
-# of one label. On FER2013 that is 0.3, so 0.78 is asked for: the correlations of look-alikes have two humps, 0.4 for
-# other faces and 0.9 for copies with other framing, contrast or watermark, and of 96 pairs looked at, all were
-# copies. Where all faces are alike (drawings, one person before one wall) the bar rises by itself.
+# A near copy's local detail correlates by this share of what is left above the best twentieth of any two
+# pictures of one label. On FER2013 that is 0.3, so 0.78 is asked for: the correlations of look-alikes have
+# two humps, 0.4 for other faces and 0.9 for copies with other framing, contrast or watermark, and of 96 pairs
+# looked at, all were copies. Where all faces are alike (drawings, one person before one wall) the bar rises
+# by itself.
 DETAIL_SHARE = 0.7
 UNRELATED_PAIRS = 1000
 WORTH_NUDGING = 0.1  # what a slightly other turn can add to a correlation
@@ -40,11 +42,12 @@ CONFIRM_CHUNK = 128  # pairs whose pixels are in memory at a time
 def copy_groups(examples: Examples, prints: Prints, *, progress: bool = False) -> np.ndarray:
     """Group pictures with their exact and near copies.
 
-    Near copies are the same photograph turned by up to 15 degrees, mirrored, with other brightness or contrast,
-    recompressed, scaled or framed a little differently. A perceptual hash (signs of the low frequencies of the
-    thumbnail, as in pHash, Zauner 2010) is computed for each variant and looked up among all hashes by random
-    selections of bits (locality-sensitive hashing, Indyk & Motwani 1998). Pairs found are confirmed by the
-    correlation of their local detail, so that faces that merely look alike are not taken for copies.
+    Near copies are the same photograph turned by up to 15 degrees, mirrored, with other brightness or
+    contrast, recompressed, scaled or framed a little differently. A perceptual hash (signs of the low
+    frequencies of the thumbnail, as in pHash, Zauner 2010) is computed for each variant and looked up among
+    all hashes by random selections of bits (locality-sensitive hashing, Indyk & Motwani 1998). Pairs found
+    are confirmed by the correlation of their local detail, so that faces that merely look alike are not taken
+    for copies.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def variants() -> Iterator[tuple[int, bool, float]]:
 
 
 def basis(turn: float, mirrored: bool) -> np.ndarray:
-    """The lowest frequencies of a turned thumbnail as weights of the upright one: float32 (256, 64).
+    """Return the lowest frequencies of a turned thumbnail as weights of the upright one: float32 (256, 64).
 
     Turning the cosines instead of the pictures makes every variant's hash one matrix product. A round window
     keeps the corners out, which turning fills with something else.
@@ -126,18 +129,18 @@ def basis(turn: float, mirrored: bool) -> np.ndarray:
 
 
 def low_frequencies(thumbnails: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Unit vectors float32 (n, 64) that neither brightness nor contrast changes."""
+    """Return unit vectors, float32 (n, 64) that neither brightness nor contrast changes."""
     values = thumbnails.reshape(len(thumbnails), -1).astype(np.float32) @ weights
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
 
 
 def pack(bits: np.ndarray) -> np.ndarray:
-    """bool (n, 64) → uint64 (n,), the first bit the most significant."""
+    """Turn bool (n, 64) into uint64 (n,), the first bit the most significant."""
     return np.ascontiguousarray(np.packbits(bits, axis=1)).view(">u8")[:, 0].astype(np.uint64)
 
 
 def neighbours(keys: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of `keys` and positions in the sorted `table` that share their first bits, the nearest if crowded."""
+    """Return rows of `keys` and positions in the sorted `table` that share their first bits."""
     prefix = np.uint64(HASH_BITS - BAND_BITS)
     lowest = keys >> prefix << prefix
     low = np.searchsorted(table, lowest)
@@ -162,7 +165,7 @@ def best_per_picture(rows: np.ndarray) -> np.ndarray:
 
 
 def required_correlation(examples: Examples, originals: np.ndarray) -> float:
-    """The correlation of local detail from which a pair of these pictures counts as near copies."""
+    """Return the correlation of local detail from which a pair of these pictures counts as near copies."""
     rng = np.random.default_rng(0)
     pairs = originals[rng.integers(len(originals), size=(8 * UNRELATED_PAIRS, 2))]
     alike = (examples.targets[pairs[:, 0]] == examples.targets[pairs[:, 1]]) & (pairs[:, 0] != pairs[:, 1])
@@ -177,7 +180,7 @@ def required_correlation(examples: Examples, originals: np.ndarray) -> float:
 def detail_correlations(
     examples: Examples, pairs: np.ndarray, altered: np.ndarray, *, enough: float, progress: bool = False
 ) -> np.ndarray:
-    """The correlation of each pair's local detail, best over small shifts and, up to `enough`, small turns.
+    """Correlate each pair's local detail, best over small shifts and, up to `enough`, small turns.
 
     Parameters
     ----------
@@ -228,7 +231,7 @@ def correlate_details(
 
 
 def alter(face: np.ndarray, turn: float, mirrored: float, gain: float) -> np.ndarray:
-    """A face turned counter-clockwise (degrees), then mirrored, then brightened: float32, same shape."""
+    """Turn a face counter-clockwise (degrees), then mirror, then brighten it: float32, same shape."""
     turned = Image.fromarray(face).rotate(turn, Image.Resampling.BILINEAR) if turn else face
     values = np.asarray(turned, np.float32)
     return np.minimum((values[:, ::-1] if mirrored else values) * gain, 255)
@@ -250,7 +253,7 @@ def local_detail(faces: np.ndarray) -> np.ndarray:
 
 
 def shifted_correlation(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The best correlation of the middle of `left` with the middle of `right` shifted by a pixel or two."""
+    """Correlate the middle of `left` with that of `right`, shifted by the pixel or two that fit best."""
 
     def middle(faces: np.ndarray, down: int, across: int) -> np.ndarray:
         side = faces.shape[1]
@@ -268,7 +271,7 @@ def shifted_correlation(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def find(groups: np.ndarray, index: int) -> int:
-    """The root of a picture's group."""
+    """Return the root of a picture's group."""
     while groups[index] != index:
         index = groups[index]
     return index

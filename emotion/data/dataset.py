@@ -62,8 +62,8 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
 
     A validation folder and a test folder serve as `calibration` and `report`. A single held-out folder is
     halved, and where there is none, `config.validation_fraction` of the pictures are held out and halved.
-    Halves have the same mix of classes and keep copies of one picture on one side. They depend on the pictures
-    alone, not on a seed, so that what one run reports on is never what another run was chosen on.
+    Halves have the same mix of classes and keep copies of one picture on one side. They depend on the
+    pictures alone, not on a seed, so that what one run reports on is never what another run was chosen on.
 
     Parameters
     ----------
@@ -158,7 +158,8 @@ def check_classes(
     present = set(splits)
     if not evaluation and not present & {"train", "all"}:
         raise DataError(
-            f"{data} holds {' and '.join(sorted(present))} pictures but none to train on. Add a folder 'train'."
+            f"{data} holds {' and '.join(sorted(present))} pictures but none to train on. "
+            "Add a folder 'train'."
         )
     for split in sorted(present):
         needed = source.labels if evaluation or split in ("validation", "test") else source.outputs
@@ -166,8 +167,8 @@ def check_classes(
             if not ((targets == source.outputs.index(name)) & (splits == split)).any():
                 where = "" if split == "all" else f" in its {split} split"
                 raise DataError(
-                    f"{data} has no readable picture of '{name}'{where}. Add some, or leave '{name}' out of --labels "
-                    "and --background."
+                    f"{data} has no readable picture of '{name}'{where}. Add some, or leave '{name}' out of "
+                    "--labels and --background."
                 )
 
 
@@ -179,6 +180,7 @@ def check_used(
         for name in labels:
             if not counts[name] and not evaluation:
                 raise DataError(
-                    f"{data} has too few different pictures of '{name}': with copies kept on one side, none is left "
-                    f"for the {split} split. Add pictures: a handful of each label at the least, better hundreds."
+                    f"{data} has too few different pictures of '{name}': with copies kept on one side, "
+                    f"none is left for the {split} split. Add pictures: a handful of each label at least, "
+                    "better hundreds."
                 )

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def download_from_kaggle(handle: str) -> Path:
-    """Return the folder of a Kaggle data set `owner/name`, downloaded once and then taken from kagglehub's cache."""
+    """Return the folder of a Kaggle data set `owner/name`, downloaded once into kagglehub's cache."""
     try:
         import kagglehub
     except ImportError:
@@ -25,8 +25,9 @@ def download_from_kaggle(handle: str) -> Path:
         return Path(kagglehub.dataset_download(handle))
     except Exception as error:  # the client raises a dozen unrelated types
         raise DataError(
-            f"Kaggle did not give the data set {handle}: {_reason(error)} Check the name and the network, or download it "
-            f"at https://www.kaggle.com/datasets/{handle}, unpack it and pass the folder with --data."
+            f"Kaggle did not give the data set {handle}: {_reason(error)} Check the name and the network, or "
+            f"download it at https://www.kaggle.com/datasets/{handle}, unpack it and pass the folder "
+            "with --data."
         ) from error
 
 
@@ -45,14 +46,14 @@ def download_from_hub(reference: str) -> Path:
         )
     except Exception as error:  # the client and the network below it raise a dozen unrelated types
         raise DataError(
-            f"The Hub did not give the data set {reference}: {_reason(error)} Check the name and the network; a private or "
-            "gated data set also needs `hf auth login`."
+            f"The Hub did not give the data set {reference}: {_reason(error)} Check the name and the "
+            "network; a private or gated data set also needs `hf auth login`."
         ) from error
     folder = Path(snapshot)
     if not folder.is_dir():
         raise DataError(
-            f"The data set {reference} holds no picture files, zip files or CSV. Pictures inside other files, such as "
-            "Parquet, have to be written to a folder per label first."
+            f"The data set {reference} holds no picture files, zip files or CSV. Pictures inside other "
+            "files, such as Parquet, have to be written to a folder per label first."
         )
     archives = sorted(folder.rglob("*.zip"))
     return unpack(archives, folder) if archives else folder
@@ -77,5 +78,5 @@ def unpack(archives: list[Path], snapshot: Path) -> Path:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the layers of network libraries that a lost connection is wrapped in."""
+    """Return what went wrong, without the layers that network libraries wrap a lost connection in."""
     return "no connection." if "Connect" in type(error).__name__ else str(error)

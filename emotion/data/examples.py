@@ -41,7 +41,7 @@ class Examples:
         return batch
 
     def subset(self, indices: np.ndarray) -> Examples:
-        """The examples at `indices` (int array), in that order."""
+        """Return the examples at `indices` (int array), in that order."""
         indices = np.asarray(indices, np.int64)
         return Examples([self.identifiers[index] for index in indices], self.targets[indices], self.read)
 

@@ -1,4 +1,4 @@
-"""The CSV that FER2013 is published as: its rows listed by byte offset, and decoded when they are asked for."""
+"""The CSV that FER2013 is published as: rows listed by byte offset, and decoded when they are asked for."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def open_csv(path: Path, *, labels: tuple[str, ...], background: tuple[str, ...]
         ]
         if not {"emotion", "pixels"} <= set(columns):
             raise DataError(
-                f"{path} has the columns {', '.join(columns)}. A FER2013 CSV has emotion, pixels and Usage in its "
-                "first line."
+                f"{path} has the columns {', '.join(columns)}. A FER2013 CSV has emotion, pixels and "
+                "Usage in its first line."
             )
         emotion, usage = columns.index("emotion"), columns.index("usage") if "usage" in columns else None
         while True:

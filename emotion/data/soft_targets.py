@@ -27,11 +27,12 @@ SYNONYMS = {  # columns of vote files such as FER+'s: how the folders call them
 def load_soft_targets(path: str | os.PathLike, dataset: Dataset, *, column: str = "image") -> np.ndarray:
     """Read votes or probabilities per picture as training targets.
 
-    The CSV has a column `image` (the identifier in `dataset.train`: a path below the data folder, or "row 17")
-    and one column per network output, by the output's name or a form of it ("happiness", "anger"). Other columns
-    are ignored. Each row's numbers are divided by their sum; a picture without a row, or with a sum of zero,
-    keeps its folder's label. Votes for a folder whose own pictures have no row count for the label that the
-    picture has: otherwise every picture in doubt would be pushed towards the classes that nobody voted on.
+    The CSV has a column `image` (the identifier in `dataset.train`: a path below the data folder, or
+    "row 17") and one column per network output, by the output's name or a form of it ("happiness", "anger").
+    Other columns are ignored. Each row's numbers are divided by their sum; a picture without a row, or with a
+    sum of zero, keeps its folder's label. Votes for a folder whose own pictures have no row count for the
+    label that the picture has: otherwise every picture in doubt would be pushed towards the classes that
+    nobody voted on.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def output_columns(
     columns = [named.get(name.lower()) for name in outputs]
     if image_column not in fields or not any(columns):
         raise DataError(
-            f"{path} has the columns {', '.join(fields) or '(none)'}. It needs '{image_column}' and one column per "
-            f"network output: {', '.join(outputs)}."
+            f"{path} has the columns {', '.join(fields) or '(none)'}. It needs '{image_column}' and one "
+            f"column per network output: {', '.join(outputs)}."
         )
     return columns

@@ -105,7 +105,7 @@ def open_folder(
         )
 
     def fit(entry: tuple[Path, Splits]) -> tuple[int, int, int]:
-        """How well a tree suits: how many of the labels it has, how many splits, how near to the root it is."""
+        """Rate a tree: how many of the labels it has, how many splits, how near to the root it is."""
         tree, splits = entry
         found = asked & {name.lower() for name in folder_names(splits)}
         return len(found), len(splits), -len(tree.relative_to(root).parts)
@@ -121,8 +121,8 @@ def open_folder(
     missing = [name for name in required if name.lower() not in {folder.lower() for folder in names}]
     if missing:
         raise DataError(
-            f"{tree} has no folder {' and no folder '.join(missing)}. It holds: {', '.join(names[:NAMED_IN_ERRORS])}. "
-            "Name the folders to use with --labels and --background."
+            f"{tree} has no folder {' and no folder '.join(missing)}. It holds: "
+            f"{', '.join(names[:NAMED_IN_ERRORS])}. Name the folders to use with --labels and --background."
         )
     reader = FolderReader(root)
     examples = {}
@@ -154,21 +154,21 @@ def labelled_trees(root: Path, depth: int) -> Iterator[tuple[Path, Splits]]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The visible folders in a folder, sorted; `__MACOSX` is what some zip files carry along."""
+    """Return the visible folders in a folder, sorted; `__MACOSX` is what some zip files carry along."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
     return [folder / name for name in sorted(names) if name != "__MACOSX"]
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The files in a folder that are named like pictures, sorted."""
+    """Return the files in a folder that are named like pictures, sorted."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.name[0] != "." and not entry.is_dir()]
     return [folder / name for name in sorted(names) if os.path.splitext(name)[1].lower() in EXTENSIONS]
 
 
 def read_tree(tree: Path) -> Splits:
-    """{split: {folder name: files}} of a folder, without folders that hold no pictures; {} if nothing is left.
+    """Return {split: {folder name: files}} of a folder, without folders that hold no pictures.
 
     Folders named like a split that hold label folders make it a split tree; otherwise its own folders are the
     labels, and the split is "all".
@@ -189,7 +189,7 @@ def read_tree(tree: Path) -> Splits:
 
 
 def folder_names(splits: Splits) -> tuple[str, ...]:
-    """The label folders of all splits, sorted, each in one spelling (the training folder's)."""
+    """Return the label folders of all splits, sorted, each in one spelling (the training folder's)."""
     spelling: dict[str, str] = {}
     for split in sorted(splits, key=lambda split: split not in ("train", "all")):
         for name in splits[split]:

@@ -1,4 +1,4 @@
-"""Which pictures are trained on, chosen on and reported on; it depends on the pictures alone, not on a seed."""
+"""Which pictures are trained on, chosen on and reported on: it depends on the pictures alone, on no seed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emotion.data.examples import Examples
 
 
 def join(splits: dict[str, Examples]) -> tuple[Examples, np.ndarray]:
-    """All splits as one collection, and str (n,): the split of each picture."""
+    """Return all splits as one collection, and str (n,): the split of each picture."""
     examples = list(splits.values())
     identifiers = [identifier for part in examples for identifier in part.identifiers]
     targets = np.concatenate([part.targets for part in examples])
@@ -20,7 +20,7 @@ def join(splits: dict[str, Examples]) -> tuple[Examples, np.ndarray]:
 
 
 def content_keys(digests: list[bytes | None], groups: np.ndarray) -> list[bytes]:
-    """One key per picture that its copies share and that depends on nothing but their content."""
+    """Return one key per picture that its copies share and that depends on nothing but their content."""
     smallest: dict[int, bytes] = {}
     for digest, group in zip(digests, groups.tolist(), strict=True):
         smallest[group] = min(smallest.get(group, digest or b""), digest or b"")
@@ -30,7 +30,7 @@ def content_keys(digests: list[bytes | None], groups: np.ndarray) -> list[bytes]
 def hold_out(
     splits: np.ndarray, keys: list[bytes], targets: np.ndarray, readable: np.ndarray, fraction: float
 ) -> tuple[np.ndarray, str]:
-    """Turn the source's splits into "train", "calibration" and "report"; also say where `report` comes from."""
+    """Turn a source's splits into "train", "calibration" and "report"; also say where `report` is from."""
     splits = splits.copy()
     present = set(splits[readable])
     if {"validation", "test"} <= present:

@@ -1,12 +1,11 @@
 """Raw probabilities made honest: temperature, renormalisation, confidence, and when no label is named.
 
-The only place that knows how a network's outputs become the probabilities that people see. Arrays in, arrays out.
+The only place that knows how a network's outputs become the probabilities that people see.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,26 +134,23 @@ def confidences(probabilities: np.ndarray, labels: int) -> np.ndarray:
     return probabilities[..., :labels].max(axis=-1)
 
 
-def calibrate(
-    probabilities: np.ndarray, targets: np.ndarray, outputs: Sequence[str], labels: Sequence[str]
-) -> Calibration:
+def calibrate(probabilities: np.ndarray, targets: np.ndarray, labels: int) -> Calibration:
     """Choose temperature and threshold; give it faces that no figure is reported on.
 
     Parameters
     ----------
     probabilities : np.ndarray
-        float, shape (n, len(outputs)): raw softmax of the network, labels first.
+        float, shape (n, outputs): raw softmax of the network, labels first.
     targets : np.ndarray
-        int, shape (n,): index into `outputs`.
-    outputs, labels : sequence of str
-        Names of the targets; the first of `outputs` are the `labels`, the others background.
+        int, shape (n,): index of the true output.
+    labels : int
+        Number of labels; the outputs after them are background.
     """
-    classes = len(labels)
-    labelled = targets < classes
-    temperature = fit_temperature(renormalise(probabilities, classes)[labelled], targets[labelled])
+    labelled = targets < labels
+    temperature = fit_temperature(renormalise(probabilities, labels)[labelled], targets[labelled])
     tempered = apply_temperature(probabilities, temperature)
-    confidence = confidences(tempered, classes)
-    correct = tempered[labelled, :classes].argmax(axis=1) == targets[labelled]
+    confidence = confidences(tempered, labels)
+    correct = tempered[labelled, :labels].argmax(axis=1) == targets[labelled]
     threshold = choose_threshold(confidence[labelled], correct, confidence[~labelled])
     return Calibration(temperature=temperature, threshold=threshold, fitted_on=len(targets))
 

@@ -19,8 +19,8 @@ TAGS = ["emotion-recognition", "facial-expression-recognition", "litert", "tflit
 PLACEHOLDER = "OWNER/NAME"
 UNPUBLISHED = f"""
 
-`{PLACEHOLDER}` stands for its name on the Hub, once it is published there. `EmotionClassifier` also takes the folder
-that it lies in."""
+`{PLACEHOLDER}` stands for its name on the Hub, once it is published there. `EmotionClassifier` also takes the
+folder that it lies in."""
 
 SUMMARY_FIGURES = (
     "top2_accuracy",
@@ -33,7 +33,9 @@ SUMMARY_FIGURES = (
 
 LITERT_PRECISIONS = {
     "float16": ", its weights in 16 bits",
-    "int8": ", its weights in 8 bits: its probabilities differ a little from Keras's, which the figures are about",
+    "int8": (
+        ", its weights in 8 bits: its probabilities differ a little from Keras's, which the figures are about"
+    ),
 }
 
 INTENDED_USE = """\

@@ -36,7 +36,7 @@ def precision_recall_f1(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def roc_curve(scores: np.ndarray, positives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False and true positive rates from (0, 0) to (1, 1), one point for each different score.
+    """Return false and true positive rates from (0, 0) to (1, 1), one point for each different score.
 
     `positives` is bool; both kinds must occur.
     """
@@ -77,10 +77,10 @@ def expected_calibration_error(bins: Sequence[dict[str, float]]) -> float:
 
 
 def calibration_error_by_chance(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """The calibration error that perfect confidences measure on so few faces: the median of 1000 simulations.
+    """Return the calibration error that perfect confidences measure on so few faces, by simulation.
 
-    Each draws the answers right as often as `confidence` (float (n,), n above 0) says. With n faces the error
-    cannot tell confidences apart that are better than this.
+    It is the median of 1000. Each draws the answers right as often as `confidence` (float (n,), n above 0)
+    says. With n faces the error cannot tell confidences apart that are better than this.
     """
     rng = np.random.default_rng(0)
     errors = [

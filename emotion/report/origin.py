@@ -1,4 +1,4 @@
-"""The part of the card that says where a model comes from: its command, its settings, its data and their audit."""
+"""The part of the card that says where a model comes from: command, settings, data and their audit."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def _targets_and_priors(training: dict[str, Any]) -> str:
         )
     if config.ensemble_size > 1:
         lines.append(
-            f"The answers are the mean of {config.ensemble_size} networks; each after the first was trained from new "
-            "weights, with the first as its teacher."
+            f"The answers are the mean of {config.ensemble_size} networks; each after the first was "
+            "trained from new weights, with the first as its teacher."
         )
     if config.prior_correction:
         factors = [harmless(factor.replace("=", " × ")) for factor in config.prior_correction]
         lines.append(
-            "The answers allow for classes that occur more or less often in use than among the training pictures: "
-            f"{listing(factors)}."
+            "The answers allow for classes that occur more or less often in use than among the training "
+            f"pictures: {listing(factors)}."
         )
     return " ".join(lines)
 

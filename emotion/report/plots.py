@@ -160,7 +160,7 @@ def roc(report: Report) -> Figure:
 
 
 def calibration(report: Report) -> Figure:
-    """Draw how often an answer is right, by how sure it claims to be, before and after temperature scaling."""
+    """Draw how often answers are right by how sure they are, before and after temperature scaling."""
     figures = report.calibration
     figure = _figure(4.8, 5.2)
     curves, amounts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))

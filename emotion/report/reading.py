@@ -1,4 +1,4 @@
-"""Reading JSON that strangers wrote: what fits a dataclass is taken, the rest is left out, nothing is raised."""
+"""Reading JSON that strangers wrote: what fits a dataclass is taken, the rest left out, nothing raised."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def read_fields(kind: type[T], values: object) -> T:
     Parameters
     ----------
     kind : type
-        A dataclass. Its fields may be str, bool, int, float, Any, None, tuples, dictionaries with text as keys, and
-        dataclasses of such fields, in any combination.
+        A dataclass. Its fields may be str, bool, int, float, Any, None, tuples, dictionaries with text as
+        keys, and dataclasses of such fields, in any combination.
     values : object
         As `json.loads` returned it.
 

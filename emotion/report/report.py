@@ -1,7 +1,7 @@
 """What a report holds: its figures as frozen dataclasses, and which figures and plots there are.
 
-`build` makes one; card, plots and page read it. The field names are the keys of `report.json`. Whoever reads a
-foreign `report.json` gets what makes sense in it, and None or nothing for the rest.
+`build` makes one; card, plots and page read it. The field names are the keys of `report.json`. Whoever reads
+a foreign `report.json` gets what makes sense in it, and None or nothing for the rest.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Report:
     Attributes
     ----------
     model : dict
-        What the report says about the network: architecture, parameters, the command that made it and the like.
+        What it says about the network: architecture, parameters, the command that made it and the like.
     top2_accuracy : float or None
         None with two labels, where it says nothing.
     """
@@ -190,8 +190,8 @@ class Report:
     def from_dict(cls, values: object) -> Report:
         """Read the content of a `report.json`, whoever wrote it.
 
-        What is missing, of another type or not finite becomes None or empty, and so do curves whose axes differ in
-        length and a confusion matrix that is not square. Nothing is raised.
+        What is missing, of another type or not finite becomes None or empty, and so do curves whose axes
+        differ in length and a confusion matrix that is not square. Nothing is raised.
         """
         return read_fields(cls, values).consistent()
 
@@ -247,7 +247,7 @@ class Plot:
     has_figures: Callable[[Report], bool]
 
 
-# Every figure that card, page or terminal show, by name. They choose and order; what a figure is stands here alone.
+# Every figure that card, page or terminal show. They choose and order; what a figure is stands here alone.
 FIGURES: dict[str, Figure] = {
     "accuracy": Figure("Accuracy", lambda report: report.accuracy.value, True, "accuracy"),
     "top2_accuracy": Figure("Top-2 accuracy", lambda report: report.top2_accuracy, True),

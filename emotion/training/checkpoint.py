@@ -1,4 +1,4 @@
-"""What happens after every epoch: the averaged weights are validated, the best are kept, a checkpoint is written.
+"""What happens after every epoch: averaged weights are validated, the best kept, a checkpoint written.
 
 A run that continues from the checkpoint is the run that would have gone on without a break.
 """
@@ -71,7 +71,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         self.dataset = dataset
         self.history: dict[str, list[float]] = {}
         self.best_epoch, self.best_loss, self.stopped = 0, math.inf, False
-        self._started, self._first_epoch = 0.0, 0
+        self._started, self._first_epoch = time.monotonic(), 0
 
     def begin(self) -> int:
         """Begin a new run and return its first epoch, 0."""
@@ -91,8 +91,8 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         """
         if not (self.folder / STATE_FILE).exists():
             raise DataError(
-                f"There is no checkpoint in {self.folder}: the run ended before its first epoch was complete. "
-                "Start it again without --resume."
+                f"There is no checkpoint in {self.folder}: the run ended before its first epoch was "
+                "complete. Start it again without --resume."
             )
         try:
             state = json.loads((self.folder / STATE_FILE).read_text(encoding="utf-8"))
@@ -105,6 +105,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             _set_random_states(network, state.get("random_states", []))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise _damaged(self.folder, error) from error
+        self._first_epoch = epoch
         return epoch
 
     def load_best(self, network: keras.Model) -> None:
@@ -119,11 +120,6 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             network.load_weights(self.folder / BEST_WEIGHTS)
         except (OSError, ValueError, KeyError) as error:
             raise _damaged(self.folder, error) from error
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Start the clock; Keras calls this."""
-        self._started = time.monotonic()
-        self._first_epoch = len(self.history.get("loss", []))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Validate, keep and write; Keras calls this.
@@ -266,5 +262,6 @@ def _set_random_states(network: keras.Model, values: list[Any]) -> None:
 
 def _damaged(folder: Path, error: Exception) -> DataError:
     return DataError(
-        f"The checkpoint in {folder} is damaged ({type(error).__name__}: {error}). Start the run again without --resume."
+        f"The checkpoint in {folder} is damaged ({type(error).__name__}: {error}). Start the run again "
+        "without --resume."
     )

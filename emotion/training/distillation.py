@@ -65,7 +65,8 @@ def teacher_answers(teachers: Sequence[str], dataset: Dataset, *, workers: int =
         if unknown := [output for output in dataset.outputs if output not in classifier.outputs]:
             raise DataError(
                 f"The teacher {name} cannot answer for {', '.join(unknown)}: it knows "
-                f"{', '.join(classifier.outputs)}. Name another --teacher, or the same --labels and --background."
+                f"{', '.join(classifier.outputs)}. Name another --teacher, or the same --labels and "
+                "--background."
             )
     answers = [_answers(classifier, dataset, workers) for classifier in classifiers]
     return np.mean(answers, axis=0, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A network measured on a data set: its answers, its calibration, its report, its accuracy on damaged faces."""
+"""A network measured on a data set: answers, calibration, report, accuracy on damaged faces."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def evaluate(
     settings = {"size": size, "channels": channels, "batch_size": batch_size, "progress": progress}
     if calibration is None:
         probabilities = predict_examples(network, dataset.calibration, title="Calibrating", **settings)
-        calibration = calibrate(probabilities, dataset.calibration.targets, dataset.outputs, dataset.labels)
+        calibration = calibrate(probabilities, dataset.calibration.targets, len(dataset.labels))
     probabilities = predict_examples(network, dataset.report, title="Evaluating", **settings)
     report = build_report(
         probabilities,

@@ -143,7 +143,7 @@ def fit(
 def adopt_weights(
     network: keras.Model, trained: keras.Model, trained_outputs: Sequence[str], outputs: Sequence[str]
 ) -> None:
-    """Give a new network the weights of a trained one; the last layer keeps its own unless the outputs are the same.
+    """Give a new network the weights of a trained one; those of the last layer for the same outputs only.
 
     Parameters
     ----------
@@ -167,8 +167,9 @@ def adopt_weights(
     shapes = [[[weight.shape for weight in layer.weights] for layer in layers[body]] for layers in (new, old)]
     if shapes[0] != shapes[1]:
         raise DataError(
-            "The model given to --initial-weights is another network. Give --arch, --channels and the numbers of the network "
-            "(--width and --blocks, or --filters and --dense-units) as in its emotion.json."
+            "The model given to --initial-weights is another network. Give --arch, --channels and the "
+            "numbers of "
+            "the network (--width and --blocks, or --filters and --dense-units) as in its emotion.json."
         )
     for layer, source in zip(new[body], old[body], strict=True):
         layer.set_weights(source.get_weights())

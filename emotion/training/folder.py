@@ -35,12 +35,14 @@ def written_by_one_run(output: str | os.PathLike) -> Iterator[Path]:
             yield output
     except Timeout as error:
         raise TrainingError(
-            f"Another run is writing to {output}. Wait until it has ended, or name another folder with --output."
+            f"Another run is writing to {output}. Wait until it has ended, or name another folder with "
+            "--output."
         ) from error
     except OSError as error:
         raise TrainingError(
-            f"The run cannot write to {output}: {error}. Check the path given to --output, its permissions and the "
-            "free space. What was saved before is untouched; --resume continues a run that had begun."
+            f"The run cannot write to {output}: {error}. Check the path given to --output, its "
+            "permissions and "
+            "the free space. What was saved before is untouched; --resume continues a run that had begun."
         ) from error
 
 
@@ -72,8 +74,8 @@ def load_run_config(output: str | os.PathLike) -> TrainingConfig:
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(
-            f"The run in {output} cannot be resumed: {path.name} cannot be used ({error}). Start it again without "
-            "--resume."
+            f"The run in {output} cannot be resumed: {path.name} cannot be used ({error}). Start it again "
+            "without --resume."
         ) from error
 
 

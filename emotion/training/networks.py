@@ -77,7 +77,7 @@ def average_networks(networks: Sequence[keras.Model]) -> keras.Model:
 
 @register
 def lenet5(config: TrainingConfig, outputs: int) -> keras.Model:
-    """Modified LeNet-5: convolutions with batch normalisation, pooling and dropout, then dense layers.
+    """Build a modified LeNet-5: convolutions, batch normalisation, pooling, dropout, then dense layers.
 
     After LeCun et al., "Gradient-based learning applied to document recognition", 1998; batch
     normalisation, ReLU, dropout and L2 are the modifications.
@@ -100,7 +100,7 @@ def lenet5(config: TrainingConfig, outputs: int) -> keras.Model:
 
 @register
 def resnet(config: TrainingConfig, outputs: int) -> keras.Model:
-    """Compact residual network with squeeze-and-excitation for small grey faces.
+    """Build a compact residual network with squeeze-and-excitation for small grey faces.
 
     After He et al., "Deep residual learning", 2016, and Hu et al., "Squeeze-and-excitation networks",
     2018. Each face is standardised (mean 0, variance 1) first, so that light and contrast matter little.

@@ -1,4 +1,4 @@
-"""One run from a configuration to a saved model, read from top to bottom; measuring and publishing finished ones.
+"""One run from a configuration to a saved model; measuring and publishing finished ones.
 
 `train.py` calls it and prints what comes back. How a stage of a run is done is in `stages`.
 """
@@ -200,7 +200,8 @@ def _settings_of(classifier: EmotionClassifier) -> TrainingConfig:
         return TrainingConfig.from_dict(classifier.description.training)
     except ValueError as error:
         raise DataError(
-            f"{classifier.model_name} names settings that make no sense: {error} Save or download the model again."
+            f"{classifier.model_name} names settings that make no sense: {error} Save or download the model "
+            "again."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The stages of a run, each of which fits one network: a teacher, the network, further members of an ensemble."""
+"""The stages of a run, each of which fits one network: a teacher, the network, further members."""
 
 from __future__ import annotations
 

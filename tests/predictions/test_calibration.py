@@ -5,7 +5,7 @@ import pytest
 
 from emotion.predictions import calibration as calibrating
 from emotion.report import metrics as figures
-from tests.report.synthetic import LABELS, OUTPUTS, synthetic
+from tests.report.synthetic import LABELS, synthetic
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
@@ -101,9 +101,9 @@ def test_threshold_without_faces_always_answers():
 
 def test_calibrate_uses_labels_for_the_temperature_and_background_for_the_threshold():
     probabilities, targets = synthetic(temperature=2.0)
-    calibration = calibrating.calibrate(probabilities, targets, OUTPUTS, LABELS)
+    calibration = calibrating.calibrate(probabilities, targets, len(LABELS))
     labelled = targets < 3
-    only = calibrating.calibrate(probabilities[labelled], targets[labelled], OUTPUTS, LABELS)
+    only = calibrating.calibrate(probabilities[labelled], targets[labelled], len(LABELS))
     assert calibration.temperature == only.temperature and calibration.temperature > 1
     tempered = calibrating.apply_temperature(probabilities, calibration.temperature)
     confidence, correct = tempered[:, :3].max(axis=1), tempered[:, :3].argmax(axis=1) == targets

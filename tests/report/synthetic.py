@@ -22,6 +22,6 @@ def synthetic(faces=3000, outputs=5, temperature=1.0, seed=0):
 def report_of(**changes):
     probabilities, targets = synthetic(temperature=1.5)
     half = len(targets) // 2
-    calibration = calibrating.calibrate(probabilities[:half], targets[:half], OUTPUTS, LABELS)
+    calibration = calibrating.calibrate(probabilities[:half], targets[:half], len(LABELS))
     settings = {"outputs": OUTPUTS, "labels": LABELS, "calibration": calibration, **changes}
     return build_report(probabilities[half:], targets[half:], **settings)

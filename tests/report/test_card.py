@@ -1,4 +1,4 @@
-"""The card: metadata that the Hub's client reads back, the report's figures and no others, nothing private."""
+"""The card: metadata that the Hub reads back, the figures of the report and no others, nothing private."""
 
 import re
 from dataclasses import replace
