@@ -9,94 +9,101 @@ python train.py --publish FOLDER --push          publish a saved model without t
 """
 
 import argparse
-import logging
 import os
 import shlex
 import sys
-from dataclasses import MISSING, fields
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, fields
 from datetime import datetime
-from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings hide the messages that matter
 
-from emotion.config import RECIPES, TrainingConfig, follow_recipe, option_name
+from emotion.config import RECIPES, TrainingConfig, follow_recipe, option_name, public_source
 from emotion.errors import EmotionError
-from emotion.evaluation import public_source
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, call the package, print the result; return the exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for client in ("httpx", "httpx2"):  # one line per request, with signed addresses in it
-        logging.getLogger(client).setLevel(logging.WARNING)
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = build_parser().parse_args(arguments)
     try:
         if options.publish:
-            return publish(options.publish, options)
-        if options.evaluate:
-            return evaluate(options)
-        return train(
-            options, shlex.join(["python", "train.py", *map(public_source, arguments or sys.argv[1:])])
-        )
+            publish(options.publish, options)
+        elif options.evaluate:
+            evaluate(options)
+        else:
+            train(options, shlex.join(["python", "train.py", *map(public_source, arguments)]))
     except (EmotionError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    return 0
 
 
-def train(options: argparse.Namespace, command: str) -> int:
+def train(options: argparse.Namespace, command: str) -> None:
     """Train, report and, if asked, publish."""
-    from huggingface_hub import get_token
+    from emotion.training.runs import can_publish, continued_config, train_model
+    from emotion.training.terminal import log_to_terminal, summary
 
-    from emotion.runs import summarise, train_model
-    from emotion.training import load_run_config
-
+    log_to_terminal()
     given = {
         item.name: getattr(options, item.name) for item in fields(TrainingConfig) if item.name in options
     }
-    if options.resume:
-        if not options.output:
-            raise ValueError("--resume needs --output, the folder of the run to continue.")
-        config = TrainingConfig.from_dict({**load_run_config(options.output).to_dict(), **given})
-    else:
-        config = follow_recipe(options.recipe, given)
-    if options.push is not None and not get_token():
+    if options.resume and not options.output:
+        raise ValueError("--resume needs --output, the folder of the run to continue.")
+    config = (
+        continued_config(options.output, given) if options.resume else follow_recipe(options.recipe, given)
+    )
+    if options.push and not can_publish():
         print("You are not signed in to the Hub: the model will be saved and can be published later.")
-    output = Path(options.output or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    output = options.output or new_folder()
     classifier = train_model(config, output, resume=options.resume, command=command)
-    print(summarise(classifier.report))
+    print(summary(classifier.report))
     print(f"The model, its card and its plots are in {output}. Try it: EMOTION_MODEL={output} python app.py")
-    return publish(output, options) if options.push is not None else 0
+    if options.push:
+        publish(output, options)
 
 
-def evaluate(options: argparse.Namespace) -> int:
+def evaluate(options: argparse.Namespace) -> None:
     """Measure a finished model."""
-    from emotion.runs import evaluate_model, summarise
+    from emotion.training.runs import evaluate_model
+    from emotion.training.terminal import log_to_terminal, summary
 
-    output = Path(options.output or f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}-evaluation")
-    data = getattr(options, "data", None)
-    if not data:
+    log_to_terminal()
+    if "data" not in options:
         raise ValueError("--evaluate needs --data, the labelled pictures to measure on.")
-    report = evaluate_model(options.evaluate, data, output, revision=options.revision)
-    print(summarise(report))
+    output = options.output or new_folder("-evaluation")
+    print(summary(evaluate_model(options.evaluate, options.data, output, revision=options.revision)))
     print(f"The whole report and its plots are in {output}.")
-    return 0
 
 
-def publish(folder: str | os.PathLike, options: argparse.Namespace) -> int:
+def publish(folder: str, options: argparse.Namespace) -> None:
     """Publish a saved folder."""
-    from emotion.classifier import EmotionClassifier
+    from emotion.training.runs import publish_model
+    from emotion.training.terminal import log_to_terminal
 
-    url = EmotionClassifier.from_pretrained(folder).push_to_hub(
-        options.push or None, private=options.private, revision=options.revision, tag=options.tag
+    log_to_terminal()
+    repository = options.push.repository if options.push else ""
+    url = publish_model(
+        folder, repository or None, private=options.private, revision=options.revision, tag=options.tag
     )
     print(f"Published: {url}")
-    return 0
+
+
+def new_folder(suffix: str = "") -> str:
+    """Return the folder of a run that was given none."""
+    return f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}{suffix}"
+
+
+@dataclass(frozen=True)
+class Push:
+    """What `--push [OWNER/NAME]` asks for; an empty name is <your user name>/facial-emotion."""
+
+    repository: str = ""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -124,7 +131,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     publishing = parser.add_argument_group("publishing to the Hugging Face Hub")
     publishing.add_argument(
-        "--push", metavar="OWNER/NAME", nargs="?", const="", help="publish; alone: <you>/facial-emotion"
+        "--push",
+        metavar="OWNER/NAME",
+        nargs="?",
+        const=Push(),
+        type=Push,
+        help="publish; alone: <you>/facial-emotion",
     )
     publishing.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")
     publishing.add_argument("--private", action="store_true", help="create the repository as private")
@@ -139,9 +151,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _argument(kind: Any, item: Any) -> dict[str, Any]:
+def _argument(kind: Any, item: Field) -> dict[str, Any]:
     """Return argparse's description of one hyperparameter; one that is not given stays out of the result."""
-    assert item.default is not MISSING
     default = item.default
     settings = {
         "default": argparse.SUPPRESS,
@@ -153,11 +164,9 @@ def _argument(kind: Any, item: Any) -> dict[str, Any]:
         kind = get_args(kind)[0]
     if isinstance(default, tuple):
         return settings | {"nargs": "*", "type": get_args(kind)[0], "metavar": "VALUE"}
-    if choices := item.metadata.get("choices"):
-        settings["choices"] = choices
-    else:
-        settings["metavar"] = "VALUE"
-    return settings | {"type": kind}
+    if choices := item.metadata["choices"]:
+        return settings | {"type": kind, "choices": choices}
+    return settings | {"type": kind, "metavar": "VALUE"}
 
 
 def _shown(value: Any) -> str:

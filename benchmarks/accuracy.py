@@ -21,18 +21,13 @@ import numpy as np
 from benchmarks.peers.environments import PEERS
 from emotion import EmotionClassifier
 from emotion.config import TrainingConfig
-from emotion.data import Dataset, load_dataset
+from emotion.data.dataset import Dataset, load_dataset
+from emotion.data.examples import Examples
 from emotion.errors import EmotionError
-from emotion.evaluation import (
-    Evaluation,
-    calibration_bins,
-    evaluate,
-    expected_calibration_error,
-    renormalise,
-    wilson_interval,
-)
+from emotion.predictions.calibration import renormalise
+from emotion.report.metrics import calibration_bins, expected_calibration_error, wilson_interval
 from emotion.runtime import LITERT_FILE
-from emotion.sources import Examples
+from emotion.training.evaluation import Evaluation, evaluate
 
 VOTES_FILE = "ferplus_votes.csv"
 VOTES = {"angry": "anger", "happy": "happiness", "sad": "sadness"}  # label: column of FER+
@@ -84,7 +79,7 @@ def measure(data: str, reference: str | None, *, peers: bool) -> dict[str, Any]:
     votes = majority_votes(Path(data) / VOTES_FILE, dataset.labels)
     figures = {
         "same_data_as_training": dataset.fingerprint == classifier.description.data.get("fingerprint"),
-        "report": evaluation.report,
+        "report": evaluation.report.to_dict(),
         "this_model": model_figures(classifier, dataset, evaluation, votes),
         "peers": {},
     }

@@ -19,7 +19,7 @@ from benchmarks.accuracy import percent, table
 from emotion import EmotionClassifier
 from emotion.classifier import EMBEDDED
 from emotion.config import TrainingConfig
-from emotion.data import load_dataset
+from emotion.data.dataset import load_dataset
 from emotion.errors import EmotionError
 from emotion.runtime import LITERT_FILE, LiteRTNetwork, export_litert, load_keras
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from emotion import hub
 from emotion.errors import ModelLoadError
-from emotion.evaluation import Calibration, apply_temperature, confidences, renormalise
+from emotion.predictions.calibration import Calibration
 from emotion.runtime import (
     CHANNELS,
     KERAS_FILES,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import keras
     from PIL import Image
 
+    from emotion.report.report import Report
+
     AnyPicture = str | os.PathLike | bytes | Image.Image | np.ndarray | Picture
 
 logger = logging.getLogger(__name__)
@@ -47,9 +49,7 @@ logger = logging.getLogger(__name__)
 EMBEDDED = Path(__file__).parent / "pretrained"
 EMBEDDED_NAME = "embedded default"
 DESCRIPTION_FILE = "emotion.json"
-REPORT_FILE = "report.json"
 CARD_FILE = "README.md"
-PLOTS_FOLDER = "plots"
 FORMAT = 1
 NEUTRAL_OR_MIXED = "neutral or mixed"
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow")
@@ -194,8 +194,8 @@ class EmotionClassifier:
         float32 faces (n, size, size, channels) in 0..255 → float32 softmax probabilities (n, outputs).
     description : Description
         What the network's outputs mean and how to use them.
-    report : dict, optional
-        The evaluation that travels with the model, as in `report.json`.
+    report : Report, optional
+        The evaluation that travels with the model.
     folder : path, optional
         Where the model was loaded from.
     model_name : str
@@ -211,7 +211,7 @@ class EmotionClassifier:
         network: Network,
         description: Description,
         *,
-        report: dict[str, Any] | None = None,
+        report: Report | None = None,
         folder: Path | None = None,
         model_name: str = "a model in memory",
         revision: str | None = None,
@@ -219,7 +219,7 @@ class EmotionClassifier:
     ) -> None:
         self.network = network
         self.description = description
-        self.report = report
+        self._report = report
         self.folder = folder
         self.model_name = model_name
         self.revision = revision
@@ -310,6 +310,15 @@ class EmotionClassifier:
     def channels(self) -> int:
         """1 for grey, 3 for colour."""
         return self.description.channels
+
+    @property
+    def report(self) -> Report | None:
+        """The evaluation that travels with the model, read when it is asked for; None where there is none."""
+        if self._report is None and self.folder:
+            from emotion.report.report import REPORT_FILE, read_report
+
+            self._report = read_report(self.folder / REPORT_FILE)
+        return self._report
 
     @property
     def card(self) -> str | None:
@@ -430,18 +439,17 @@ class EmotionClassifier:
                     shutil.copyfile(self.folder / name, folder / name)
         _write_json(folder / DESCRIPTION_FILE, self.description.to_dict())
         if self.report is not None:
-            from emotion.plots import write_plots
+            from emotion.report.plots import write_report
 
-            _write_json(folder / REPORT_FILE, self.report)
-            write_plots(self.report, folder / PLOTS_FOLDER)
+            write_report(self.report, folder)
         (folder / CARD_FILE).write_text(self.render_card(repo_id), encoding="utf-8")
         return folder
 
     def render_card(self, repo_id: str | None = None) -> str:
         """Render the model card from the report, with `repo_id` in its examples."""
-        from emotion import model_card
+        from emotion.report.card import render
 
-        return model_card.render(self.report, self.description.to_dict(), repo_id=repo_id)
+        return render(self.report, self.description.to_dict(), repo_id=repo_id)
 
     def push_to_hub(
         self,
@@ -511,7 +519,6 @@ class EmotionClassifier:
         return cls(
             network,
             description,
-            report=_read_report(folder / REPORT_FILE),
             folder=folder,
             model_name=model_name,
             revision=revision,
@@ -521,9 +528,7 @@ class EmotionClassifier:
     def _predict_crops(self, crops: Sequence[np.ndarray]) -> list[FacePrediction]:
         shape = (len(crops), self.input_size, self.input_size, self.channels)
         raw = self.network(np.asarray(crops, np.float32).reshape(shape))
-        tempered = apply_temperature(raw, self.temperature)
-        shown = renormalise(tempered, len(self.labels))
-        sureness = confidences(tempered, len(self.labels))
+        shown, sureness = self.description.calibration.apply(raw, len(self.labels))
         return [
             self._prediction(row, float(confidence)) for row, confidence in zip(shown, sureness, strict=True)
         ]
@@ -570,14 +575,6 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _read_report(path: Path) -> dict[str, Any] | None:
-    """Return the report beside a model, or None where there is none that can be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -19,3 +19,7 @@ class ModelLoadError(EmotionError):
 
 class PublishError(EmotionError):
     """A saved model could not be published; it is still complete on disk."""
+
+
+class TrainingError(EmotionError):
+    """A training run cannot begin or go on; what it had saved before is untouched."""

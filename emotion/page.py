@@ -276,19 +276,18 @@ def many_summary(pictures: int, faces: int, problems: Sequence[tuple[str, str]])
 
 def model_summary(classifier: EmotionClassifier) -> str:
     """Return what the report says about a model: figures, confusion matrix, calibration and limits."""
-    report = classifier.report
-    if not report:
+    if classifier.report is None:
         return _no_report("This model came without a report.")
-    try:
-        parts = [
-            _figures(report),
-            _confusion(report),
-            _calibration(report),
-            _per_class(report),
-            _limits(classifier, report),
-        ]
-    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError):  # strangers write it
+    if not classifier.report.has_figures:  # strangers write it
         return _no_report("The report of this model cannot be read.")
+    report = classifier.report.to_dict()
+    parts = [
+        _figures(report),
+        _confusion(report),
+        _calibration(report),
+        _per_class(report),
+        _limits(classifier, report),
+    ]
     return f'<div class="em-report">{"".join(parts)}</div>'
 
 

@@ -41,8 +41,15 @@ def drawn_data(tmp_path_factory) -> Path:
 def trained_model(tmp_path_factory, drawn_data) -> Path:
     """The folder of a small network that was really trained, on drawn faces, with neutral as background."""
     from emotion.config import TrainingConfig
-    from emotion.runs import train_model
+    from emotion.training.runs import train_model
 
     output = tmp_path_factory.mktemp("trained") / "model"
     train_model(TrainingConfig(data=str(drawn_data), background=("neutral",), **SMALL_RUN), output)
     return output
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs the trained model is slow."""
+    for item in items:
+        if "trained_model" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

@@ -22,6 +22,7 @@ from PIL import Image
 from emotion import EmotionClassifier, page
 from emotion.classifier import FacePrediction
 from emotion.components import Uploads, data_url
+from emotion.report.report import Report
 from emotion.tracking import Moment, Timeline, TrackedFace
 from tests.app_process import EXAMPLES, running_app
 
@@ -328,7 +329,7 @@ def test_names_and_messages_of_strangers_are_escaped():
         page.header(model),
         page.problem(evil),
         page.many_summary(1, 1, [(evil, evil)]),
-        page.model_summary(SimpleNamespace(**{**vars(model), "report": report})),
+        page.model_summary(SimpleNamespace(**{**vars(model), "report": Report.from_dict(report)})),
         page.bars({evil: 1.0}),
         page.verdict(FacePrediction((0, 0, 1, 1), evil, 0.8, {evil: 1.0}, evil), 1, 1, "data:,"),
         page.card_text(evil),
@@ -374,13 +375,15 @@ def test_a_section_of_nothing_but_pictures_is_not_shown_empty():
 def test_the_report_of_the_embedded_model_is_shown():
     classifier = EmotionClassifier.from_pretrained()
     html = page.model_summary(classifier)
-    assert f"{classifier.report['accuracy']['value']:.1%}" in html
+    assert f"{classifier.report.accuracy.value:.1%}" in html
     assert "<table" in html and "Calibration" in html and "Limits" in html
     assert all(label in html for label in classifier.labels)
 
 
 def test_a_report_with_gaps_shows_what_is_there():
-    classifier = SimpleNamespace(labels=LABELS, threshold=0.5, report={"accuracy": None, "macro_f1": 0.5})
+    classifier = SimpleNamespace(
+        labels=LABELS, threshold=0.5, report=Report.from_dict({"accuracy": None, "macro_f1": 0.5})
+    )
     html = page.model_summary(classifier)
     assert "50.0%" in html and "None" not in html and "nan" not in html
     assert "without a report" in page.model_summary(SimpleNamespace(labels=LABELS, report=None))
@@ -398,7 +401,7 @@ def test_a_report_with_gaps_shows_what_is_there():
     ],
 )
 def test_a_report_that_makes_no_sense_says_so(report):
-    classifier = SimpleNamespace(labels=LABELS, threshold=0.5, report=report)
+    classifier = SimpleNamespace(labels=LABELS, threshold=0.5, report=Report.from_dict(report))
     assert "report of this model cannot be read" in page.model_summary(classifier)
 
 

@@ -21,9 +21,10 @@ playwright = pytest.importorskip(
 )
 expect = playwright.expect
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine: install it for these tests"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install it for these tests"),
+]
 
 SCREENSHOTS = ROOT / "test-results" / "screenshots"
 PATIENCE = 60_000  # milliseconds, for a busy machine; nothing waits that long otherwise

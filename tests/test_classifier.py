@@ -166,7 +166,7 @@ def test_the_embedded_default_needs_no_network_and_fits(monkeypatch):
     default = EmotionClassifier.from_pretrained()
     assert default.labels == ("angry", "happy", "sad")
     assert default.model_name == "embedded default"
-    assert default.report["accuracy"]["faces"] > 500
+    assert default.report.accuracy.faces > 500
     assert sum(file.stat().st_size for file in EMBEDDED.rglob("*") if file.is_file()) <= 8 * 2**20
 
 

@@ -20,6 +20,8 @@ from tests.conftest import SMALL_RUN
 from tests.drawn_faces import draw_face
 from tests.hub_server import HubServer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 MODEL = "user/facial-emotion"
 LABELS = ("angry", "happy", "sad")
@@ -112,7 +114,7 @@ def test_the_app_serves_the_published_model(hub, run, pictures, tmp_path):
     with app(hub, MODEL, tmp_path / "app.log") as url:
         client = Client(url, verbose=False)
         answers = {
-            label: [client.predict(handle_file(path), api_name="/classify") for path in files[:4]]
+            label: [client.predict(handle_file(path), api_name="/classify") for path in files]
             for label, files in pictures.items()
         }
     everything = [answer for listed in answers.values() for answer in listed]

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from emotion.classifier import Description, EmotionClassifier
-from emotion.evaluation import Calibration
 from emotion.explain import heatmap, overlay, where
+from emotion.predictions.calibration import Calibration
 from emotion.runtime import KerasNetwork, LiteRTNetwork
 from emotion.vision.crop import crop_face
 from emotion.vision.faces import detect_faces

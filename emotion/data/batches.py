@@ -1,0 +1,84 @@
+"""Batches that decode and augment as they go; no pixels are kept between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from emotion.data.examples import Examples
+
+
+class FaceBatches(keras.utils.PyDataset):
+    """Batches of (float32 faces (n, size, size, channels) in 0..255, float32 targets (n, outputs)).
+
+    Order and augmentation depend on (seed, epoch, batch) only, not on the thread that prepares a batch,
+    so that a resumed run sees what the uninterrupted one would have seen. Pass `shuffle=False` to
+    `fit`, which would otherwise shuffle the batches a second time with a seed of its own.
+
+    Parameters
+    ----------
+    examples : Examples
+    outputs : int
+        Width of the targets.
+    batch_size, size, channels : int
+        Faces per batch, pixels per side, 1 (grey) or 3 (RGB).
+    shuffle : bool
+        A new order every epoch.
+    seed : int
+    augment : callable, optional
+        (uint8 (n, size, size, channels), np.random.Generator) → array of the same shape in 0..255.
+    soft_targets : np.ndarray, optional
+        float, shape (len(examples), outputs): replaces the one-hot targets.
+    workers : int
+        Threads that prepare batches ahead of the network.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        *,
+        outputs: int,
+        batch_size: int,
+        size: int,
+        channels: int,
+        shuffle: bool,
+        seed: int,
+        augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+        soft_targets: np.ndarray | None = None,
+        workers: int = 2,
+    ) -> None:
+        super().__init__(workers=workers, max_queue_size=8)
+        self.examples = examples
+        self.batch_size = batch_size
+        self.size = size
+        self.channels = channels
+        self.shuffle = shuffle
+        self.seed = seed
+        self.augment = augment
+        targets = np.eye(outputs)[examples.targets] if soft_targets is None else soft_targets
+        self.targets = np.asarray(targets, np.float32)
+        self.set_epoch(0)
+
+    def __len__(self) -> int:
+        return -(-len(self.examples) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        epoch, order = self._epoch_order
+        chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
+        faces = self.examples.load(chosen, self.size, self.channels)
+        if self.augment is not None:
+            faces = self.augment(faces, np.random.default_rng([self.seed, epoch, index]))
+        return np.asarray(faces, np.float32), self.targets[chosen]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Continue as in epoch number `epoch` (from 0) of an uninterrupted run."""
+        order = np.arange(len(self.examples))
+        if self.shuffle:
+            np.random.default_rng([self.seed, epoch]).shuffle(order)
+        self._epoch_order = epoch, order  # one assignment, so that no thread sees half of it
+
+    def on_epoch_end(self) -> None:
+        """Move on to the next epoch's order; Keras calls this."""
+        self.set_epoch(self._epoch_order[0] + 1)

@@ -1,0 +1,186 @@
+"""A labelled data set for training: found, audited and split.
+
+Where the pictures come from is in `sources`, how copies are found in `copies`. Nothing here trains.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from emotion.config import TrainingConfig
+from emotion.data.audit import audit_findings, count_targets, findings_in_words
+from emotion.data.copies import copy_groups
+from emotion.data.examples import Examples, Source
+from emotion.data.prints import Prints, take_prints
+from emotion.data.sources import open_source
+from emotion.data.splits import content_keys, hold_out, join
+from emotion.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything a run needs to know about its pictures.
+
+    Attributes
+    ----------
+    source : str
+        What was given as `--data`.
+    outputs : tuple of str
+        What each network output means: the labels, then the background folders.
+    labels : tuple of str
+        The emotions that predictions name.
+    train, calibration, report : Examples
+        Fit on the first, choose on the second, state figures on the third. No picture of one of them, nor a
+        copy of it, stands in another, unless `keep_copies` asks for it.
+    report_split : str
+        Where `report` comes from: "test", "half of validation", "half of test" or "half of held-out".
+    audit : dict
+        What was found in the pictures and what was left out of which split; can be written as JSON.
+    fingerprint : str
+        SHA-256 over the contents and labels of all readable pictures, whatever their names and order.
+    """
+
+    source: str
+    outputs: tuple[str, ...]
+    labels: tuple[str, ...]
+    train: Examples
+    calibration: Examples
+    report: Examples
+    report_split: str
+    audit: dict = field(repr=False)
+    fingerprint: str
+
+
+def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: bool = True) -> Dataset:
+    """Find the pictures that `config.data` names, audit them and split them.
+
+    A validation folder and a test folder serve as `calibration` and `report`. A single held-out folder is
+    halved, and where there is none, `config.validation_fraction` of the pictures are held out and halved.
+    Halves have the same mix of classes and keep copies of one picture on one side. They depend on the
+    pictures alone, not on a seed, so that what one run reports on is never what another run was chosen on.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    evaluation : bool
+        Only to measure a finished model: do without background folders and a training split.
+    progress : bool
+        Show a bar while the pictures are read.
+
+    Raises
+    ------
+    DataError
+        When the source cannot be trained on; the message says what to do about it.
+    """
+    source = open_source(
+        config.data, labels=config.labels, background=config.background, optional_background=evaluation
+    )
+    check_labels(source, config.data)
+    everything, splits = join(source.splits)
+    prints = take_prints(everything, progress=progress)
+    readable = np.array([digest is not None for digest in prints.digests], bool)
+    check_readable(config.data, len(everything), prints)
+    check_classes(source, everything.targets[readable], splits[readable], config.data, evaluation=evaluation)
+    groups = copy_groups(everything, prints, progress=progress)
+    findings = audit_findings(source.outputs, everything, splits, prints, groups)
+
+    keys = content_keys(prints.digests, groups)
+    splits, report_split = hold_out(splits, keys, everything.targets, readable, config.validation_fraction)
+    removed = {}
+    for split, others in (("train", ("calibration", "report")), ("calibration", ("report",))):
+        copied = (splits == split) & readable & np.isin(groups, groups[np.isin(splits, others) & readable])
+        removed[f"from_{split}"] = 0 if config.keep_copies else int(copied.sum())
+        if not config.keep_copies:
+            splits = np.where(copied, "", splits)
+    findings["removed"] = removed
+    findings["used"] = {
+        split: count_targets(everything.targets[(splits == split) & readable], source.outputs)
+        for split in ("train", "calibration", "report")
+    }
+    check_used(source.labels, findings["used"], config.data, evaluation=evaluation)
+    for line in findings_in_words(findings):
+        logger.info(line)
+    parts = {
+        split: everything.subset(np.flatnonzero((splits == split) & readable))
+        for split in ("train", "calibration", "report")
+    }
+    return Dataset(
+        source=config.data,
+        outputs=source.outputs,
+        labels=source.labels,
+        **parts,
+        report_split=report_split,
+        audit=findings,
+        fingerprint=fingerprint(source.outputs, everything.targets, prints.digests),
+    )
+
+
+def fingerprint(outputs: tuple[str, ...], targets: np.ndarray, digests: list[bytes | None]) -> str:
+    """SHA-256 (hex) over the sorted labels and contents of the readable pictures."""
+    entries = [
+        outputs[target].encode() + b"/" + digest
+        for target, digest in zip(targets.tolist(), digests, strict=True)
+        if digest is not None
+    ]
+    return hashlib.sha256(b"\n".join(sorted(entries))).hexdigest()
+
+
+def check_labels(source: Source, data: str) -> None:
+    """Refuse a source with fewer than two labels."""
+    if len(source.labels) < 2:
+        found = f"only the label {source.labels[0]}" if source.labels else "no labels"
+        raise DataError(
+            f"{data} gives {found}. Telling emotions apart takes two folders or more; see --labels."
+        )
+
+
+def check_readable(data: str, count: int, prints: Prints) -> None:
+    """Refuse a source without a single readable picture."""
+    if not count:
+        raise DataError(
+            f"{data} holds no pictures of the labels. Add some, or name other labels with --labels."
+        )
+    if len(prints.reasons) == count:
+        reason = next(iter(prints.reasons.values()))
+        raise DataError(f"None of the {count} files in {data} can be read. The first: {reason}")
+
+
+def check_classes(
+    source: Source, targets: np.ndarray, splits: np.ndarray, data: str, *, evaluation: bool
+) -> None:
+    """Refuse splits in which a class is missing; background is only needed for training."""
+    present = set(splits)
+    if not evaluation and not present & {"train", "all"}:
+        raise DataError(
+            f"{data} holds {' and '.join(sorted(present))} pictures but none to train on. "
+            "Add a folder 'train'."
+        )
+    for split in sorted(present):
+        needed = source.labels if evaluation or split in ("validation", "test") else source.outputs
+        for name in needed:
+            if not ((targets == source.outputs.index(name)) & (splits == split)).any():
+                where = "" if split == "all" else f" in its {split} split"
+                raise DataError(
+                    f"{data} has no readable picture of '{name}'{where}. Add some, or leave '{name}' out of "
+                    "--labels and --background."
+                )
+
+
+def check_used(
+    labels: tuple[str, ...], used: dict[str, dict[str, int]], data: str, *, evaluation: bool
+) -> None:
+    """Refuse a data set in which too few different pictures are left for a class."""
+    for split, counts in used.items():
+        for name in labels:
+            if not counts[name] and not evaluation:
+                raise DataError(
+                    f"{data} has too few different pictures of '{name}': with copies kept on one side, "
+                    f"none is left for the {split} split. Add pictures: a handful of each label at least, "
+                    "better hundreds."
+                )

@@ -1,0 +1,79 @@
+"""Labelled pictures that are decoded when they are asked for, and what a source holds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from emotion.config import EVERYTHING_ELSE
+from emotion.vision.crop import crop_square
+
+
+@dataclass(frozen=True)
+class Examples:
+    """An ordered collection of labelled pictures that are decoded when they are asked for.
+
+    Attributes
+    ----------
+    identifiers : list of str
+        Where each picture stands: its path below the data folder ("train/happy/1.jpg"), or "row 17" of a
+        CSV (the first row after the header is 0).
+    targets : np.ndarray
+        int64, shape (n,): index into the data set's outputs.
+    read : callable
+        identifier → uint8 (H, W, 3) RGB picture. Raises `InvalidImageError`.
+    """
+
+    identifiers: list[str] = field(repr=False)
+    targets: np.ndarray = field(repr=False)
+    read: Callable[[str], np.ndarray] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.identifiers)
+
+    def load(self, indices: np.ndarray, size: int, channels: int) -> np.ndarray:
+        """Decode pictures and crop them as serving does: uint8 (len(indices), size, size, channels)."""
+        batch = np.empty((len(indices), size, size, channels), np.uint8)
+        for row, index in enumerate(indices):
+            batch[row] = whole_crop(self.read(self.identifiers[index]), size, channels)
+        return batch
+
+    def subset(self, indices: np.ndarray) -> Examples:
+        """Return the examples at `indices` (int array), in that order."""
+        indices = np.asarray(indices, np.int64)
+        return Examples([self.identifiers[index] for index in indices], self.targets[indices], self.read)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a source holds for the labels that were asked for.
+
+    Attributes
+    ----------
+    labels, outputs : tuple of str
+        The labels; the labels and then the background.
+    splits : dict of str to Examples
+        "all", or some of "train", "validation" and "test".
+    """
+
+    labels: tuple[str, ...]
+    outputs: tuple[str, ...]
+    splits: dict[str, Examples]
+
+
+def whole_crop(picture: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """Return the crop that a face picture gives as a whole: uint8 (size, size, channels)."""
+    height, width = picture.shape[:2]
+    crop = crop_square(picture, (0, 0, width, height), size=size, channels=channels)
+    return crop.reshape(size, size, channels)
+
+
+def expand_background(
+    background: tuple[str, ...], names: tuple[str, ...], labels: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the background classes, where `*` stands for all names that are no label."""
+    if background != EVERYTHING_ELSE:
+        return background
+    return tuple(name for name in names if name.lower() not in {label.lower() for label in labels})

@@ -1,0 +1,1 @@
+"""A trained network: the saved format, engines, the classifier, pulling and publishing."""

@@ -1,0 +1,115 @@
+"""How a hyperparameter is declared beside its default, and how a value of it is checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field
+from typing import Any
+
+
+def option(
+    default: Any,
+    explanation: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: Sequence[Any] | None = None,
+    name: str | None = None,
+) -> Any:
+    """Declare one hyperparameter.
+
+    Parameters
+    ----------
+    default : str, bool, int, float, tuple or None
+    explanation : str
+        The sentence that `train.py --help` prints.
+    minimum, maximum : float, optional
+        Its range, ends included; of a tuple the range of every entry, of which there must be one.
+    above, below : float, optional
+        The same, ends excluded.
+    choices : sequence, optional
+        The values that are allowed.
+    name : str, optional
+        How it is typed, where that is not the field's own name.
+    """
+    limits = Range(minimum, maximum, above, below)
+    return field(
+        default=default,
+        metadata={"help": explanation, "range": limits, "choices": choices, "option": name},
+    )
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a hyperparameter may be: from `minimum` to `maximum`, or between the other two."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            math.isfinite(value)
+            and (self.minimum is None or value >= self.minimum)
+            and (self.maximum is None or value <= self.maximum)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        ends = (
+            ("at least", self.minimum),
+            ("above", self.above),
+            ("at most", self.maximum),
+            ("below", self.below),
+        )
+        return " and ".join(f"{words} {end}" for words, end in ends if end is not None) or "a finite number"
+
+
+def typed_name(item: Field) -> str:
+    """Return the command-line spelling of a field: `image_size` → `--image-size`."""
+    return item.metadata["option"] or "--" + item.name.replace("_", "-")
+
+
+def check_value(item: Field, value: Any) -> None:
+    """Refuse a value of the wrong type or out of range.
+
+    Parameters
+    ----------
+    item : Field
+        Declared with `option`.
+    value
+        A list or tuple where the default is a tuple.
+
+    Raises
+    ------
+    ValueError
+        Naming the option and what it must be.
+    """
+    kind, many = type(item.default), isinstance(item.default, tuple)
+    if many and not isinstance(value, list | tuple):
+        raise ValueError(f"{typed_name(item)} must be a list, not {value!r}.")
+    if many and item.default:
+        kind = type(item.default[0])
+    if many and kind is int and not value:
+        raise ValueError(f"{typed_name(item)} needs one number or more.")
+    for entry in value if many else (value,):
+        if problem := _problem(kind, entry, item.metadata["range"], item.metadata["choices"]):
+            raise ValueError(f"{typed_name(item)} must be {problem}, not {entry!r}.")
+
+
+def _problem(kind: type, value: Any, limits: Range, choices: Sequence[Any] | None) -> str | None:
+    """Return what a value should be instead, None where it is right; what is no number or bool is text."""
+    if choices and value not in choices:
+        return f"one of {', '.join(map(str, choices))}"
+    if kind is bool:
+        return None if isinstance(value, bool) else "true or false"
+    if kind not in (int, float):
+        return None if isinstance(value, str) or (kind is type(None) and value is None) else "text"
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        return "a whole number" if kind is int else "a number"
+    return None if value in limits else str(limits)

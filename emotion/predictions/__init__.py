@@ -1,0 +1,1 @@
+"""What an answer is: the prediction for a face, and what makes its probabilities honest."""

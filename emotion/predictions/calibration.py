@@ -1,0 +1,241 @@
+"""Raw probabilities made honest: temperature, renormalisation, confidence, and when no label is named.
+
+The only place that knows how a network's outputs become the probabilities that people see.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+LEAST_PROBABILITY = 1e-12  # what a probability of 0 counts as, so that its logarithm is finite
+TEMPERATURES = (0.2, 5.0)  # a handful of faces may ask for 0 or infinity; nobody should be served that
+
+# What "not sure" is meant to reach, on faces that the threshold was not chosen on.
+MAX_ERROR = 0.07  # of the faces that get an answer
+MIN_ANSWERED = 0.80  # of the faces that show one of the labels
+MIN_BACKGROUND_UNSURE = 0.60  # of the faces that show none of them
+ENOUGH_CERTAINTY = 1.645  # standard errors: 95 %, one-sided
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How raw probabilities become shown ones, and when no label is named.
+
+    Attributes
+    ----------
+    temperature : float
+        Divides the logits; above 1 the network was too sure of itself, below 1 not sure enough.
+    threshold : float
+        0 to 1: below this confidence the label is None.
+    fitted_on : int
+        Number of faces both were chosen on.
+    """
+
+    temperature: float
+    threshold: float
+    fitted_on: int
+
+    def apply(self, raw: np.ndarray, labels: int) -> tuple[np.ndarray, np.ndarray]:
+        """Turn what a network answers into what people see.
+
+        Parameters
+        ----------
+        raw : np.ndarray
+            float, shape (n, outputs): softmax of the network, labels first.
+        labels : int
+            Number of labels; the outputs after them are background.
+
+        Returns
+        -------
+        shown : np.ndarray
+            float64, shape (n, labels): probabilities among the labels alone, rows sum to 1.
+        confidence : np.ndarray
+            float64, shape (n,), 0 to 1: see `confidences`.
+        """
+        tempered = apply_temperature(raw, self.temperature)
+        return renormalise(tempered, labels), confidences(tempered, labels)
+
+
+def scaled_logits(probabilities: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Return log p / T.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        float, any shape, 0 to 1.
+    temperature : float
+        Above 0.
+
+    Returns
+    -------
+    np.ndarray
+        float64, same shape, finite also where a probability is 0.
+    """
+    return np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST_PROBABILITY)) / temperature
+
+
+def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return softmax(log p / T).
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        float, shape (..., outputs), rows sum to 1.
+    temperature : float
+        Above 0.
+
+    Returns
+    -------
+    np.ndarray
+        float64, same shape, rows sum to 1.
+    """
+    logits = scaled_logits(probabilities, temperature)
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def renormalise(probabilities: np.ndarray, classes: int) -> np.ndarray:
+    """Return the first `classes` columns, scaled so that each row sums to 1.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        float, shape (..., at least `classes`), 0 or above.
+    classes : int
+        Columns to keep.
+
+    Returns
+    -------
+    np.ndarray
+        float64, shape (..., classes); a row of zeros becomes an even one.
+    """
+    kept = np.maximum(np.asarray(probabilities[..., :classes], np.float64), LEAST_PROBABILITY)
+    return kept / kept.sum(axis=-1, keepdims=True)
+
+
+def confidences(probabilities: np.ndarray, labels: int) -> np.ndarray:
+    """Return the best label's probability among all outputs, so that what looks like background scores low.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        float, shape (..., outputs), labels first; with the temperature applied.
+    labels : int
+        Number of labels.
+
+    Returns
+    -------
+    np.ndarray
+        Same type, shape (...), 0 to 1.
+    """
+    return probabilities[..., :labels].max(axis=-1)
+
+
+def calibrate(probabilities: np.ndarray, targets: np.ndarray, labels: int) -> Calibration:
+    """Choose temperature and threshold; give it faces that no figure is reported on.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        float, shape (n, outputs): raw softmax of the network, labels first.
+    targets : np.ndarray
+        int, shape (n,): index of the true output.
+    labels : int
+        Number of labels; the outputs after them are background.
+    """
+    labelled = targets < labels
+    temperature = fit_temperature(renormalise(probabilities, labels)[labelled], targets[labelled])
+    tempered = apply_temperature(probabilities, temperature)
+    confidence = confidences(tempered, labels)
+    correct = tempered[labelled, :labels].argmax(axis=1) == targets[labelled]
+    threshold = choose_threshold(confidence[labelled], correct, confidence[~labelled])
+    return Calibration(temperature=temperature, threshold=threshold, fitted_on=len(targets))
+
+
+def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Return the temperature that makes the given answers likeliest (Guo et al., "On calibration", 2017).
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        float, shape (n, classes), rows sum to 1.
+    targets : np.ndarray
+        int, shape (n,), in 0..classes.
+
+    Returns
+    -------
+    float
+        Within `TEMPERATURES`; 1.0 if there are no faces to fit.
+    """
+    if not len(targets):
+        return 1.0
+    logits = scaled_logits(probabilities)
+    answers = logits[np.arange(len(targets)), targets].mean()
+    low, high = np.log(TEMPERATURES)
+    # The likelihood is concave in 1 / T, so its slope changes sign once: halve the interval around it.
+    for _ in range(50):
+        middle = (low + high) / 2
+        expected = (apply_temperature(probabilities, math.exp(middle)) * logits).sum(axis=1).mean()
+        low, high = (low, middle) if expected < answers else (middle, high)
+    return round(math.exp((low + high) / 2), 4)
+
+
+def choose_threshold(
+    confidence: np.ndarray,
+    correct: np.ndarray,
+    background_confidence: np.ndarray,
+    *,
+    max_error: float = MAX_ERROR,
+    min_answered: float = MIN_ANSWERED,
+    min_background_unsure: float = MIN_BACKGROUND_UNSURE,
+) -> float:
+    """Return the confidence below which a face is called "not sure".
+
+    There are up to three goals: few wrong answers among those given, most faces answered, most
+    background faces not answered. For every threshold each goal has a distance to its limit, counted
+    in standard errors, which tells how surely it is met on new faces too. The threshold chosen is the
+    one whose worst goal is best; a goal met with 95 % certainty cannot become better, and among equals
+    the lowest threshold wins, because it answers most.
+
+    Parameters
+    ----------
+    confidence, correct : np.ndarray
+        float and bool, shape (n,): faces that show one of the labels.
+    background_confidence : np.ndarray
+        float, shape (m,): faces that show none; empty drops the third goal.
+
+    Returns
+    -------
+    float
+        0 to 0.999 in steps of 0.001; 0.0 (always answer) without faces to choose on.
+    """
+    total = len(confidence)
+    if not total:
+        return 0.0
+    thresholds = np.arange(1000) / 1000
+    answered = _at_least(confidence, thresholds)
+    wrong = _at_least(confidence[~correct], thresholds)
+    goals = [
+        _standard_errors(max_error * answered - wrong, max_error, answered),
+        _standard_errors(answered - min_answered * total, min_answered, total),
+    ]
+    if background := len(background_confidence):
+        unsure = background - _at_least(background_confidence, thresholds)
+        goals.append(
+            _standard_errors(unsure - min_background_unsure * background, min_background_unsure, background)
+        )
+    worst = np.min(goals, axis=0).clip(max=ENOUGH_CERTAINTY)
+    return float(thresholds[worst.argmax()])
+
+
+def _at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """How many values reach each threshold."""
+    return len(values) - np.searchsorted(np.sort(values), thresholds, side="left")
+
+
+def _standard_errors(surplus: np.ndarray, limit: float, trials: np.ndarray | int) -> np.ndarray:
+    """How far a count lies on the good side of its limit, in standard errors of a share at that limit."""
+    return surplus / np.sqrt(np.maximum(trials, 1) * limit * (1 - limit))

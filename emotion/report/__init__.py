@@ -1,0 +1,1 @@
+"""How good a model is: metrics, the report, its plots and the model card."""

@@ -1,0 +1,211 @@
+"""A report put together from probabilities and targets. The figures themselves are computed in `metrics`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from emotion.predictions.calibration import Calibration, renormalise
+from emotion.report import metrics
+from emotion.report.report import (
+    Accuracy,
+    CalibrationBin,
+    CalibrationFigures,
+    ClassFigures,
+    ConfusionMatrix,
+    Curve,
+    DataFigures,
+    History,
+    NotSureFigures,
+    Report,
+    RiskCoverage,
+    RobustnessFigures,
+    RocCurve,
+)
+
+CURVE_POINTS = 101  # enough for a smooth line, few enough for a small report
+
+
+def build_report(
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    *,
+    outputs: Sequence[str],
+    labels: Sequence[str],
+    calibration: Calibration,
+    model: dict[str, Any] | None = None,
+    data: DataFigures | None = None,
+    robustness: RobustnessFigures | None = None,
+    history: Mapping[str, Sequence[float]] | None = None,
+) -> Report:
+    """Return every figure that the page, the card and the plots show.
+
+    What could not be measured (a class without faces, no background, no history) is None.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray
+        float, shape (n, at least len(labels)): raw softmax of the network, labels first.
+    targets : np.ndarray
+        int, shape (n,): index into `outputs`.
+    outputs, labels : sequence of str
+        Names of the targets; the first of `outputs` are the `labels`, the others background.
+    calibration : Calibration
+        Chosen on other faces than these.
+    model : dict, optional
+        What the report says about the network.
+    data : DataFigures, optional
+        Where the faces come from; they are counted here.
+    robustness : RobustnessFigures, optional
+        Taken over as it is.
+    history : mapping, optional
+        Lists `loss`, `accuracy`, `val_loss` and `val_accuracy`, one value an epoch.
+    """
+    labelled = targets < len(labels)
+    truth = targets[labelled]
+    shown, confidence = calibration.apply(probabilities, len(labels))
+    shown = shown[labelled]
+    predicted = shown.argmax(axis=1)
+    counts = metrics.confusion_matrix(truth, predicted, len(labels))
+    per_class = _per_class(counts, labels)
+    f1 = [figures.f1 for figures in per_class.values() if figures.f1 is not None]
+    return Report(
+        model=model or {},
+        data=replace(
+            data or DataFigures(),
+            faces=len(targets),
+            per_label={name: int(np.sum(targets == k)) for k, name in enumerate(outputs)},
+        ),
+        accuracy=_accuracy(predicted == truth),
+        top2_accuracy=_rounded(metrics.top_k_accuracy(shown, truth, 2))
+        if len(truth) and len(labels) > 2
+        else None,
+        macro_f1=_rounded(np.nanmean(metrics.precision_recall_f1(counts)[2])) if f1 else None,
+        per_class=per_class,
+        confusion_matrix=ConfusionMatrix(tuple(labels), tuple(tuple(map(int, row)) for row in counts)),
+        roc={name: _roc(shown[:, k], truth == k) for k, name in enumerate(labels)},
+        calibration=_calibration(
+            renormalise(probabilities, len(labels))[labelled], shown, truth, calibration
+        ),
+        not_sure=_not_sure(
+            confidence,
+            predicted == truth,
+            targets,
+            labels=labels,
+            outputs=outputs,
+            threshold=calibration.threshold,
+        ),
+        robustness=robustness,
+        history=_history(history) if history else None,
+    )
+
+
+def _accuracy(correct: np.ndarray) -> Accuracy:
+    if not len(correct):
+        return Accuracy()
+    low, high = metrics.wilson_interval(int(correct.sum()), len(correct))
+    return Accuracy(_rounded(correct.mean()), (_rounded(low), _rounded(high)), len(correct))
+
+
+def _per_class(counts: np.ndarray, labels: Sequence[str]) -> dict[str, ClassFigures]:
+    figures = zip(*metrics.precision_recall_f1(counts), counts.sum(axis=1), strict=True)
+    return {
+        name: ClassFigures(_rounded(precision), _rounded(recall), _rounded(f1), int(support))
+        for name, (precision, recall, f1, support) in zip(labels, figures, strict=True)
+    }
+
+
+def _roc(scores: np.ndarray, positives: np.ndarray) -> RocCurve:
+    area = metrics.area_under_curve(scores, positives)
+    if math.isnan(area):
+        return RocCurve()
+    return RocCurve(_rounded(area), *_thin(*metrics.roc_curve(scores, positives)))
+
+
+def _calibration(
+    before: np.ndarray, after: np.ndarray, truth: np.ndarray, calibration: Calibration
+) -> CalibrationFigures:
+    """Compare the labels' probabilities (faces, labels) before and after temperature scaling."""
+    known = CalibrationFigures(_rounded(calibration.temperature), calibration.fitted_on)
+    if not len(truth):
+        return known
+    bins_before, bins = (
+        metrics.calibration_bins(shown.max(axis=1), shown.argmax(axis=1) == truth)
+        for shown in (before, after)
+    )
+    by_chance = metrics.calibration_error_by_chance(after.max(axis=1))
+    return replace(
+        known,
+        expected_calibration_error_before=_rounded(metrics.expected_calibration_error(bins_before)),
+        expected_calibration_error_after=_rounded(metrics.expected_calibration_error(bins)),
+        expected_calibration_error_by_chance=_rounded(by_chance),
+        bins_before=_bins(bins_before),
+        bins=_bins(bins),
+    )
+
+
+def _bins(rows: Sequence[dict[str, float]]) -> tuple[CalibrationBin, ...]:
+    return tuple(
+        CalibrationBin(_rounded(row["confidence"]), _rounded(row["accuracy"]), int(row["faces"]))
+        for row in rows
+    )
+
+
+def _not_sure(
+    confidence: np.ndarray,
+    correct: np.ndarray,
+    targets: np.ndarray,
+    *,
+    labels: Sequence[str],
+    outputs: Sequence[str],
+    threshold: float,
+) -> NotSureFigures:
+    """Measure the rule; `correct` is about the faces with a label alone, the other arrays about all."""
+    labelled = targets < len(labels)
+    known = confidence[labelled]
+    answered = known >= threshold
+    background = {
+        name: confidence[targets == k]
+        for k, name in enumerate(outputs)
+        if k >= len(labels) and np.any(targets == k)
+    }
+    return NotSureFigures(
+        threshold=_rounded(threshold),
+        coverage=_rounded(answered.mean()) if len(correct) else None,
+        error_among_answered=_rounded(1 - correct[answered].mean()) if answered.any() else None,
+        confidence_auroc=_rounded(metrics.area_under_curve(confidence, labelled)),
+        background_not_sure={
+            name: _rounded(np.mean(values < threshold)) for name, values in background.items()
+        },
+        background_auroc={
+            name: _rounded(
+                metrics.area_under_curve(
+                    np.concatenate([known, values]), np.arange(len(known) + len(values)) < len(known)
+                )
+            )
+            for name, values in background.items()
+        },
+        risk_coverage=RiskCoverage(*_thin(*metrics.risk_coverage(known, correct))) if len(correct) else None,
+    )
+
+
+def _history(curves: Mapping[str, Sequence[float]]) -> History:
+    names = [item.name for item in fields(History)]
+    return History(**{name: tuple(map(_rounded, curves[name])) for name in names if name in curves})
+
+
+def _thin(x: np.ndarray, y: np.ndarray) -> tuple[Curve, Curve]:
+    """Return at most `CURVE_POINTS` points of a curve, both ends kept."""
+    if len(x) > CURVE_POINTS:
+        kept = np.linspace(0, len(x) - 1, CURVE_POINTS).round().astype(int)
+        x, y = x[kept], y[kept]
+    return tuple(map(_rounded, x)), tuple(map(_rounded, y))
+
+
+def _rounded(value: float) -> float | None:
+    """Return a number at six decimals; None for what is no number."""
+    return round(float(value), 6) if math.isfinite(value) else None

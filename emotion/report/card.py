@@ -1,0 +1,263 @@
+"""The card that is published beside the weights, written from the report and the model's own settings.
+
+No figure is made up here: what the report does not hold is left out of the card.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from emotion.config import public_source
+from emotion.report.markdown import decimal, harmless, listing, percent, table
+from emotion.report.origin import data_section, training_section
+from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
+
+LICENSE = "mit"
+TAGS = ["emotion-recognition", "facial-expression-recognition", "litert", "tflite"]
+PLACEHOLDER = "OWNER/NAME"
+UNPUBLISHED = f"""
+
+`{PLACEHOLDER}` stands for its name on the Hub, once it is published there. `EmotionClassifier` also takes the
+folder that it lies in."""
+
+SUMMARY_FIGURES = (
+    "top2_accuracy",
+    "macro_f1",
+    "calibration_error",
+    "calibration_error_before",
+    "calibration_error_by_chance",
+    "confidence_auroc",
+)
+
+LITERT_PRECISIONS = {
+    "float16": ", its weights in 16 bits",
+    "int8": (
+        ", its weights in 8 bits: its probabilities differ a little from Keras's, which the figures are about"
+    ),
+}
+
+INTENDED_USE = """\
+For trying out, teaching, art, and programs that react to an expression which a person shows on purpose.
+Show the bars rather than one word, and tell people that a camera reads their face.
+
+Not for decisions about people: hiring, grading, policing, insurance, health, or whether someone tells the
+truth. **An expression is not a feeling.** People smile when they are not happy and are sad without showing
+it; a network that names an expression knows nothing about what its owner feels.
+
+The European Union prohibits systems that infer the emotions of people at work and in education, except
+for medical or safety reasons (Regulation (EU) 2024/1689, the AI Act, Article 5(1)(f)). Elsewhere in the
+Union people must be told that such a system looks at them (Article 50(3))."""
+
+FER2013_LIMITS = """\
+- The faces were found by web search in 2013 (FER2013; Goodfellow et al., "Challenges in representation
+  learning", 2013): searches for words of emotion, cut out by a face detector, 48×48 pixels, grey. Much of
+  it is posed, acted or stock photography.
+- The labels are noisy: they follow the search words, and people who look at the same faces often disagree
+  with them. No network can be measured more precisely than its labels.
+- Nobody recorded age, gender, skin colour or origin, so how well it does for any group of people is not
+  known. Expect it to do worse for those whom the pictures of 2013 rarely show: children, old people,
+  people with dark skin, people who wear a headscarf, glasses or a mask, people whose face moves differently
+  after a stroke or by birth, and cultures that show emotions in other ways."""
+
+OTHER_LIMITS = """\
+- The figures hold for faces like the ones they were measured on. Other cameras, ages, skin colours and
+  cultures were not measured unless the data had them.
+- Whatever is wrong or one-sided in the labels and in the choice of pictures, the network has learned too."""
+
+
+def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str | None = None) -> str:
+    """Write a model card as Markdown with the Hub's YAML metadata.
+
+    Parameters
+    ----------
+    report : Report or None
+        None for a model without one. Its `model["command"]` is what made the model; without it, a command is
+        put together from `training`.
+    emotion_json : dict
+        The content of `emotion.json`; whatever is missing is left out.
+    repo_id : str, optional
+        Where it will be published, "owner/name".
+
+    Returns
+    -------
+    str
+        The card, ending with a line break.
+    """
+    report = report or Report()
+    training = emotion_json.get("training") or {}
+    source = report.data.source or training.get("data")
+    sections = [
+        metadata(report, source, repo_id=repo_id),
+        _summary(report, emotion_json),
+        _per_class(report),
+        _not_sure(report),
+        _robustness(report),
+        _plots(report),
+        f"## Intended use\n\n{INTENDED_USE}",
+        f"## Limits\n\n{FER2013_LIMITS if is_fer2013(source) else OTHER_LIMITS}",
+        _loading(emotion_json, repo_id),
+        training_section(report, emotion_json),
+        data_section(report, source),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def metadata(report: Report, source: str | None, *, repo_id: str | None) -> str:
+    """Return the card's YAML block, with the measured metrics as `model-index`."""
+    dataset = public_source(source) if source else None
+    on_hub = dataset.removeprefix("hf:").split("@")[0] if dataset and dataset.startswith("hf:") else None
+    results = [
+        EvalResult(
+            task_type="image-classification",
+            dataset_type=on_hub or "imagefolder",
+            dataset_name=dataset or "labelled pictures",
+            dataset_split=report.data.report_split,
+            metric_type=figure.metric,
+            metric_name=figure.title,
+            metric_value=value,
+        )
+        for figure in FIGURES.values()
+        if figure.metric and (value := figure.read(report)) is not None
+    ]
+    card = ModelCardData(
+        license=LICENSE,
+        library_name="keras",
+        pipeline_tag="image-classification",
+        tags=TAGS,
+        datasets=[on_hub] if on_hub else None,
+        metrics=["accuracy", "f1"] if results else None,
+        model_name=(repo_id or "facial-emotion").split("/")[-1],
+        eval_results=results or None,
+    )
+    return f"---\n{card.to_yaml()}\n---"
+
+
+def is_fer2013(source: str | None) -> bool:
+    """Return whether the name of a data source says that it is FER2013."""
+    return "fer2013" in (source or "").lower().replace("-", "").replace("_", "")
+
+
+def _summary(report: Report, emotion_json: dict[str, Any]) -> str:
+    labels = emotion_json.get("labels") or report.confusion_matrix.labels
+    parts = [f"# Facial emotion: {', '.join(map(harmless, labels))}" if labels else "# Facial emotion"]
+    parts.append(
+        "A small network that looks at one cropped face and says how likely it shows each of these "
+        "expressions, and how sure it is that it shows any of them."
+    )
+    accuracy, split = report.accuracy, report.data.report_split
+    if accuracy.value is not None:
+        sentence = f"It names the right one for **{percent(accuracy.value)}** of {accuracy.faces} faces"
+        if accuracy.interval:
+            low, high = map(percent, accuracy.interval)
+            sentence += f" (95 % interval {low} to {high})"
+        where = f" ({harmless(split)})" if split else ""
+        parts.append(f"{sentence}. It was neither trained nor tuned on them{where}.")
+    figures = [FIGURES[name] for name in SUMMARY_FIGURES]
+    rows = [
+        (figure.title, (percent if figure.percent else decimal)(figure.read(report))) for figure in figures
+    ]
+    parameters = report.model.get("parameters")
+    rows.append(("Parameters", f"{parameters:,}" if isinstance(parameters, int) else ""))
+    parts.append(table(("figure", "value"), [row for row in rows if row[1]]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _per_class(report: Report) -> str:
+    rows = []
+    for label, row in report.per_class.items():
+        figures = (decimal(value, "–") for value in (row.precision, row.recall, row.f1))
+        rows.append((harmless(label), *figures, str(row.support)))
+    text = table(("label", "precision", "recall", "F1", "faces"), rows)
+    return text and f"## Figures per class\n\n{text}"
+
+
+def _not_sure(report: Report) -> str:
+    figures = report.not_sure
+    if figures.threshold is None:
+        return ""
+    text = (
+        "A network always has a favourite, even for a face that shows nothing. So every answer comes with a "
+        "`confidence` from 0 to 1: the probability of the favourite, among everything the network knows. "
+        f"Below **{figures.threshold:.3f}** the answer is “not sure” (`label` is `None`). That limit was "
+        "chosen on faces that none of the figures here are about."
+    )
+    error, accuracy = figures.error_among_answered, report.accuracy.value
+    if figures.coverage is not None:
+        answered = percent(figures.coverage)
+        text += f" With it, {answered} of the faces that show one of the expressions get an answer"
+        if error is not None:
+            text += f", and {percent(error)} of these answers are wrong"
+            text += f" (without it: {percent(1 - accuracy)})" if accuracy is not None else ""
+        text += "."
+    if figures.background_not_sure:
+        shares = [
+            f"{percent(share)} of the {harmless(name)} faces"
+            for name, share in figures.background_not_sure.items()
+        ]
+        text += f" Faces that show none of them rightly come out “not sure”: {listing(shares)}."
+    return f"## When it is not sure\n\n{text}"
+
+
+def _robustness(report: Report) -> str:
+    figures = report.robustness
+    if not figures:
+        return ""
+    rows = [("clean faces", percent(figures.clean))]
+    rows += [(harmless(name), percent(value)) for name, value in figures.conditions.items()]
+    rows.append(("**mean of the damaged**", f"**{percent(figures.mean)}**"))
+    return (
+        f"## Robustness\n\nAccuracy on the same faces, damaged.\n\n{table(('condition', 'accuracy'), rows)}"
+    )
+
+
+def _plots(report: Report) -> str:
+    images = [
+        f"![{plot.title}]({PLOTS_FOLDER}/{name}.png)"
+        for name, plot in PLOTS.items()
+        if plot.has_figures(report)
+    ]
+    return "## Plots\n\n" + "\n\n".join(images) if images else ""
+
+
+def _loading(emotion_json: dict[str, Any], repo_id: str | None) -> str:
+    unpublished = "" if repo_id else UNPUBLISHED
+    repo_id = repo_id or PLACEHOLDER
+    size, channels = _get(emotion_json, "input", "size"), _get(emotion_json, "input", "channels")
+    shape = f"(n, {size}, {size}, {channels})" if size and channels else "(n, height, width, channels)"
+    outputs = [output["name"] for output in emotion_json.get("outputs") or []]
+    columns = f"{', '.join(outputs)}" if outputs else "see emotion.json"
+    precision = _get(emotion_json, "training", "litert_precision")
+    return f"""## How to load it
+
+With the program it belongs to; it finds the faces in a picture, calibrates, and says when it is not sure:
+
+```python
+from emotion import EmotionClassifier
+
+classifier = EmotionClassifier.from_pretrained("{repo_id}")
+for face in classifier.predict("photo.jpg"):
+    print(face.box, face.label, face.probabilities)
+```
+
+With Keras alone, for faces that are already cropped:
+
+```python
+import keras
+
+model = keras.saving.load_model("hf://{repo_id}")
+probabilities = model.predict(faces)  # faces: float32 {shape} in 0..255
+```{unpublished}
+
+Its outputs, in this order: {columns}.
+
+`model.tflite` is the same network for LiteRT{LITERT_PRECISIONS.get(precision, "")}.
+`emotion.json` holds the meaning of every output, the temperature and the threshold."""
+
+
+def _get(values: dict[str, Any], *keys: str) -> Any:
+    """Return a value further in, None where the way ends early."""
+    for key in keys:
+        values = (values or {}).get(key)
+    return values

@@ -1,0 +1,137 @@
+"""The part of the card that says where a model comes from: command, settings, data and their audit."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+from emotion.config import OWN_TEACHER, TrainingConfig, current_names, option_name, public_source
+from emotion.report.markdown import harmless, listing, table, words
+from emotion.report.report import Report
+
+ABSOLUTE_FOLDERS = re.compile(r"(?<![^\s'\"=])/(?:[^/\s'\"]+/)+")  # of a command: nobody's business
+
+
+def training_command(training: dict[str, Any]) -> str:
+    """Return the `train.py` command that repeats a run: every setting that is not the default."""
+    defaults, training = TrainingConfig().to_dict(), current_names(training)
+    typed = ["python", "train.py", "--data", public_source(str(training.get("data", defaults["data"])))]
+    for name, value in training.items():
+        if name == "data" or name not in defaults or value == defaults[name]:
+            continue
+        if isinstance(value, bool):
+            typed.append(option_name(name) if value else option_name(name).replace("--", "--no-", 1))
+        elif value is not None:
+            values = value if isinstance(value, list | tuple) else [value]
+            typed += [option_name(name), *map(str, values)]
+    return shlex.join(typed)
+
+
+def training_section(report: Report, emotion_json: dict[str, Any]) -> str:
+    """Return how a model was made: the command, what the network learned from, and every setting."""
+    training = current_names(emotion_json.get("training") or {})
+    about = {key: value for key, value in report.model.items() if value is not None}
+    command = str(about.pop("command", ""))
+    # The command that resumed a run repeats nothing on its own.
+    if training and (not command or "--resume" in command.splitlines()[0].split()):
+        command = training_command(training)
+    if not command:
+        return ""
+    versions = emotion_json.get("versions") or {}
+    rows = [(words(key), harmless(value)) for key, value in about.items()]
+    rows += [(f"{harmless(library)} version", harmless(version)) for library, version in versions.items()]
+    if "data" in training:
+        training = training | {"data": public_source(str(training["data"]))}
+    settings = [(f"`{key}`", harmless(value)) for key, value in training.items() if value is not None]
+    parts = [
+        "## Training",
+        f"```\n{ABSOLUTE_FOLDERS.sub('', command)}\n```",
+        table(("", ""), rows),
+        _targets_and_priors(training),
+    ]
+    if settings:
+        hyperparameters = table(("setting", "value"), settings)
+        parts.append(f"<details><summary>All hyperparameters</summary>\n\n{hyperparameters}\n\n</details>")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _targets_and_priors(training: dict[str, Any]) -> str:
+    """Say what the network learned from beside the labels, and how often it expects which class."""
+    try:
+        config = TrainingConfig.from_dict(training)
+    except ValueError:  # a stranger's settings
+        return ""
+    lines = []
+    if config.soft_labels:
+        lines.append(f"The labels are the shares of the votes in `{public_source(config.soft_labels)}`.")
+    teachers = [f"`{name}`" for name in config.teacher]
+    if config.teacher_epochs:
+        teachers.append(f"a network that was trained first, for {config.teacher_epochs} epochs")
+    if teachers:
+        lines.append(
+            f"{config.teacher_weight:.0%} of each target was learned from the answers of "
+            f"{' and '.join(teachers)} (distillation), the rest from the labels."
+        )
+    if config.initial_weights == OWN_TEACHER:
+        lines.append("Training started from the weights of that network.")
+    elif config.initial_weights:
+        lines.append(f"Training started from the weights of `{config.initial_weights}`.")
+    if config.teacher or config.initial_weights not in (None, OWN_TEACHER):
+        lines.append(
+            "The figures suppose that these earlier networks were not trained on the faces held out here."
+        )
+    if config.ensemble_size > 1:
+        lines.append(
+            f"The answers are the mean of {config.ensemble_size} networks; each after the first was "
+            "trained from new weights, with the first as its teacher."
+        )
+    if config.prior_correction:
+        factors = [harmless(factor.replace("=", " × ")) for factor in config.prior_correction]
+        lines.append(
+            "The answers allow for classes that occur more or less often in use than among the training "
+            f"pictures: {listing(factors)}."
+        )
+    return " ".join(lines)
+
+
+def data_section(report: Report, source: str | None) -> str:
+    """Return which faces the figures are about, and what the audit found, without names of files."""
+    data, audit = report.data, report.data.audit or {}
+    lines = []
+    if source:
+        lines.append(f"Source: `{public_source(source)}`.")
+    if data.report_split and data.faces:
+        counts = ", ".join(f"{count} {harmless(name)}" for name, count in data.per_label.items())
+        lines.append(f"The figures are about {data.faces} faces ({harmless(data.report_split)}): {counts}.")
+    if data.fingerprint:
+        lines.append(f"Fingerprint of the pictures and labels (SHA-256): `{data.fingerprint}`.")
+    parts = ["\n".join(lines)]
+    counts = {harmless(split): row for split, row in _rows(audit, "files")}
+    counts |= {f"used for {harmless(split)}": row for split, row in _rows(audit, "used")}
+    names = list(dict.fromkeys(name for row in counts.values() for name in row))
+    rows = [(title, *(str(row.get(name, 0)) for name in names)) for title, row in counts.items()]
+    parts.append(table(("pictures", *map(harmless, names)), rows))
+    findings = _flat({key: value for key, value in audit.items() if key not in ("files", "used")})
+    parts.append("\n".join(f"- {words(key)}: {harmless(value)}" for key, value in findings))
+    text = "\n\n".join(part for part in parts if part)
+    return text and f"## Data and its audit\n\n{text}"
+
+
+def _rows(audit: dict[str, Any], finding: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return a finding's counts as (split, counts by name)."""
+    found = audit.get(finding)
+    found = found if isinstance(found, dict) else {}
+    return [(split, row) for split, row in found.items() if isinstance(row, dict)]
+
+
+def _flat(findings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return nested findings as lines, without lists: they name files, and names of files can be private."""
+    lines = []
+    for key, value in findings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            lines += _flat(value, f"{name}, ")
+        elif value is not None and not isinstance(value, list):
+            lines.append((name, value))
+    return lines

@@ -1,0 +1,326 @@
+"""What a report holds: its figures as frozen dataclasses, and which figures and plots there are.
+
+`build` makes one; card, plots and page read it. The field names are the keys of `report.json`. Whoever reads
+a foreign `report.json` gets what makes sense in it, and None or nothing for the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from emotion.report.reading import read_fields, read_json
+
+REPORT_FILE = "report.json"
+PLOTS_FOLDER = "plots"
+FORMAT = 1
+
+Curve = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class DataFigures:
+    """The faces that the figures are about, and what was found in the data set."""
+
+    source: str | None = None
+    report_split: str | None = None
+    audit: dict[str, Any] | None = None
+    fingerprint: str | None = None
+    faces: int = 0
+    per_label: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of the labelled faces that were named right, with its 95 % interval."""
+
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    faces: int = 0
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How one label does; `support` counts its faces."""
+
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    support: int = 0
+
+
+@dataclass(frozen=True)
+class ConfusionMatrix:
+    """Row the true label, column the answer."""
+
+    labels: tuple[str, ...] = ()
+    counts: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def faces(self) -> int:
+        """Number of faces in the table."""
+        return sum(map(sum, self.counts))
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """One label against the rest."""
+
+    auc: float | None = None
+    false_positive_rate: Curve | None = None
+    true_positive_rate: Curve | None = None
+
+    @property
+    def is_drawable(self) -> bool:
+        """Whether there is a curve, and its area."""
+        return self.auc is not None and _is_curve(self.false_positive_rate, self.true_positive_rate)
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Faces of like confidence, and how many of them were named right."""
+
+    confidence: float
+    accuracy: float
+    faces: int
+
+
+@dataclass(frozen=True)
+class CalibrationFigures:
+    """How far confidences can be trusted, before and after temperature scaling."""
+
+    temperature: float | None = None
+    fitted_on: int = 0
+    expected_calibration_error_before: float | None = None
+    expected_calibration_error_after: float | None = None
+    expected_calibration_error_by_chance: float | None = None
+    bins_before: tuple[CalibrationBin, ...] = ()
+    bins: tuple[CalibrationBin, ...] = ()
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """Share of faces answered, and of wrong answers among them, for every threshold."""
+
+    coverage: Curve = ()
+    risk: Curve = ()
+
+    @property
+    def is_drawable(self) -> bool:
+        """Whether there is a curve."""
+        return _is_curve(self.coverage, self.risk)
+
+
+@dataclass(frozen=True)
+class NotSureFigures:
+    """What the "not sure" rule does, on faces with a label and on the others."""
+
+    threshold: float | None = None
+    coverage: float | None = None
+    error_among_answered: float | None = None
+    confidence_auroc: float | None = None
+    background_not_sure: dict[str, float] = field(default_factory=dict)
+    background_auroc: dict[str, float | None] = field(default_factory=dict)
+    risk_coverage: RiskCoverage | None = None
+
+
+@dataclass(frozen=True)
+class RobustnessFigures:
+    """Accuracy on faces as they are, and damaged in every way."""
+
+    faces: int = 0
+    clean: float | None = None
+    conditions: dict[str, float] = field(default_factory=dict)
+    mean: float | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every figure is there."""
+        return bool(self.conditions) and None not in (self.clean, self.mean)
+
+
+@dataclass(frozen=True)
+class History:
+    """One value an epoch."""
+
+    loss: Curve | None = None
+    accuracy: Curve | None = None
+    val_loss: Curve | None = None
+    val_accuracy: Curve | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is measured about a model; what could not be measured is None or empty.
+
+    Attributes
+    ----------
+    model : dict
+        What it says about the network: architecture, parameters, the command that made it and the like.
+    top2_accuracy : float or None
+        None with two labels, where it says nothing.
+    """
+
+    model: dict[str, Any] = field(default_factory=dict)
+    data: DataFigures = field(default_factory=DataFigures)
+    accuracy: Accuracy = field(default_factory=Accuracy)
+    top2_accuracy: float | None = None
+    macro_f1: float | None = None
+    per_class: dict[str, ClassFigures] = field(default_factory=dict)
+    confusion_matrix: ConfusionMatrix = field(default_factory=ConfusionMatrix)
+    roc: dict[str, RocCurve] = field(default_factory=dict)
+    calibration: CalibrationFigures = field(default_factory=CalibrationFigures)
+    not_sure: NotSureFigures = field(default_factory=NotSureFigures)
+    robustness: RobustnessFigures | None = None
+    history: History | None = None
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether it says anything; one that makes no sense says nothing."""
+        return any(figure.read(self) is not None for figure in FIGURES.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `report.json`."""
+        return {"format": FORMAT, **_plain(self)}
+
+    @classmethod
+    def from_dict(cls, values: object) -> Report:
+        """Read the content of a `report.json`, whoever wrote it.
+
+        What is missing, of another type or not finite becomes None or empty, and so do curves whose axes
+        differ in length and a confusion matrix that is not square. Nothing is raised.
+        """
+        return read_fields(cls, values).consistent()
+
+    def consistent(self) -> Report:
+        """Return the report without parts that contradict themselves."""
+        labels, counts = self.confusion_matrix.labels, self.confusion_matrix.counts
+        square = {len(counts), *map(len, counts)} == {len(labels)}
+        risk, robustness = self.not_sure.risk_coverage, self.robustness
+        return replace(
+            self,
+            confusion_matrix=self.confusion_matrix if square else ConfusionMatrix(),
+            roc={name: curve if curve.is_drawable else RocCurve() for name, curve in self.roc.items()},
+            not_sure=replace(self.not_sure, risk_coverage=risk if risk and risk.is_drawable else None),
+            robustness=robustness if robustness and robustness.is_whole else None,
+        )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number that stands for a model.
+
+    Attributes
+    ----------
+    title : str
+        As experts call it.
+    read : callable
+        Report → float or None.
+    percent : bool
+        Whether it is shown in percent.
+    metric : str or None
+        Its type in the `model-index` of a card, for the figures that stand there.
+    """
+
+    title: str
+    read: Callable[[Report], float | None]
+    percent: bool = False
+    metric: str | None = None
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One picture of a report, plots/<name>.png.
+
+    Attributes
+    ----------
+    title : str
+        What it shows.
+    has_figures : callable
+        Report → whether there is something to draw.
+    """
+
+    title: str
+    has_figures: Callable[[Report], bool]
+
+
+# Every figure that card, page or terminal show. They choose and order; what a figure is stands here alone.
+FIGURES: dict[str, Figure] = {
+    "accuracy": Figure("Accuracy", lambda report: report.accuracy.value, True, "accuracy"),
+    "top2_accuracy": Figure("Top-2 accuracy", lambda report: report.top2_accuracy, True),
+    "macro_f1": Figure("Macro F1", lambda report: report.macro_f1, metric="f1"),
+    "calibration_error": Figure(
+        "Expected calibration error, 15 bins",
+        lambda report: report.calibration.expected_calibration_error_after,
+        metric="expected_calibration_error",
+    ),
+    "calibration_error_before": Figure(
+        "… before temperature scaling", lambda report: report.calibration.expected_calibration_error_before
+    ),
+    "calibration_error_by_chance": Figure(
+        "… of perfectly calibrated answers on so few faces, by chance",
+        lambda report: report.calibration.expected_calibration_error_by_chance,
+    ),
+    "confidence_auroc": Figure(
+        "AUROC of the confidence, labelled faces against others",
+        lambda report: report.not_sure.confidence_auroc,
+    ),
+    "answered": Figure("Faces answered", lambda report: report.not_sure.coverage, True),
+    "wrong_among_answered": Figure(
+        "Wrong among the answered", lambda report: report.not_sure.error_among_answered, True
+    ),
+}
+
+# Every plot there is, in the order in which the card shows them.
+PLOTS: dict[str, Plot] = {
+    "confusion_matrix": Plot("Confusion matrix", lambda report: report.confusion_matrix.faces > 0),
+    "roc": Plot(
+        "ROC of each label against the rest",
+        lambda report: any(curve.auc is not None for curve in report.roc.values()),
+    ),
+    "calibration": Plot(
+        "Calibration before and after temperature scaling",
+        lambda report: bool(report.calibration.bins and report.calibration.bins_before),
+    ),
+    "risk_coverage": Plot(
+        "Wrong answers against faces answered", lambda report: report.not_sure.risk_coverage is not None
+    ),
+    "robustness": Plot("Accuracy on damaged faces", lambda report: report.robustness is not None),
+    "training": Plot(
+        "Loss and accuracy while training",
+        lambda report: any(_plain(report.history).values()) if report.history else False,
+    ),
+}
+
+
+def read_report(path: Path) -> Report | None:
+    """Return the report in a file; None where there is none, or none that can be read.
+
+    A file above `reading.LARGEST_FILE` is not read: strangers write reports.
+    """
+    values = read_json(path)
+    return Report.from_dict(values) if isinstance(values, dict) else None
+
+
+def write_report_file(report: Report, folder: Path) -> None:
+    """Write `report.json` to a folder."""
+    text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
+    (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _is_curve(x: Curve | None, y: Curve | None) -> bool:
+    return bool(x and y) and len(x) == len(y)
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON's own types."""
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

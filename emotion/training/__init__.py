@@ -1,0 +1,1 @@
+"""From labelled pictures to a saved model: networks, fitting, distillation, evaluation, runs."""

@@ -1,0 +1,267 @@
+"""What happens after every epoch: averaged weights are validated, the best kept, a checkpoint written.
+
+A run that continues from the checkpoint is the run that would have gone on without a break.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from emotion.config import TrainingConfig
+from emotion.data.batches import FaceBatches
+from emotion.data.dataset import Dataset
+from emotion.errors import DataError, TrainingError
+from emotion.predictions.calibration import renormalise
+from emotion.training.folder import STATE_FILE, write_whole
+
+logger = logging.getLogger(__name__)
+
+LATEST_WEIGHTS = "latest.weights.h5"
+BEST_WEIGHTS = "best.weights.h5"
+LEAST_PROGRESS = 1e-4  # of the validation loss, to count as better
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+
+
+class BestWeightsKeeper(keras.callbacks.Callback):
+    """After every epoch: write a checkpoint, validate the averaged weights, keep the best, stop when due.
+
+    Validation uses the exponential moving average of the weights, with batch normalisation statistics
+    estimated anew on clean training faces, as in Izmailov et al., "Averaging weights leads to wider
+    optima and better generalization", 2018.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    folder : Path
+        Where the checkpoint is kept.
+    clean, held_out : FaceBatches
+        Training faces without augmentation; calibration faces in their order.
+    dataset : Dataset
+
+    Attributes
+    ----------
+    history : dict of str to list of float
+        One value per epoch for each of `CURVES`.
+    best_epoch : int
+        Counted from 1; 0 before the first one is complete.
+    best_loss : float
+        The validation loss of that epoch.
+    stopped : bool
+        Whether the run ended because it got no better.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        folder: Path,
+        clean: FaceBatches,
+        held_out: FaceBatches,
+        dataset: Dataset,
+    ) -> None:
+        super().__init__()
+        self.config, self.folder, self.clean, self.held_out = config, folder, clean, held_out
+        self.dataset = dataset
+        self.history: dict[str, list[float]] = {}
+        self.best_epoch, self.best_loss, self.stopped = 0, math.inf, False
+        self._started, self._first_epoch = time.monotonic(), 0
+
+    def begin(self) -> int:
+        """Begin a new run and return its first epoch, 0."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        old = (self.folder / STATE_FILE, self.folder / BEST_WEIGHTS, *self.folder.glob(f"*.{LATEST_WEIGHTS}"))
+        for path in old:
+            path.unlink(missing_ok=True)
+        return 0
+
+    def restore(self, network: keras.Model) -> int:
+        """Load the checkpoint into a compiled network and return the epoch to go on with.
+
+        Raises
+        ------
+        DataError
+            If no epoch of the run was complete, or the checkpoint is damaged.
+        """
+        if not (self.folder / STATE_FILE).exists():
+            raise DataError(
+                f"There is no checkpoint in {self.folder}: the run ended before its first epoch was "
+                "complete. Start it again without --resume."
+            )
+        try:
+            state = json.loads((self.folder / STATE_FILE).read_text(encoding="utf-8"))
+            epoch, self.best_epoch = int(state["epoch"]), int(state["best_epoch"])
+            self.stopped = bool(state["stopped"])
+            self.history = {name: list(map(float, curve)) for name, curve in state["history"].items()}
+            self.best_loss = float(state.get("best_loss", math.inf))  # older runs kept none
+            network.optimizer.build(network.trainable_variables)
+            network.load_weights(self.folder / f"{epoch}.{LATEST_WEIGHTS}")
+            _set_random_states(network, state.get("random_states", []))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise _damaged(self.folder, error) from error
+        self._first_epoch = epoch
+        return epoch
+
+    def load_best(self, network: keras.Model) -> None:
+        """Load the weights of the best epoch.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged.
+        """
+        try:
+            network.load_weights(self.folder / BEST_WEIGHTS)
+        except (OSError, ValueError, KeyError) as error:
+            raise _damaged(self.folder, error) from error
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Validate, keep and write; Keras calls this.
+
+        Raises
+        ------
+        TrainingError
+            If the loss is no number any more; the checkpoint stays that of the last epoch in which it was.
+        """
+        logs = logs if logs is not None else {}
+        network = self.model
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))
+        self._refuse_divergence(epoch + 1, logs["loss"])
+        current = [keras.ops.convert_to_numpy(variable) for variable in network.trainable_variables]
+        latest = self.folder / f"{epoch + 1}.{LATEST_WEIGHTS}"
+        network.save_weights(latest)
+
+        network.optimizer.finalize_variable_values(network.trainable_variables)
+        estimate_normalization(network, self.clean, self.config.normalization_batches)
+        logs["val_loss"], logs["val_accuracy"] = self._validate(network)
+        self._refuse_divergence(epoch + 1, logs["val_loss"])
+        # Not the accuracy: on a thousand faces its best epoch is a matter of luck.
+        if not self.best_epoch or logs["val_loss"] < self.best_loss - LEAST_PROGRESS:
+            self.best_epoch, self.best_loss = epoch + 1, logs["val_loss"]
+            write_whole(self.folder / BEST_WEIGHTS, keras.Model(network.inputs, network.outputs).save_weights)
+        for variable, value in zip(network.trainable_variables, current, strict=True):
+            variable.assign(value)
+
+        for name in CURVES:
+            self.history.setdefault(name, []).append(float(logs[name]))
+        if self.config.patience and epoch + 1 - self.best_epoch >= self.config.patience:
+            self.stopped = network.stop_training = True
+        self._write_state(epoch + 1)
+        for old in self.folder.glob(f"*.{LATEST_WEIGHTS}"):
+            if old != latest:
+                old.unlink()
+        self._log_progress(epoch + 1)
+
+    def _refuse_divergence(self, epoch: int, loss: float) -> None:
+        if math.isfinite(loss):
+            return
+        kept = (
+            f"Epoch {epoch - 1} is kept in {self.folder}: go on from there with --resume and that setting."
+            if epoch > 1
+            else "Nothing was saved."
+        )
+        raise TrainingError(
+            f"The loss became {loss} in epoch {epoch}: training has diverged. Lower --learning-rate (it is "
+            f"{self.config.learning_rate:g}) or use --precision float32. {kept}"
+        )
+
+    def _validate(self, network: keras.Model) -> tuple[float, float]:
+        """Return loss and accuracy on the calibration faces that carry a label, among the labels alone."""
+        labels = len(self.dataset.labels)
+        targets = self.dataset.calibration.targets
+        labelled = targets < labels
+        probabilities = renormalise(network.predict(self.held_out, verbose=0)[labelled], labels)
+        targets = targets[labelled]
+        loss = -np.log(probabilities[np.arange(len(targets)), targets]).mean()
+        return float(loss), float((probabilities.argmax(axis=1) == targets).mean())
+
+    def _write_state(self, epoch: int) -> None:
+        state = {
+            "epoch": epoch,
+            "best_epoch": self.best_epoch,
+            "best_loss": self.best_loss,
+            "stopped": self.stopped,
+            "history": self.history,
+            "random_states": [
+                keras.ops.convert_to_numpy(variable).tolist() for variable in _random_states(self.model)
+            ],
+        }
+        write_whole(
+            self.folder / STATE_FILE, lambda path: path.write_text(json.dumps(state), encoding="utf-8")
+        )
+
+    def _log_progress(self, epoch: int) -> None:
+        each = (time.monotonic() - self._started) / (epoch - self._first_epoch)
+        left = (
+            "stopping early"
+            if self.stopped
+            else f"about {each * (self.config.epochs - epoch) / 60:.0f} min left"
+        )
+        logger.info(
+            "Epoch %d of %d: validation accuracy %.1f %%, loss %.4f (lowest %.4f in epoch %d), %s.",
+            epoch,
+            self.config.epochs,
+            100 * self.history["val_accuracy"][-1],
+            self.history["val_loss"][-1],
+            self.best_loss,
+            self.best_epoch,
+            left,
+        )
+
+
+def estimate_normalization(network: keras.Model, batches: FaceBatches, count: int) -> None:
+    """Replace the moving statistics of batch normalisation by the plain mean over clean batches.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Changed in place; its dropout is off meanwhile.
+    batches : FaceBatches
+        Faces without augmentation.
+    count : int
+        How many of the batches to show; 0 changes nothing.
+    """
+    if not count:
+        return
+    normalizations = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    dropouts = [layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+    momenta = [layer.momentum for layer in normalizations]
+    rates = [layer.rate for layer in dropouts]
+    try:
+        for layer in dropouts:
+            layer.rate = 0.0
+        for index in range(min(count, len(batches))):
+            for layer in normalizations:
+                layer.momentum = index / (index + 1)
+            network(batches[index][0], training=True)
+    finally:
+        for layer, momentum in zip(normalizations, momenta, strict=True):
+            layer.momentum = momentum
+        for layer, rate in zip(dropouts, rates, strict=True):
+            layer.rate = rate
+
+
+def _random_states(network: keras.Model) -> list[keras.Variable]:
+    """Return what dropout draws from. Keras saves it with no weights, so a checkpoint has to."""
+    weights = {id(variable) for variable in network.weights}
+    return [variable for variable in network.variables if id(variable) not in weights]
+
+
+def _set_random_states(network: keras.Model, values: list[Any]) -> None:
+    """Go on drawing where a checkpoint stopped; one of an older version has no values."""
+    if values:
+        for variable, value in zip(_random_states(network), values, strict=True):
+            variable.assign(np.asarray(value, variable.dtype))
+
+
+def _damaged(folder: Path, error: Exception) -> DataError:
+    return DataError(
+        f"The checkpoint in {folder} is damaged ({type(error).__name__}: {error}). Start the run again "
+        "without --resume."
+    )

@@ -1,0 +1,192 @@
+"""A network measured on a data set: answers, calibration, report, accuracy on damaged faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from emotion.config import public_source
+from emotion.data.dataset import Dataset
+from emotion.data.examples import Examples
+from emotion.predictions.calibration import Calibration, calibrate
+from emotion.report.build import build_report
+from emotion.report.report import DataFigures, Report, RobustnessFigures
+from emotion.runtime import Network
+from emotion.training.robustness import CONDITIONS
+
+ROBUSTNESS_FACES = 2000  # every condition costs a pass over the faces; more would only narrow the interval
+BATCH_SIZE = 256  # faces in memory at a time
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes
+    ----------
+    report : Report
+    calibration : Calibration
+    probabilities : np.ndarray
+        float32, shape (faces, outputs): the network's raw probabilities of the reported faces.
+    """
+
+    report: Report
+    calibration: Calibration
+    probabilities: np.ndarray
+
+
+def evaluate(
+    network: Network,
+    dataset: Dataset,
+    *,
+    size: int,
+    channels: int,
+    model: dict[str, Any],
+    calibration: Calibration | None = None,
+    history: Mapping[str, Sequence[float]] | None = None,
+    batch_size: int = BATCH_SIZE,
+    progress: bool = True,
+) -> Evaluation:
+    """Calibrate on one part of the held-out faces and report on the other.
+
+    Parameters
+    ----------
+    network : callable
+        float32 faces (n, size, size, channels) in 0..255 → float32 probabilities (n, outputs), of which
+        the first are `dataset.labels`.
+    dataset : Dataset
+        Its `report` part is only measured, never chosen on.
+    size, channels : int
+        What the network takes.
+    model : dict
+        What the report says about the network: architecture, parameters and the like.
+    calibration : Calibration, optional
+        That of a finished model; by default it is fitted on `dataset.calibration`.
+    history : mapping, optional
+        Lists `loss`, `accuracy`, `val_loss` and `val_accuracy`, one value an epoch.
+    batch_size : int
+        Faces in memory at a time.
+    progress : bool
+        Show bars.
+    """
+    settings = {"size": size, "channels": channels, "batch_size": batch_size, "progress": progress}
+    if calibration is None:
+        probabilities = predict_examples(network, dataset.calibration, title="Calibrating", **settings)
+        calibration = calibrate(probabilities, dataset.calibration.targets, len(dataset.labels))
+    probabilities = predict_examples(network, dataset.report, title="Evaluating", **settings)
+    report = build_report(
+        probabilities,
+        dataset.report.targets,
+        outputs=dataset.outputs,
+        labels=dataset.labels,
+        calibration=calibration,
+        model=model,
+        data=DataFigures(
+            source=public_source(dataset.source),
+            report_split=dataset.report_split,
+            audit=dataset.audit,
+            fingerprint=dataset.fingerprint,
+        ),
+        robustness=measure_robustness(network, dataset.report, dataset.labels, **settings),
+        history=history,
+    )
+    return Evaluation(report, calibration, probabilities)
+
+
+def predict_examples(
+    network: Network,
+    examples: Examples,
+    *,
+    size: int,
+    channels: int,
+    batch_size: int = BATCH_SIZE,
+    title: str = "Predicting",
+    progress: bool = True,
+) -> np.ndarray:
+    """Return the raw probabilities of all examples, one batch in memory at a time.
+
+    Parameters
+    ----------
+    network : callable
+        As in `evaluate`.
+    examples : Examples
+    size, channels : int
+        What the network takes.
+    batch_size : int
+        Faces in memory at a time.
+    title : str
+        What the progress bar says.
+    progress : bool
+        Show it.
+
+    Returns
+    -------
+    np.ndarray
+        float32, shape (n, outputs).
+    """
+    batches = _batches(np.arange(len(examples)), batch_size, title, progress=progress)
+    parts = [network(examples.load(batch, size, channels).astype(np.float32)) for batch in batches]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def measure_robustness(
+    network: Network,
+    examples: Examples,
+    labels: Sequence[str],
+    *,
+    size: int,
+    channels: int,
+    batch_size: int = BATCH_SIZE,
+    most_faces: int = ROBUSTNESS_FACES,
+    progress: bool = True,
+) -> RobustnessFigures | None:
+    """Measure the accuracy on faces that carry a label, clean and under every condition of `robustness`.
+
+    Parameters
+    ----------
+    network : callable
+        As in `evaluate`.
+    examples : Examples
+    labels : sequence of str
+        The first of the network's outputs.
+    size, channels : int
+        What the network takes.
+    batch_size : int
+        Faces in memory at a time.
+    most_faces : int
+        Of more faces than these, an evenly spaced selection is taken.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    RobustnessFigures or None
+        None if no face carries a label.
+    """
+    classes = len(labels)
+    labelled = np.flatnonzero(examples.targets < classes)
+    if not len(labelled):
+        return None
+    if len(labelled) > most_faces:
+        labelled = labelled[np.linspace(0, len(labelled) - 1, most_faces).astype(int)]
+    correct = dict.fromkeys(["clean", *CONDITIONS], 0)
+    for batch in _batches(labelled, batch_size, "Damaging faces", progress=progress):
+        crops = examples.load(batch, size, channels)
+        for name in correct:
+            damaged = np.stack([CONDITIONS[name](crop) for crop in crops]) if name in CONDITIONS else crops
+            predicted = network(damaged.astype(np.float32))[:, :classes].argmax(axis=1)
+            correct[name] += int(np.sum(predicted == examples.targets[batch]))
+    accuracies = {name: round(count / len(labelled), 6) for name, count in correct.items()}
+    clean = accuracies.pop("clean")
+    mean = round(float(np.mean(list(accuracies.values()))), 6)
+    return RobustnessFigures(len(labelled), clean, accuracies, mean)
+
+
+def _batches(indices: np.ndarray, batch_size: int, title: str, *, progress: bool) -> Iterator[np.ndarray]:
+    starts = range(0, len(indices), batch_size)
+    for start in tqdm(starts, title, disable=not progress):
+        yield indices[start : start + batch_size]

@@ -1,0 +1,96 @@
+"""The folder of a run: its settings, and that only one run writes it at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from emotion.config import TrainingConfig
+from emotion.errors import DataError, TrainingError
+
+CONFIG_FILE = "training.json"
+CHECKPOINT_FOLDER = "checkpoint"
+STATE_FILE = "state.json"
+LOCK_FILE = "run.lock"
+
+
+@contextmanager
+def written_by_one_run(output: str | os.PathLike) -> Iterator[Path]:
+    """Create a folder and keep other runs out of it.
+
+    Raises
+    ------
+    TrainingError
+        If another run writes to it, or it cannot be written: at once, or when the disk is full later.
+    """
+    output = Path(output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with FileLock(output / LOCK_FILE, timeout=0):
+            yield output
+    except Timeout as error:
+        raise TrainingError(
+            f"Another run is writing to {output}. Wait until it has ended, or name another folder with "
+            "--output."
+        ) from error
+    except OSError as error:
+        raise TrainingError(
+            f"The run cannot write to {output}: {error}. Check the path given to --output, its "
+            "permissions and "
+            "the free space. What was saved before is untouched; --resume continues a run that had begun."
+        ) from error
+
+
+def save_run_config(config: TrainingConfig, output: str | os.PathLike) -> None:
+    """Write the configuration that `load_run_config` reads, before anything else of a run."""
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(config.to_dict(), indent=2)
+    write_whole(output / CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def load_run_config(output: str | os.PathLike) -> TrainingConfig:
+    """Return the configuration that a run in `output` was started with, by whichever version.
+
+    Raises
+    ------
+    DataError
+        If there is no run in that folder.
+    """
+    path = Path(output) / CONFIG_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("it holds no settings")
+        return TrainingConfig.from_dict(values)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"No training run to resume in {output}. Name a folder that holds {CONFIG_FILE}."
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"The run in {output} cannot be resumed: {path.name} cannot be used ({error}). Start it again "
+            "without --resume."
+        ) from error
+
+
+def has_checkpoint(output: str | os.PathLike) -> bool:
+    """Return whether a run in `output` has completed an epoch, so that it can be resumed."""
+    return (Path(output) / CHECKPOINT_FOLDER / STATE_FILE).exists()
+
+
+def forget_checkpoint(output: str | os.PathLike) -> None:
+    """Make sure that nothing in `output` is resumed."""
+    (Path(output) / CHECKPOINT_FOLDER / STATE_FILE).unlink(missing_ok=True)
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file beside its place and move it there, so that a kill leaves the old or the new one whole."""
+    beside = path.with_name("new." + path.name)
+    write(beside)
+    os.replace(beside, path)

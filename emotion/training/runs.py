@@ -1,0 +1,220 @@
+"""One run from a configuration to a saved model; measuring and publishing finished ones.
+
+`train.py` calls it and prints what comes back. How a stage of a run is done is in `stages`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from huggingface_hub import get_token
+
+from emotion.classifier import EmotionClassifier
+from emotion.config import TrainingConfig
+from emotion.data.dataset import Dataset, load_dataset
+from emotion.data.examples import Examples
+from emotion.errors import DataError
+from emotion.report.plots import write_report
+from emotion.report.report import Report
+from emotion.training.evaluation import evaluate
+from emotion.training.folder import load_run_config, save_run_config, written_by_one_run
+from emotion.training.networks import find_architecture
+from emotion.training.saving import save_model, write_wrong_faces
+from emotion.training.stages import forget_stages, plan_stages, run_stage
+
+logger = logging.getLogger(__name__)
+
+AUDIT_FILE = "audit.json"  # names files: stays on this disk and is never published
+
+
+def train_model(
+    config: TrainingConfig, output: str | os.PathLike, *, resume: bool = False, command: str | None = None
+) -> EmotionClassifier:
+    """Train, calibrate, evaluate and save a model.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        All hyperparameters.
+    output : path
+        Becomes a saved model, with the run's logs and checkpoint beside it.
+    resume : bool
+        Continue the run in `output`.
+    command : str, optional
+        The command line that made the model, for its card.
+
+    Returns
+    -------
+    EmotionClassifier
+        The model as loaded from `output`.
+
+    Raises
+    ------
+    DataError
+        If the pictures cannot be trained on, or a checkpoint cannot be resumed.
+    TrainingError
+        If another run writes to `output`, it cannot be written, or the loss is no number any more.
+    """
+    find_architecture(config.architecture)  # a wrong name should not cost the time of an audit
+    with written_by_one_run(output) as folder:
+        dataset = record_audit(load_dataset(config), folder)
+        save_run_config(config, folder)
+        logger.info(
+            "The run is kept in %s. If it is killed: python train.py --resume --output %s", folder, folder
+        )
+        stages = plan_stages(config, folder)
+        if not resume:
+            forget_stages(stages)
+        members = []
+        for stage in stages:
+            fitted = run_stage(stage, dataset, resume=resume)
+            if fitted.interrupted:
+                members = members or [
+                    fitted
+                ]  # half a network is better than none, but no member of an ensemble
+                break
+            if stage.is_member:
+                members.append(fitted)
+        save_model(members, replace(config, ensemble_size=len(members)), dataset, folder, command)
+    return EmotionClassifier.from_pretrained(output)
+
+
+def continued_config(output: str | os.PathLike, given: dict[str, Any]) -> TrainingConfig:
+    """Return the configuration of the run in `output`, with options that win over it.
+
+    Raises
+    ------
+    DataError
+        If there is no run in that folder.
+    ValueError
+        If an option is out of its range.
+    """
+    return replace(load_run_config(output), **given)
+
+
+def evaluate_model(
+    reference: str | None, data: str, output: str | os.PathLike, *, revision: str | None = None
+) -> Report:
+    """Measure a finished model on a data set and write `report.json` and plots to `output`.
+
+    On the data set that the model was trained on, only the faces that nothing was chosen on count. On any
+    other, all held-out faces do, and all faces of a folder without splits.
+
+    Parameters
+    ----------
+    reference : str or None
+        A folder, or owner/name[@revision] on the Hub; None for the embedded model.
+    data : str
+        Labelled pictures, as `TrainingConfig.data`.
+    output : path
+        Created if needed.
+    revision : str, optional
+        Branch, tag or commit on the Hub.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ModelLoadError, DataError, TrainingError
+        If the model, the data or the output folder cannot be used.
+    """
+    classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
+    background = classifier.outputs[len(classifier.labels) :]
+    config = _settings_of(classifier)
+    config = replace(config, data=data, labels=classifier.labels, background=background, keep_copies=True)
+    with written_by_one_run(output) as folder:
+        dataset = record_audit(load_dataset(config, evaluation=True), folder)
+        if dataset.fingerprint != classifier.description.data.get("fingerprint"):
+            dataset = _all_held_out(dataset)
+        evaluation = evaluate(
+            classifier.network,
+            dataset,
+            size=classifier.input_size,
+            channels=classifier.channels,
+            model=classifier.report.model if classifier.report else {},
+            calibration=classifier.description.calibration,
+        )
+        write_report(evaluation.report, folder)
+        write_wrong_faces(dataset, evaluation.probabilities, folder)
+    return evaluation.report
+
+
+def can_publish() -> bool:
+    """Return whether this computer is signed in to the Hub."""
+    return get_token() is not None
+
+
+def publish_model(
+    folder: str | os.PathLike,
+    repo_id: str | None = None,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    tag: str | None = None,
+) -> str:
+    """Publish a saved folder to the Hub and return its address.
+
+    Parameters
+    ----------
+    folder : path
+        What `train_model` wrote.
+    repo_id : str, optional
+        "owner/name"; by default "<your user name>/facial-emotion".
+    private, revision, tag : optional
+        Visibility of a new repository, branch to publish to, tag for the commit.
+
+    Raises
+    ------
+    ModelLoadError, PublishError
+        With what to do, and the command that publishes the folder later.
+    """
+    classifier = EmotionClassifier.from_pretrained(folder)
+    return classifier.push_to_hub(repo_id, private=private, revision=revision, tag=tag)
+
+
+def record_audit(dataset: Dataset, folder: Path) -> Dataset:
+    """Write the whole audit beside the run, and return the data set with an audit that names no file."""
+    (folder / AUDIT_FILE).write_text(json.dumps(dataset.audit, indent=1) + "\n", encoding="utf-8")
+    return replace(dataset, audit=_without_lists(dataset.audit))
+
+
+def _without_lists(findings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_lists(value) if isinstance(value, dict) else value
+        for key, value in findings.items()
+        if not isinstance(value, list)
+    }
+
+
+def _settings_of(classifier: EmotionClassifier) -> TrainingConfig:
+    """Return the settings that a finished model was trained with; strangers write them."""
+    try:
+        return TrainingConfig.from_dict(classifier.description.training)
+    except ValueError as error:
+        raise DataError(
+            f"{classifier.model_name} names settings that make no sense: {error} Save or download the model "
+            "again."
+        ) from error
+
+
+def _all_held_out(dataset: Dataset) -> Dataset:
+    """Report on every face that another data set holds out; on all of them where it holds none out."""
+    parts = [dataset.calibration, dataset.report]
+    held_out_by_folder = "test" in dataset.report_split or "validation" in dataset.report_split
+    if not held_out_by_folder:
+        parts.append(dataset.train)
+    everything = Examples(
+        [identifier for part in parts for identifier in part.identifiers],
+        np.concatenate([part.targets for part in parts]),
+        dataset.report.read,
+    )
+    title = "all held-out faces" if held_out_by_folder else "all faces"
+    return replace(dataset, report=everything, report_split=title)

@@ -1,0 +1,123 @@
+"""Fitted networks saved as a model, with its report: what is saved is evaluated once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion.classifier import Description, EmotionClassifier, library_versions
+from emotion.config import TrainingConfig, public_source
+from emotion.data.dataset import Dataset
+from emotion.report.plots import faces_sheet
+from emotion.runtime import KerasNetwork
+from emotion.training.evaluation import evaluate
+from emotion.training.fit import FittedNetwork
+from emotion.training.networks import average_networks
+
+# Stays on this disk and is never published: it shows people.
+WRONG_FACES_FILE = "wrong_faces.png"
+MOST_WRONG_FACES = 32
+SHEET_FACE = 48  # pixels
+
+
+def save_model(
+    fitted: Sequence[FittedNetwork],
+    config: TrainingConfig,
+    dataset: Dataset,
+    folder: Path,
+    command: str | None = None,
+) -> None:
+    """Calibrate, evaluate and write a model, its report and the faces that it got wrong.
+
+    Parameters
+    ----------
+    fitted : sequence of FittedNetwork
+        One, or several whose answers are averaged; the history of the first is reported.
+    config : TrainingConfig
+        The settings that the saved model names.
+    dataset : Dataset
+    folder : Path
+        Where to save it.
+    command : str, optional
+        The command line that made it.
+    """
+    first = fitted[0]
+    model = first.network if len(fitted) == 1 else average_networks([member.network for member in fitted])
+    network = KerasNetwork(model)
+    about = {
+        "architecture": config.architecture,
+        "parameters": int(model.count_params()),
+        "epochs_trained": len(first.history["loss"]),
+        "best_epoch": first.best_epoch,
+        "faces_trained_on": len(dataset.train),
+        "command": command,
+    }
+    size, channels = config.image_size, config.channels
+    evaluation = evaluate(network, dataset, size=size, channels=channels, model=about, history=first.history)
+    description = Description(
+        labels=dataset.labels,
+        outputs=dataset.outputs,
+        input_size=size,
+        channels=channels,
+        calibration=evaluation.calibration,
+        training=_public_settings(config),
+        data={
+            "source": public_source(dataset.source),
+            "fingerprint": dataset.fingerprint,
+            "report_split": dataset.report_split,
+        },
+        versions=library_versions(),
+    )
+    EmotionClassifier(network, description, report=evaluation.report).save_pretrained(
+        folder, litert_precision=config.litert_precision
+    )
+    write_wrong_faces(dataset, evaluation.probabilities, folder)
+
+
+def write_wrong_faces(
+    dataset: Dataset, probabilities: np.ndarray, folder: Path, *, limit: int = MOST_WRONG_FACES
+) -> Path | None:
+    """Draw the reported faces whose wrong answer was most certain; for looking at, never for publishing.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Faces of its `report` part that carry none of the labels are passed over.
+    probabilities : np.ndarray
+        float, shape (len(dataset.report), at least len(dataset.labels)), labels first.
+    folder : Path
+        Where the sheet is written.
+    limit : int
+        How many faces it shows at most.
+
+    Returns
+    -------
+    Path or None
+        The PNG file; None, and no file, if nothing is wrong.
+    """
+    labels, examples = dataset.labels, dataset.report
+    best = probabilities[:, : len(labels)].argmax(axis=1)
+    certainty = probabilities[np.arange(len(best)), best]
+    wrong = np.flatnonzero((examples.targets < len(labels)) & (best != examples.targets))
+    wrong = wrong[np.argsort(-certainty[wrong], kind="stable")][:limit]
+    captions = [
+        f"{labels[examples.targets[index]]}\n→ {labels[best[index]]} {certainty[index]:.0%}"
+        for index in wrong
+    ]
+    return faces_sheet(
+        examples.load(wrong, SHEET_FACE, 1),
+        captions,
+        folder / WRONG_FACES_FILE,
+        title="Most certain and wrong: the label given, and the answer",
+    )
+
+
+def _public_settings(config: TrainingConfig) -> dict[str, Any]:
+    """Return the settings of a run without the folders that lead to its files."""
+    settings = config.to_dict()
+    names = ("data", "soft_labels", "initial_weights")
+    paths = {name: public_source(settings[name]) for name in names if settings[name]}
+    return settings | paths | {"teacher": [public_source(name) for name in config.teacher]}

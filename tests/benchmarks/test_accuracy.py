@@ -1,0 +1,48 @@
+"""The benchmark's own arithmetic: votes, proportions, the table."""
+
+from benchmarks import accuracy
+from emotion.report.report import RobustnessFigures
+from tests.report.synthetic import LABELS, report_of
+
+
+def test_votes_count_only_where_more_than_half_agree_on_a_label(tmp_path):
+    votes = tmp_path / "votes.csv"
+    votes.write_text(
+        "image,neutral,happiness,surprise,sadness,anger\n"
+        "validation/happy/a.jpg,0,10,0,0,0\n"
+        "validation/angry/b.jpg,1,0,0,6,3\n"
+        "validation/sad/c.jpg,5,0,0,5,0\n"
+        "validation/sad/d.jpg,9,0,0,1,0\n"
+    )
+    assert accuracy.majority_votes(votes, LABELS) == {
+        "validation/happy/a.jpg": 1,
+        "validation/angry/b.jpg": 2,
+    }
+    assert accuracy.majority_votes(tmp_path / "none.csv", LABELS) == {}
+
+
+def test_benchmark_table_shows_what_was_measured_and_why_a_peer_is_missing():
+    robustness = RobustnessFigures(9, 0.9, {"noise": 0.8}, 0.8)
+    report = report_of(robustness=robustness)
+    proportion = accuracy.proportion(90, 100)
+    peer = dict.fromkeys(("reported", "all", "agreed", "agreed_all"), accuracy.proportion(3, 4))
+    figures = {
+        "same_data_as_training": True,
+        "report": report.to_dict(),
+        "this_model": {
+            "reported": proportion,
+            "agreed": proportion,
+            "seconds_per_face": 0.002,
+            "bytes": 2**20,
+        },
+        "peers": {
+            "fer": {**peer, "expected_calibration_error": 0.12, "seconds_per_face": 0.001},
+            "face-api.js": {"error": "npm is not installed."},
+        },
+    }
+    text = accuracy.render(figures)
+    assert "| 90.0 % (82.6–94.5) | 75.0 % (30.1–95.4) |" in text
+    assert "1.00 ms (0.5×)" in text and "| 1.00 MiB | – |" in text and "| noise | 80.0 % |" in text
+    assert text.endswith("face-api.js: npm is not installed.") and "Note" not in text
+    assert "fer" not in accuracy.render({**figures, "peers": {}, "same_data_as_training": False})
+    assert accuracy.pooled([proportion, accuracy.proportion(0, 0)]) == proportion

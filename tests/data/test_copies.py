@@ -1,0 +1,78 @@
+"""Copies are found however they were altered, and look-alikes are not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from emotion.data.copies import copy_groups
+from emotion.data.prints import take_prints
+from tests.data.scenes import SIDE, collect, draw_scene, partners, recompress
+from tests.drawn_faces import draw_face
+
+ALTERATIONS = {
+    "turned a little": lambda picture: picture.rotate(4, Image.Resampling.BILINEAR),
+    "turned more": lambda picture: picture.rotate(-13, Image.Resampling.BICUBIC),
+    "mirrored": lambda picture: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "mirrored and turned": lambda picture: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).rotate(8),
+    "brighter, burnt out": lambda picture: ImageEnhance.Brightness(picture).enhance(1.5),
+    "darker": lambda picture: ImageEnhance.Brightness(picture).enhance(0.6),
+    "less contrast": lambda picture: ImageEnhance.Contrast(picture).enhance(0.6),
+    "recompressed": lambda picture: recompress(picture, 40),
+    "larger": lambda picture: picture.resize((120, 120), Image.Resampling.BICUBIC),
+    "in colour": lambda picture: Image.merge("RGB", (picture, picture.point(lambda v: v * 0.9), picture)),
+    "framed otherwise": lambda picture: picture.crop((1, 2, 47, 48)).resize((SIDE, SIDE)),
+}
+
+
+@pytest.mark.parametrize("alter", ALTERATIONS.values(), ids=ALTERATIONS)
+def test_near_copies_are_grouped_with_their_original_and_nothing_else(
+    alter: Callable[[Image.Image], Image.Image], tmp_path: Path
+):
+    rng = np.random.default_rng(3)
+    originals = [draw_scene(rng) for _ in range(80)]
+    examples = collect(tmp_path, originals + [recompress(alter(original), 90) for original in originals[:40]])
+
+    groups = partners(copy_groups(examples, take_prints(examples)))
+
+    found = sum(groups[index] == {index, 80 + index} for index in range(40))
+    assert found >= 38
+    assert all(len(group) <= 2 for group in groups), "different pictures were called copies"
+    assert all(group == {index} for index, group in enumerate(groups[40:80], start=40))
+
+
+def test_chains_of_copies_are_one_group(tmp_path: Path):
+    rng = np.random.default_rng(5)
+    scenes = [draw_scene(rng) for _ in range(40)]
+    turned = [scenes[0].rotate(turn, Image.Resampling.BICUBIC) for turn in (5, 10, 15, 20)]
+    examples = collect(tmp_path, scenes + turned)
+
+    groups = partners(copy_groups(examples, take_prints(examples)))
+
+    assert groups[0] == {0, 40, 41, 42, 43}
+
+
+def test_look_alikes_are_not_copies(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    faces = [Image.fromarray(draw_face(emotion, rng)) for emotion in ("happy", "sad") for _ in range(80)]
+    examples = collect(tmp_path, faces, [0] * 80 + [1] * 80)
+
+    groups = copy_groups(examples, take_prints(examples))
+
+    assert len(set(groups.tolist())) >= 156
+
+
+def test_blank_pictures_are_copies_only_when_equal(tmp_path: Path):
+    blanks = [Image.new("L", (SIDE, SIDE), level) for level in (0, 255, 0, 128)]
+    examples = collect(tmp_path, blanks)
+
+    assert copy_groups(examples, take_prints(examples)).tolist() == [0, 1, 0, 3]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_pictures_are_no_problem(count: int, tmp_path: Path):
+    examples = collect(tmp_path, [draw_scene(np.random.default_rng(seed)) for seed in range(count)])
+
+    assert copy_groups(examples, take_prints(examples)).tolist() == list(range(count))

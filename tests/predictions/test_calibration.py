@@ -1,0 +1,113 @@
+"""Temperature and confidence undo known distortions, and the "not sure" rule meets its goals where it can."""
+
+import numpy as np
+import pytest
+
+from emotion.predictions import calibration as calibrating
+from emotion.report import metrics as figures
+from tests.report.synthetic import LABELS, synthetic
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_temperature_undoes_a_known_distortion(temperature):
+    probabilities, targets = synthetic(faces=20_000, outputs=3, temperature=temperature)
+    fitted = calibrating.fit_temperature(probabilities, targets)
+    assert fitted == pytest.approx(temperature, rel=0.1)
+    restored = calibrating.apply_temperature(probabilities, fitted)
+
+    def error(p):
+        return figures.expected_calibration_error(
+            figures.calibration_bins(p.max(axis=1), p.argmax(axis=1) == targets)
+        )
+
+    assert error(restored) < 0.01
+    assert temperature == 1 or error(probabilities) > 3 * error(restored)
+
+
+def test_temperature_is_where_the_likelihood_is_highest():
+    probabilities, targets = synthetic(faces=300, outputs=3, temperature=1.7)
+
+    def loss(temperature):
+        tempered = calibrating.apply_temperature(probabilities, temperature)
+        return -np.log(tempered[np.arange(len(targets)), targets]).mean()
+
+    fitted = calibrating.fit_temperature(probabilities, targets)
+    assert loss(fitted) < min(loss(fitted * 0.97), loss(fitted * 1.03))
+
+
+def test_temperature_stays_in_its_range_for_faultless_and_for_missing_answers():
+    faultless = np.array([[0.9, 0.1], [0.2, 0.8]])
+    assert calibrating.fit_temperature(faultless, np.array([0, 1])) == calibrating.TEMPERATURES[0]
+    assert calibrating.fit_temperature(faultless, np.array([1, 0])) == calibrating.TEMPERATURES[1]
+    assert calibrating.fit_temperature(faultless[:0], np.array([], int)) == 1.0
+
+
+def test_temperature_keeps_zero_probabilities_finite():
+    tempered = calibrating.apply_temperature(np.array([[1.0, 0.0, 0.0]]), 2.0)
+    assert np.isfinite(tempered).all() and tempered.sum() == pytest.approx(1)
+
+
+def test_tempering_then_restricting_equals_restricting_then_tempering():
+    probabilities, _ = synthetic(faces=50)
+    one = calibrating.renormalise(calibrating.apply_temperature(probabilities, 1.6), 3)
+    other = calibrating.apply_temperature(calibrating.renormalise(probabilities, 3), 1.6)
+    assert np.allclose(one, other)
+
+
+def rule_figures(threshold, confidence, correct, background):
+    answered = confidence >= threshold
+    return answered.mean(), 1 - correct[answered].mean(), (background < threshold).mean()
+
+
+def test_threshold_meets_all_goals_where_that_is_possible():
+    rng = np.random.default_rng(0)
+    confidence = rng.beta(5, 1, 2000)
+    correct = rng.random(2000) < 0.55 + 0.45 * confidence
+    background = rng.beta(1.5, 2, 1000)
+    threshold = calibrating.choose_threshold(confidence, correct, background)
+    answered, error, unsure = rule_figures(threshold, confidence, correct, background)
+    assert answered >= 0.80 and error <= 0.07 and unsure >= 0.60
+    assert rule_figures(0, confidence, correct, background)[1] > 0.07  # the rule had work to do
+
+
+def test_threshold_answers_all_it_can_once_the_goals_are_safe():
+    confidence = np.linspace(0.5, 1, 1000)
+    background = np.linspace(0.0, 0.3, 500)
+    threshold = calibrating.choose_threshold(confidence, np.ones(1000, bool), background)
+    assert 0.6 * 0.3 < threshold < 0.3  # a safe majority of the background is out, no labelled face is
+    assert calibrating.choose_threshold(confidence, np.ones(1000, bool), background[:0]) == 0.0
+
+
+def test_threshold_without_background_trades_errors_for_answers():
+    rng = np.random.default_rng(3)
+    confidence = rng.uniform(0.4, 1, 4000)
+    correct = rng.random(4000) < confidence**0.22
+    threshold = calibrating.choose_threshold(confidence, correct, np.empty(0))
+    answered, error, _ = rule_figures(threshold, confidence, correct, np.zeros(1))
+    assert 1 - correct.mean() > 0.07 >= error and 0.80 <= answered < 1
+
+
+def test_threshold_of_a_hopeless_network_still_answers_somebody():
+    rng = np.random.default_rng(4)
+    confidence, correct = rng.random(500), rng.random(500) < 0.4
+    threshold = calibrating.choose_threshold(confidence, correct, rng.random(500))
+    answered, _, unsure = rule_figures(threshold, confidence, correct, rng.random(500))
+    assert answered > 0 and unsure > 0
+
+
+def test_threshold_without_faces_always_answers():
+    assert calibrating.choose_threshold(np.empty(0), np.empty(0, bool), np.array([0.3])) == 0.0
+
+
+def test_calibrate_uses_labels_for_the_temperature_and_background_for_the_threshold():
+    probabilities, targets = synthetic(temperature=2.0)
+    calibration = calibrating.calibrate(probabilities, targets, len(LABELS))
+    labelled = targets < 3
+    only = calibrating.calibrate(probabilities[labelled], targets[labelled], len(LABELS))
+    assert calibration.temperature == only.temperature and calibration.temperature > 1
+    tempered = calibrating.apply_temperature(probabilities, calibration.temperature)
+    confidence, correct = tempered[:, :3].max(axis=1), tempered[:, :3].argmax(axis=1) == targets
+    assert calibration.threshold == calibrating.choose_threshold(
+        confidence[labelled], correct[labelled], confidence[~labelled]
+    )
+    assert calibration.fitted_on == 3000

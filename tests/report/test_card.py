@@ -1,0 +1,261 @@
+"""The card: metadata that the Hub reads back, the figures of the report and no others, nothing private."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from huggingface_hub import EvalResult, ModelCard
+from huggingface_hub.repocard import metadata_load
+
+from emotion.config import TrainingConfig
+from emotion.predictions.calibration import Calibration
+from emotion.report.build import build_report
+from emotion.report.card import is_fer2013, render
+from emotion.report.origin import training_command
+from emotion.report.report import DataFigures, Report, RobustnessFigures
+
+LABELS = ("angry", "happy", "sad")
+OUTPUTS = (*LABELS, "neutral")
+
+
+def report_with(**changes):
+    rng = np.random.default_rng(0)
+    targets = np.repeat([0, 1, 2, 3], 50)
+    logits = rng.normal(0, 1, (200, 4)) + 2.5 * np.eye(4)[targets]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    settings = {
+        "model": {"architecture": "resnet", "parameters": 1_234_567, "command": None},
+        "data": DataFigures(
+            source="fer2013",
+            report_split="half of validation",
+            fingerprint="c0ffee",
+            audit={
+                "files": {"train": {"angry": 10, "happy": 20}, "validation": {"angry": 3, "happy": 4}},
+                "unreadable": {
+                    "count": 1,
+                    "files": [{"file": "train/angry/Jane Doe.jpg", "reason": "truncated"}],
+                },
+                "used": {"train": {"angry": 9, "happy": 11}},
+                "removed": {"from_train": 42},
+            },
+        ),
+        "robustness": RobustnessFigures(200, 0.911, {"noise": 0.822, "blur": 0.733}, 0.7775),
+        "history": {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.1], "val_accuracy": [0.4]},
+        **changes,
+    }
+    return build_report(
+        probabilities,
+        targets,
+        outputs=OUTPUTS,
+        labels=LABELS,
+        calibration=Calibration(1.2, 0.512, 99),
+        **settings,
+    )
+
+
+def emotion_json(**training):
+    return {
+        "labels": list(LABELS),
+        "outputs": [{"name": name, "label": name if name in LABELS else None} for name in OUTPUTS],
+        "input": {"size": 48, "channels": 1, "range": [0, 255]},
+        "training": TrainingConfig(data="fer2013", background=("neutral",)).to_dict() | training,
+        "versions": {"keras": "3.15.1"},
+    }
+
+
+def test_the_hub_reads_back_what_was_measured(tmp_path):
+    report = report_with()
+    path = tmp_path / "README.md"
+    path.write_text(render(report, emotion_json(), repo_id="ada/faces"), encoding="utf-8")
+
+    data = ModelCard.load(path).data
+    assert (data.library_name, data.pipeline_tag, data.license) == ("keras", "image-classification", "mit")
+    assert data.model_name == "faces" and "facial-expression-recognition" in data.tags
+    measured = {result.metric_type: result for result in data.eval_results}
+    assert all(isinstance(result, EvalResult) for result in measured.values())
+    assert measured["accuracy"].metric_value == report.accuracy.value
+    assert measured["f1"].metric_value == report.macro_f1
+    error = report.calibration.expected_calibration_error_after
+    assert measured["expected_calibration_error"].metric_value == error
+    assert {(result.dataset_name, result.dataset_split) for result in measured.values()} == {
+        ("fer2013", "half of validation")
+    }
+    assert "datasets" not in metadata_load(path)  # a folder on somebody's disk is no data set on the Hub
+
+
+def test_a_data_set_on_the_hub_is_linked():
+    report = report_with(data=DataFigures(source="hf:ada/faces-of-friends@v2", report_split="test"))
+    data = ModelCard(render(report, emotion_json())).data
+    assert data.datasets == ["ada/faces-of-friends"]
+    assert {result.dataset_type for result in data.eval_results} == {"ada/faces-of-friends"}
+    assert data.model_name == "facial-emotion"
+
+
+def test_card_says_what_a_reader_needs():
+    report = report_with()
+    card = render(report, emotion_json(), repo_id="ada/faces")
+    low, high = (f"{100 * bound:.1f} %" for bound in report.accuracy.interval)
+    assert f"**{100 * report.accuracy.value:.1f} %** of 150 faces (95 % interval {low} to {high})" in card
+    for label, row in report.per_class.items():
+        assert f"| {label} | {row.precision:.3f} | {row.recall:.3f} | {row.f1:.3f} | 50 |" in card
+    assert "Below **0.512**" in card and f"{100 * report.not_sure.coverage:.1f} % of the faces" in card
+    assert f"{100 * report.not_sure.background_not_sure['neutral']:.1f} % of the neutral faces" in card
+    assert "| noise | 82.2 % |" in card and "**77.8 %**" in card
+    for phrase in (
+        "An expression is not a feeling",
+        "2024/1689",
+        "at work and in education",
+        "web search in 2013",
+    ):
+        assert phrase in card
+    assert 'keras.saving.load_model("hf://ada/faces")' in card
+    assert 'EmotionClassifier.from_pretrained("ada/faces")' in card
+    assert "float32 (n, 48, 48, 1) in 0..255" in card and "angry, happy, sad, neutral." in card
+    assert "python train.py --data fer2013 --background neutral" in card
+    assert "| `learning_rate` | 0.002 |" in card and "| keras version | 3.15.1 |" in card
+    assert "| train | 10 | 20 |" in card and "| used for train | 9 | 11 |" in card
+    assert "unreadable, count: 1" in card and "- removed, from train: 42" in card and "`c0ffee`" in card
+
+
+def test_card_shows_the_plots_that_exist_and_no_others():
+    def shown(card):
+        return set(re.findall(r"\(plots/(\w+)\.png\)", card))
+
+    everything = {"confusion_matrix", "roc", "calibration", "risk_coverage", "robustness", "training"}
+    assert shown(render(report_with(), emotion_json())) == everything
+    reduced = render(report_with(robustness=None, history=None), emotion_json())
+    assert shown(reduced) == everything - {"robustness", "training"}
+
+
+def test_every_figure_in_the_card_comes_from_the_report():
+    """Whatever number stands before the fixed texts about use and limits must be in the report."""
+    report = report_with()
+    card = render(report, emotion_json(), repo_id="ada/faces")
+    prose = card.split("---\n", 2)[2].split("## Intended use")[0]
+    figures = {float(value) for value in re.findall(r"(?<![\w.])\d+\.\d+", prose)}
+
+    def numbers(value):
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list):
+            return [number for item in value for number in numbers(item)]
+        return [value] if isinstance(value, int | float) else []
+
+    known = numbers(report.to_dict()) + [1 - report.accuracy.value]
+    allowed = {round(value, 3) for value in known} | {round(100 * value, 1) for value in known}
+    assert len(figures) > 20
+    assert figures <= allowed
+
+
+@pytest.mark.parametrize("report", [None, Report(), Report.from_dict({"accuracy": 7, "roc": []})])
+def test_card_of_a_model_without_a_report_has_no_figures(report):
+    card = render(report, emotion_json())
+    assert not re.search(r"\d %", card.split("## Intended use")[0])
+    assert ModelCard(card).data.eval_results is None
+    assert "## Figures" not in card and "## Robustness" not in card and "## Plots" not in card
+    assert "An expression is not a feeling" in card
+
+
+def test_the_examples_name_the_model_or_say_that_it_has_no_name_yet():
+    published = render(None, emotion_json(), repo_id="ada/faces")
+    assert 'from_pretrained("ada/faces")' in published and "hf://ada/faces" in published
+    assert "OWNER/NAME" not in published and "once it is published" not in published
+    assert "`OWNER/NAME` stands for its name on the Hub, once it is published" in render(None, emotion_json())
+
+
+def test_card_of_a_report_full_of_gaps():
+    report = build_report(
+        np.full((4, 4), 0.25),
+        np.full(4, 3),
+        outputs=OUTPUTS,
+        labels=LABELS,
+        calibration=Calibration(1.0, 0.5, 0),
+    )
+    card = render(report, {})
+    assert "None" not in card.replace("`None`", "") and "nan" not in card.lower()
+    assert ModelCard(card).data.eval_results is None
+    assert "100.0 % of the neutral faces" in card
+
+
+def test_private_folders_and_file_names_stay_private():
+    command = "python train.py --data /home/ada/secret/faces --output=/mnt/x/run --soft-labels ../v.csv"
+    report = report_with(model={"command": command})
+    card = render(report, emotion_json(data="/home/ada/secret/faces"))
+    assert "python train.py --data faces --output=run --soft-labels ../v.csv" in card
+    assert "/home" not in card and "/mnt" not in card and "secret" not in card and "Jane Doe" not in card
+
+
+def test_what_was_learned_beside_the_labels_is_told():
+    settings = {"soft_labels": "/home/ada/votes.csv", "teacher": ["runs/first"], "teacher_epochs": 24}
+    settings |= {"teacher_weight": 0.4, "prior_correction": ["fear=0.25", "disgust=0.5"]}
+    card = render(report_with(), emotion_json(**settings))
+    assert "shares of the votes in `votes.csv`" in card
+    assert (
+        "40% of each target was learned from the answers of `runs/first` and a network that was trained first, "
+        "for 24 epochs (distillation)" in card
+    )
+    assert "fear × 0.25 and disgust × 0.5" in card
+    assert "started from" not in card
+    assert (
+        "The figures suppose that these earlier networks were not trained on the faces held out here." in card
+    )
+    for start, told in (
+        ("teacher", "the weights of that network"),
+        ("ada/faces", "the weights of `ada/faces`"),
+    ):
+        assert f"Training started from {told}." in render(
+            report_with(), emotion_json(**settings, initial_weights=start)
+        )
+    alone = render(report_with(), emotion_json(teacher=[], teacher_epochs=70, initial_weights="teacher"))
+    assert "earlier networks" not in alone
+    assert "distillation" not in render(report_with(), emotion_json(teacher=[], teacher_epochs=0))
+
+
+def test_a_resumed_run_is_described_by_its_settings_rather_than_its_last_command():
+    report = report_with(model={"command": "python train.py --resume --output runs/today"})
+    card = render(report, emotion_json(epochs=77))
+    assert "--resume" not in card and "--epochs 77" in card
+
+
+def test_names_cannot_break_out_of_the_card():
+    evil = "sad | <script>alert(1)</script> ![x](http://evil) `rm`"
+    report = report_with()
+    report = replace(
+        report,
+        per_class={evil: report.per_class["sad"]},
+        not_sure=replace(report.not_sure, background_not_sure={evil: 0.5}),
+    )
+    card = render(report, {"labels": [evil]})
+    assert "<script>" not in card and "![x]" not in card and "sad | " not in card
+
+
+def test_limits_of_other_data_do_not_claim_to_be_fer2013():
+    report = report_with(data=DataFigures(source="my-faces", report_split="test"))
+    card = render(report, emotion_json(data="my-faces"))
+    assert "2013" not in card and "## Limits" in card
+
+
+def test_fer2013_is_recognised_by_its_name():
+    assert is_fer2013("../shared/fer2013") and is_fer2013("hf:someone/FER-2013")
+    assert not is_fer2013("my-faces") and not is_fer2013(None)
+
+
+def test_training_command_names_what_differs_from_the_defaults():
+    changed = TrainingConfig(
+        data="my faces", background=("neutral", "fear"), flip=False, class_weights=True, epochs=7
+    )
+    command = training_command(changed.to_dict())
+    assert command.startswith("python train.py --data 'my faces' ")
+    for words in ("--background neutral fear", "--no-flip", "--class-weights", "--epochs 7"):
+        assert words in command
+    assert "--seed" not in command and "--labels" not in command
+
+
+def test_the_precision_of_the_served_file_is_told():
+    told = "its probabilities differ a little from Keras's, which the figures are about"
+    assert told in render(report_with(), emotion_json(litert_precision="int8"))
+    assert "its weights in 16 bits" in render(report_with(), emotion_json(litert_precision="float16"))
+    assert "is the same network for LiteRT.\n" in render(
+        report_with(), emotion_json(litert_precision="float32")
+    )

@@ -1,0 +1,106 @@
+"""A report survives its file to the last digit, and a stranger's report neither breaks nor fools who reads it."""
+
+import copy
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from emotion.classifier import EMBEDDED
+from emotion.report.card import render
+from emotion.report.plots import write_report
+from emotion.report.report import FIGURES, PLOTS, Report, RobustnessFigures, read_report
+from tests.report.synthetic import report_of
+
+
+@pytest.fixture(scope="module")
+def embedded() -> dict:
+    return json.loads((EMBEDDED / "report.json").read_text())
+
+
+def test_the_report_of_the_embedded_model_is_read_whole(embedded):
+    report = read_report(EMBEDDED / "report.json")
+    assert report.to_dict() == embedded
+    assert report.accuracy.value == embedded["accuracy"]["value"] > 0.8
+    assert report.roc["sad"].auc == embedded["roc"]["sad"]["auc"]
+    assert all(figure.read(report) is not None for figure in FIGURES.values())
+    assert all(plot.has_figures(report) for plot in PLOTS.values())
+
+
+def test_a_report_is_the_same_after_writing_and_reading(tmp_path):
+    report = report_of(
+        robustness=RobustnessFigures(9, 0.9, {"noise": 0.8}, 0.8),
+        history={"loss": [1 / 3], "val_accuracy": [0.5]},
+        model={"command": "python train.py", "parameters": 12},
+    )
+    write_report(report, tmp_path)
+    assert read_report(tmp_path / "report.json") == report
+    assert (tmp_path / "plots" / "roc.png").exists()
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        None,
+        [],
+        "high",
+        {"accuracy": "high"},
+        {"accuracy": {"value": float("inf"), "interval": [0.1], "faces": -3}},
+        {"confusion_matrix": {"labels": ["a", "b"], "counts": [[1, 2]]}},
+        {"confusion_matrix": {"labels": ["a"], "counts": [["many"]]}},
+        {"roc": {"a": {"auc": 0.5, "false_positive_rate": [0, 1], "true_positive_rate": [1]}}},
+        {"calibration": {"bins": [{"faces": 500}], "bins_before": 3}},
+        {"not_sure": {"risk_coverage": {"coverage": [0.1], "risk": []}}},
+        {"robustness": {"clean": 0.5, "conditions": {"noise": "loud"}}},
+        {"history": {"loss": [1, None]}},
+    ],
+)
+def test_what_makes_no_sense_is_left_out(nonsense, tmp_path):
+    report = Report.from_dict(nonsense)
+    assert not report.has_figures
+    assert not any(plot.has_figures(report) for plot in PLOTS.values())
+    write_report(report, tmp_path)
+    assert "## Plots" not in render(report, {})
+
+
+def test_no_mutant_of_a_report_breaks_card_or_file(embedded):
+    rng = random.Random(0)
+    values = [None, "text", -1, 1e300, float("nan"), True, [], {}, [1, "a"], {"value": 2}, "\ud800", 10**30]
+    for _ in range(400):
+        mutant = copy.deepcopy(embedded)
+        for _ in range(rng.randint(1, 4)):
+            place = mutant
+            while isinstance(place, dict | list) and place:
+                keys = list(place) if isinstance(place, dict) else range(len(place))
+                key = rng.choice(keys)
+                if not isinstance(place[key], dict | list) or rng.random() < 0.3:
+                    place[key] = rng.choice(values)
+                    break
+                place = place[key]
+        report = Report.from_dict(mutant)
+        assert isinstance(render(report, {}), str)
+        assert Report.from_dict(json.loads(json.dumps(report.to_dict(), allow_nan=False))) == report
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[1]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a": ' * 5000, b'{"model": "' + b"x" * 2**21 + b'"}'],
+)
+def test_a_file_that_is_no_report_is_none(content, tmp_path):
+    path = tmp_path / "report.json"
+    path.write_bytes(content)
+    assert read_report(path) is None
+    assert read_report(tmp_path / "missing.json") is None
+
+
+def test_free_parts_of_a_report_are_kept_to_a_sane_depth(tmp_path):
+    deep: dict = {}
+    for _ in range(500):
+        deep = {"more": deep}
+    path: Path = tmp_path / "report.json"
+    path.write_text(json.dumps({"model": {"architecture": "resnet", "deep": deep}, "data": {"audit": deep}}))
+    report = read_report(path)
+    assert report.model["architecture"] == "resnet"
+    assert len(json.dumps(report.to_dict())) < 2000
+    assert isinstance(render(report, {}), str)

@@ -1,0 +1,89 @@
+"""A network learns repeatably, from new weights or from those of a trained one."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from emotion.classifier import EMBEDDED, EmotionClassifier
+from emotion.config import TrainingConfig
+from emotion.data.dataset import load_dataset
+from emotion.errors import DataError
+from emotion.runtime import load_keras
+from emotion.training.fit import adopt_weights, correct_priors, fit
+from emotion.training.folder import load_run_config
+from emotion.training.networks import build_network
+from tests.conftest import SMALL_RUN
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero(trained_model):
+    with open(trained_model / "history.csv") as file:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
+    assert max(rates) == pytest.approx(SMALL_RUN["learning_rate"], rel=0.05)
+    assert rates.index(max(rates)) == 0, "one warm-up epoch"
+    assert rates[-1] < 0.01 * max(rates)
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_model(drawn_data, tmp_path):
+    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1})
+    dataset = load_dataset(config, progress=False)
+    first, second = (fit(config, dataset, tmp_path / name) for name in ("first", "second"))
+    for one, other in zip(first.network.get_weights(), second.network.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_there_must_be_a_run_to_resume(drawn_data, tmp_path):
+    with pytest.raises(DataError, match=r"No training run to resume .*training.json"):
+        load_run_config(tmp_path)
+    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN)
+    with pytest.raises(DataError, match="no checkpoint"):
+        fit(config, load_dataset(config, progress=False), tmp_path, resume=True)
+
+
+def test_a_start_gives_its_last_layer_to_the_same_outputs_only(trained_model):
+    trained = load_keras(trained_model)
+    known = EmotionClassifier.from_pretrained(trained_model).outputs
+    for outputs, kept in ((known, True), (known[::-1], False), (known[:2], False)):
+        network = build_network(TrainingConfig(**SMALL_RUN), len(outputs))
+        last = network.layers[-1].get_weights()[0]
+        adopt_weights(network, trained, known, outputs)
+        inner = trained.get_layer("resnet")
+        np.testing.assert_array_equal(network.layers[2].get_weights()[0], inner.layers[2].get_weights()[0])
+        expected = inner.layers[-1].get_weights()[0] if kept else last
+        np.testing.assert_array_equal(network.layers[-1].get_weights()[0], expected)
+
+
+def test_the_default_network_can_start_from_the_embedded_model():
+    network = build_network(TrainingConfig(), 2)
+    before = network.get_weights()[0]
+    adopt_weights(network, load_keras(EMBEDDED), ("angry", "happy", "sad"), ("joy", "rage"))
+    assert np.abs(network.get_weights()[0] - before).max() > 0.1
+
+
+def test_a_start_must_be_the_same_network(trained_model):
+    trained = load_keras(trained_model)
+    for other in ({"architecture": "lenet5"}, {"width": 12}, {"blocks": (1, 1)}):
+        network = build_network(TrainingConfig(**SMALL_RUN | other), 4)
+        with pytest.raises(DataError, match="--initial-weights is another network"):
+            adopt_weights(network, trained, ("a", "b", "c", "d"), ("a", "b", "c", "d"))
+
+
+@pytest.mark.slow
+def test_class_weights_make_rare_classes_count(drawn_data, tmp_path):
+    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1, "class_weights": True})
+    dataset = load_dataset(config, progress=False)
+    few_sad = np.flatnonzero((dataset.train.targets != 2) | (np.arange(len(dataset.train)) % 10 == 0))
+    result = fit(config, replace(dataset, train=dataset.train.subset(few_sad)), tmp_path)
+    assert np.isfinite(result.history["loss"]).all()
+
+
+def test_classes_are_expected_as_often_as_they_occur_in_use():
+    network = build_network(TrainingConfig(**SMALL_RUN), 4)
+    faces = np.random.default_rng(0).uniform(0, 255, (8, 48, 48, 1)).astype(np.float32)
+    before = network(faces).numpy()
+    config = TrainingConfig(prior_correction=("fear=0.25", "not a class=9"))
+    correct_priors(network, ("angry", "happy", "sad", "fear"), config.prior_factors())
+    expected = before * [1, 1, 1, 0.25]
+    np.testing.assert_allclose(network(faces), expected / expected.sum(axis=1, keepdims=True), rtol=1e-4)

@@ -1,0 +1,85 @@
+"""A run goes from pictures to a saved model and names no file of anyone; finished models can be measured again."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from emotion.config import TrainingConfig
+from emotion.errors import DataError
+from emotion.report.report import read_report
+from emotion.training.runs import evaluate_model, train_model
+from emotion.training.terminal import summary
+from tests.conftest import SMALL_RUN
+from tests.drawn_faces import write_faces
+
+
+def test_a_small_network_learns_to_tell_drawn_faces_apart(trained_model):
+    report = json.loads((trained_model / "report.json").read_text())
+    low, _ = report["accuracy"]["interval"]
+    assert low > 0.6, "chance is 0.33"
+    assert report["not_sure"]["background_not_sure"]["neutral"] is not None
+    history = report["history"]
+    assert history["loss"][-1] < history["loss"][0]
+    assert len(history["val_accuracy"]) == SMALL_RUN["epochs"]
+
+
+def test_a_run_leaves_logs_and_a_report_behind(trained_model):
+    with open(trained_model / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(SMALL_RUN["epochs"]))
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"} <= rows[0].keys()
+    assert list((trained_model / "tensorboard").rglob("events.out.tfevents.*"))
+    assert {path.name for path in (trained_model / "plots").iterdir()} >= {
+        "training.png",
+        "confusion_matrix.png",
+    }
+    assert (trained_model / "wrong_faces.png").exists() or json.loads(
+        (trained_model / "report.json").read_text()
+    )["accuracy"]["value"] == 1.0
+
+
+def test_what_is_published_names_no_file_of_the_training_data(drawn_data, trained_model):
+    audit = json.loads((trained_model / "audit.json").read_text())
+    assert audit["files"]["train"]["happy"] == 60
+    published = [trained_model / name for name in ("report.json", "emotion.json", "README.md")]
+    for text in (path.read_text() for path in published):
+        assert str(drawn_data.parent) not in text
+        assert "happy_0" not in text
+
+
+def test_training_can_start_from_a_trained_model(trained_model, drawn_data, tmp_path):
+    settings = SMALL_RUN | {"epochs": 1, "learning_rate": 1e-4, "initial_weights": str(trained_model)}
+    config = TrainingConfig(data=str(drawn_data), background=("neutral",), **settings)
+    classifier = train_model(config, tmp_path)
+    low, _ = classifier.report.accuracy.interval
+    assert low > 0.6, "one epoch at so low a rate teaches nothing: chance is 0.33"
+    assert classifier.description.training["initial_weights"] == trained_model.name, (
+        "no folder of this computer"
+    )
+    assert "Training started from the weights of" in classifier.card
+
+
+def test_on_its_own_data_the_same_faces_are_reported(trained_model, drawn_data, tmp_path):
+    report = evaluate_model(str(trained_model), str(drawn_data), tmp_path / "evaluation")
+    first = read_report(trained_model / "report.json")
+    assert report.accuracy == first.accuracy
+    assert report.confusion_matrix == first.confusion_matrix
+    assert report.calibration.temperature == first.calibration.temperature
+    assert json.loads((tmp_path / "evaluation" / "report.json").read_text()) == report.to_dict()
+    assert (tmp_path / "evaluation" / "plots" / "confusion_matrix.png").exists()
+
+
+def test_on_other_faces_all_of_them_count(trained_model, tmp_path):
+    write_faces(tmp_path / "others", ("angry", "happy", "sad"), 12, np.random.default_rng(99))
+    report = evaluate_model(str(trained_model), str(tmp_path / "others"), tmp_path / "evaluation")
+    assert report.accuracy.faces == 36
+    assert report.data.report_split == "all faces"
+    assert "on 36 faces" in summary(report)
+
+
+def test_faces_with_other_labels_are_refused(trained_model, tmp_path):
+    write_faces(tmp_path / "others", ("angry", "happy"), 5, np.random.default_rng(99))
+    with pytest.raises(DataError, match="sad"):
+        evaluate_model(str(trained_model), str(tmp_path / "others"), tmp_path / "evaluation")

@@ -1,0 +1,81 @@
+"""A run is a list of stages: a teacher if asked for, the network, further members taught by the first."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion.config import RECIPES, TrainingConfig
+from emotion.training.runs import train_model
+from emotion.training.stages import forget_stages, plan_stages
+from tests.conftest import SMALL_RUN
+
+OUTPUT = Path("run")
+
+
+def test_a_plain_run_is_one_stage_that_is_saved_as_the_whole():
+    config = TrainingConfig()
+    (stage,) = plan_stages(config, OUTPUT)
+    assert (stage.config, stage.folder, stage.saved, stage.is_member) == (config, OUTPUT, None, True)
+
+
+def test_the_best_recipe_is_a_teacher_and_two_members():
+    config = TrainingConfig(**RECIPES["best"], seed=5)
+    teacher, first, second = plan_stages(config, OUTPUT)
+
+    assert not teacher.is_member and first.is_member and second.is_member
+    assert [stage.saved for stage in (teacher, first, second)] == [
+        OUTPUT / "teacher",
+        OUTPUT / "network1",
+        OUTPUT / "network2",
+    ]
+    assert [stage.folder for stage in (teacher, first, second)] == [
+        OUTPUT / "teacher",
+        OUTPUT,
+        OUTPUT / "network2",
+    ]
+    assert [stage.config.seed for stage in (teacher, first, second)] == [6, 5, 7]
+    assert teacher.config.epochs == 70 and teacher.config.teacher_epochs == 0
+    assert teacher.config.prior_correction == () and teacher.config.initial_weights is None
+    assert first.config == config
+    assert second.config.teacher == (str(OUTPUT / "network1"),) and second.config.initial_weights is None
+    assert second.config.prior_correction == config.prior_correction and second.config.teacher_epochs == 0
+
+
+def test_a_teacher_starts_from_weights_that_are_not_its_own():
+    config = TrainingConfig(teacher_epochs=2, initial_weights="owner/name")
+    assert plan_stages(config, OUTPUT)[0].config.initial_weights == "owner/name"
+
+
+def test_nothing_of_another_run_is_taken_up(tmp_path):
+    stages = plan_stages(TrainingConfig(teacher_epochs=2, ensemble_size=2), tmp_path)
+    left = [tmp_path / name / "checkpoint" / "state.json" for name in ("", "teacher", "network2")]
+    left += [tmp_path / name / "emotion.json" for name in ("teacher", "network1", "network2")]
+    kept = [tmp_path / "emotion.json", tmp_path / "teacher" / "model.tflite"]
+    for path in left + kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    forget_stages(stages)
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept), "a model that is there stays until another replaces it"
+
+
+@pytest.mark.slow
+def test_an_ensemble_answers_with_the_mean_and_each_part_is_evaluated_where_it_is_saved(drawn_data, tmp_path):
+    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1, "ensemble_size": 2})
+    classifier = train_model(config, tmp_path)
+
+    reports = sorted(path.parent.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("report.json"))
+    assert reports == [".", "network1", "network2"]
+    members = [type(classifier).from_pretrained(tmp_path / name) for name in ("network1", "network2")]
+    faces = np.random.default_rng(0).uniform(0, 255, (6, 48, 48, 1)).astype(np.float32)
+    each = [member.network(faces) for member in members]
+    assert np.abs(each[0] - each[1]).max() > 1e-3
+    np.testing.assert_allclose(classifier.network(faces), np.mean(each, axis=0), atol=1e-4)
+    assert classifier.description.training["ensemble_size"] == 2
+    assert [member.description.training["ensemble_size"] for member in members] == [1, 1]
+
+    saved = {name: (tmp_path / name / "report.json").stat().st_mtime_ns for name in ("network1", "network2")}
+    again = train_model(config, tmp_path, resume=True)
+    assert again.report.accuracy == classifier.report.accuracy
+    assert saved == {name: (tmp_path / name / "report.json").stat().st_mtime_ns for name in saved}
