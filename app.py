@@ -19,9 +19,18 @@ import numpy as np
 from PIL import Image
 from starlette.middleware import Middleware
 
-from emotion import EmotionClassifier, EmotionError, page
-from emotion.classifier import FacePrediction
-from emotion.components import (
+from emotion import EmotionClassifier, EmotionError
+from emotion.drawing import annotate
+from emotion.model.explain import HOW_TO_READ, heatmap, overlay, where
+from emotion.predictions.colours import NOT_SURE
+from emotion.predictions.face import FacePrediction
+from emotion.video.annotate import MAX_SECONDS, annotate_clip
+from emotion.video.tracking import FaceTracker
+from emotion.vision.crop import crop_face, crop_square
+from emotion.vision.faces import detect_faces_in_frame
+from emotion.vision.images import Picture, open_image
+from emotion.web import page
+from emotion.web.components import (
     SHOWN_SIDE,
     MemoryGallery,
     MemoryImage,
@@ -30,13 +39,6 @@ from emotion.components import (
     data_url,
     without_false_alarms,
 )
-from emotion.drawing import NOT_SURE, annotate
-from emotion.explain import HOW_TO_READ, heatmap, overlay, where
-from emotion.tracking import FaceTracker
-from emotion.video import MAX_SECONDS, annotate_clip
-from emotion.vision.crop import crop_face, crop_square
-from emotion.vision.faces import detect_faces
-from emotion.vision.images import open_image
 
 EXAMPLES = Path(__file__).parent / "examples"
 PICTURE_HEIGHT = 440  # pixels
@@ -237,7 +239,8 @@ def watch(frame: bytes | None, session: LiveSession | None, own_model: EmotionCl
     # A busy server sees few frames: a face that is in two that follow each other is still the same.
     session.tracker.timeout = max(FACE_TIMEOUT, 1.5 * (now - session.time))
     session.frame, session.time = picture, now
-    predictions = classifier.predict_detected(picture, detect_faces(picture, limit=MOST_LIVE_FACES))
+    found = detect_faces_in_frame(picture, limit=MOST_LIVE_FACES)
+    predictions = classifier.predict_located(Picture.of(picture), found)
     faces = session.tracker.update(predictions, now)
     return {
         live_session: session,

@@ -17,11 +17,11 @@ import numpy as np
 
 from benchmarks.accuracy import percent, table
 from emotion import EmotionClassifier
-from emotion.classifier import EMBEDDED
 from emotion.config import TrainingConfig
 from emotion.data.dataset import load_dataset
 from emotion.errors import EmotionError
-from emotion.runtime import LITERT_FILE, LiteRTNetwork, export_litert, load_keras
+from emotion.model.classifier import EMBEDDED
+from emotion.model.engines import LITERT_FILE, LiteRTNetwork, export_litert, load_keras
 
 PRECISIONS = ("float32", "float16", "int8")
 TIMED_ROUNDS = 200

@@ -1,7 +1,22 @@
-"""Tell how angry, happy or sad faces look. The public names, and nothing else."""
+"""Tell how angry, happy or sad faces look. The public names, and nothing else: each is loaded when it is used."""
 
-from emotion.classifier import EmotionClassifier, FacePrediction
-from emotion.errors import DataError, EmotionError, InvalidImageError, ModelLoadError, PublishError
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emotion.errors import DataError, EmotionError, InvalidImageError, ModelLoadError, PublishError
+    from emotion.model.classifier import EmotionClassifier
+    from emotion.predictions.face import FacePrediction
+
+_HOMES = {
+    "DataError": "emotion.errors",
+    "EmotionClassifier": "emotion.model.classifier",
+    "EmotionError": "emotion.errors",
+    "FacePrediction": "emotion.predictions.face",
+    "InvalidImageError": "emotion.errors",
+    "ModelLoadError": "emotion.errors",
+    "PublishError": "emotion.errors",
+}
 
 __all__ = [
     "DataError",
@@ -12,3 +27,9 @@ __all__ = [
     "ModelLoadError",
     "PublishError",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
+from emotion.model.engines import CHANNELS, LARGEST_IMAGE, SMALLEST_IMAGE
 from emotion.options import check_value, option, typed_name
-from emotion.runtime import CHANNELS, LARGEST_IMAGE, SMALLEST_IMAGE
 
 DEFAULT_DATA = "kaggle:muhammadhananasghar/human-emotions-datasethes"
 

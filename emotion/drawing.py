@@ -1,6 +1,6 @@
 """Predictions drawn on pictures: the colour of every emotion, numbered boxes, and bars beside the picture.
 
-What a prediction means is decided in `emotion.classifier`; pages and files are made elsewhere.
+What a prediction means is decided in `emotion.model.classifier`; pages and files are made elsewhere.
 """
 
 from __future__ import annotations
@@ -11,47 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from emotion.predictions.colours import NOT_SURE, emotion_colour, text_colour
+
 if TYPE_CHECKING:
-    from emotion.classifier import FacePrediction
-    from emotion.tracking import TrackedFace
-
-# The colours of Okabe and Ito ("Color Universal Design", 2008), darkened where needed so that every one keeps a
-# contrast of 3:1 on a white and on a near-black page. People with any kind of colour vision can tell them apart.
-EMOTION_COLOURS = {
-    "angry": "#D55E00",
-    "happy": "#009E73",
-    "sad": "#0072B2",
-    "surprise": "#B07A00",
-    "fear": "#B25C93",
-    "disgust": "#7A7A00",
-    "neutral": "#767676",
-    "contempt": "#8A5A44",
-}
-NOT_SURE_COLOUR = "#767676"
-SPARE_COLOURS = (
-    "#3D8FB8",
-    "#B25C93",
-    "#B07A00",
-    "#7A7A00",
-    "#8A5A44",
-)  # for labels that are not listed above
-
-NOT_SURE = "not sure"
-
-
-def emotion_colour(label: str | None) -> str:
-    """Return the fixed colour of a label as `#rrggbb`; None is the colour of "not sure"."""
-    if label is None:
-        return NOT_SURE_COLOUR
-    if label in EMOTION_COLOURS:
-        return EMOTION_COLOURS[label]
-    return SPARE_COLOURS[sum(label.encode()) % len(SPARE_COLOURS)]
-
-
-def text_colour(background: str) -> str:
-    """Return black or white, whichever is easier to read on `background` (`#rrggbb`)."""
-    luminance = _luminance(background)
-    return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
+    from emotion.predictions.face import FacePrediction
+    from emotion.video.tracking import TrackedFace
 
 
 def annotate(
@@ -182,10 +146,3 @@ def _line_width(size: tuple[int, int], box: tuple[int, int, int, int]) -> int:
 
 def _grow(corners: tuple[int, int, int, int], by: int) -> tuple[int, int, int, int]:
     return corners[0] - by, corners[1] - by, corners[2] + by, corners[3] + by
-
-
-def _luminance(colour: str) -> float:
-    """Return the relative luminance, 0..1 (WCAG 2.2)."""
-    channels = np.array([int(colour[index : index + 2], 16) for index in (1, 3, 5)]) / 255
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return float(linear @ (0.2126, 0.7152, 0.0722))

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from emotion.classifier import EMBEDDED
 from emotion.config import RECIPES, TrainingConfig, current_names, follow_recipe
+from emotion.model.classifier import EMBEDDED
 
 
 def test_round_trip_through_json():

@@ -1,18 +1,16 @@
 import numpy as np
 import pytest
 
-from emotion.classifier import FacePrediction
-from emotion.drawing import (
+from emotion.drawing import annotate, annotate_with_bars, describe
+from emotion.predictions.colours import (
     EMOTION_COLOURS,
     NOT_SURE_COLOUR,
     SPARE_COLOURS,
-    annotate,
-    annotate_with_bars,
-    describe,
     emotion_colour,
     text_colour,
 )
-from emotion.tracking import TrackedFace
+from emotion.predictions.face import FacePrediction
+from emotion.video.tracking import TrackedFace
 
 PAGE_COLOURS = {"light": "#ffffff", "dark": "#0b0f19"}
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from emotion.classifier import EmotionClassifier
 from emotion.config import TrainingConfig
 from emotion.data.batches import FaceBatches
 from emotion.data.dataset import Dataset
 from emotion.errors import DataError
+from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.calibration import renormalise
 
 

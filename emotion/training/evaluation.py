@@ -12,10 +12,10 @@ from tqdm.auto import tqdm
 from emotion.config import public_source
 from emotion.data.dataset import Dataset
 from emotion.data.examples import Examples
+from emotion.model.engines import Network
 from emotion.predictions.calibration import Calibration, calibrate
 from emotion.report.build import build_report
 from emotion.report.report import DataFigures, Report, RobustnessFigures
-from emotion.runtime import Network
 from emotion.training.robustness import CONDITIONS
 
 ROBUSTNESS_FACES = 2000  # every condition costs a pass over the faces; more would only narrow the interval

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from huggingface_hub import get_token
 
-from emotion.classifier import EmotionClassifier
 from emotion.config import TrainingConfig
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.examples import Examples
 from emotion.errors import DataError
+from emotion.model.classifier import EmotionClassifier
 from emotion.report.plots import write_report
 from emotion.report.report import Report
 from emotion.training.evaluation import evaluate

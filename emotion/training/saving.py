@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from emotion.classifier import Description, EmotionClassifier, library_versions
 from emotion.config import TrainingConfig, public_source
 from emotion.data.dataset import Dataset
+from emotion.model.classifier import Description, EmotionClassifier, library_versions
+from emotion.model.engines import KerasNetwork
 from emotion.report.plots import faces_sheet
-from emotion.runtime import KerasNetwork
 from emotion.training.evaluation import evaluate
 from emotion.training.fit import FittedNetwork
 from emotion.training.networks import average_networks

@@ -9,11 +9,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from emotion.classifier import DESCRIPTION_FILE, EmotionClassifier
 from emotion.config import OWN_TEACHER, TrainingConfig
 from emotion.data.dataset import Dataset
 from emotion.data.soft_targets import load_soft_targets
-from emotion.runtime import load_keras
+from emotion.model.classifier import DESCRIPTION_FILE, EmotionClassifier
+from emotion.model.engines import load_keras
 from emotion.training.distillation import blend_targets, teacher_answers
 from emotion.training.fit import FittedNetwork, fit
 from emotion.training.folder import forget_checkpoint, has_checkpoint

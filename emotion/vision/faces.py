@@ -38,6 +38,9 @@ SURE, POSSIBLE = 0.5, 0.1
 # So many small and so many large ones in doubt, at the most.
 MOST_DOUBTFUL = 4
 
+# Pixels: what looks like a smaller face is an accident of enlarging.
+SMALLEST = 10
+
 # Pixels, and sides of the face: the closer look's one shape, and how much of the picture it shows.
 CLOSE_SIDE, CLOSE_REACH = 192, 2.5
 # Sides of the candidate: how far from its centre a closer look may see the face, and how small or large.
@@ -93,10 +96,23 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
         Empty where no face was found. A picture that somebody cropped to one face is taken whole.
     """
     found = _first_look(picture) or _look_for_huge_faces(picture) or _look_for_small_faces(picture)
-    if not found:
-        whole = _tight_face(picture)
-        return [whole] if whole else []
-    return [_whole_if_tight(_detected(face), picture) for face in _largest_first(found)[:limit]]
+    faces = _faces(found, picture, limit)
+    if not faces and (whole := _tight_face(picture)):
+        return [whole]
+    return faces
+
+
+def detect_faces_in_frame(frame: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
+    """Find the faces in one frame of a camera or clip by the first look alone: what it misses, the next one shows.
+
+    Parameters and result are those of `detect_faces`.
+    """
+    return _faces(_first_look(frame), frame, limit)
+
+
+def _faces(found: list[np.ndarray], picture: np.ndarray, limit: int) -> list[DetectedFace]:
+    real = [face for face in found if _side(face) >= SMALLEST]
+    return [_whole_if_tight(_detected(face), picture) for face in _largest_first(real)[:limit]]
 
 
 def _first_look(picture: np.ndarray) -> list[np.ndarray]:

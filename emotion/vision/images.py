@@ -73,6 +73,11 @@ class Picture:
     size: tuple[int, int]
     open_full: Callable[[], np.ndarray] | None = None
 
+    @classmethod
+    def of(cls, pixels: np.ndarray) -> Picture:
+        """Take upright RGB pixels, ``uint8`` (H, W, 3), as they are."""
+        return cls(pixels, (pixels.shape[1], pixels.shape[0]))
+
     @property
     def scale(self) -> float:
         """How many pixels of the whole picture one of these is, 1 or more."""
@@ -185,10 +190,11 @@ def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
 
 
 def _reduced_array(pixels: np.ndarray, searched_side: int | None) -> Picture:
-    height, width = pixels.shape[:2]
-    factor = _reduction(width, height, searched_side) if searched_side else 1
-    reduced = np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
-    return Picture(reduced, (width, height))
+    picture = Picture.of(pixels)
+    factor = _reduction(*picture.size, searched_side) if searched_side else 1
+    if factor == 1:
+        return picture
+    return replace(picture, pixels=np.asarray(Image.fromarray(pixels).reduce(factor)))
 
 
 def _from_pil(image: Image.Image, max_pixels: int, searched_side: int | None) -> Picture:

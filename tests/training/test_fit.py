@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emotion.classifier import EMBEDDED, EmotionClassifier
 from emotion.config import TrainingConfig
 from emotion.data.dataset import load_dataset
 from emotion.errors import DataError
-from emotion.runtime import load_keras
+from emotion.model.classifier import EMBEDDED, EmotionClassifier
+from emotion.model.engines import load_keras
 from emotion.training.fit import adopt_weights, correct_priors, fit
 from emotion.training.folder import load_run_config
 from emotion.training.networks import build_network

@@ -12,11 +12,11 @@ import keras
 import numpy as np
 import pytest
 
-from emotion.classifier import EmotionClassifier
 from emotion.config import RECIPES
 from emotion.data.batches import FaceBatches
 from emotion.data.dataset import load_dataset
-from emotion.runtime import load_keras
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.engines import load_keras
 from emotion.training.fit import correct_priors
 from emotion.training.folder import load_run_config
 from emotion.training.networks import average_mirrored, build_network

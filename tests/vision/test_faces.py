@@ -279,7 +279,9 @@ def test_tight_crop_is_taken_whole(portrait, side):
     faces = detect_faces(tight)
     assert [face.box for face in faces] == [(0, 0, side, side)]
     assert faces[0].tight
-    assert np.array_equal(crop_face(tight, faces[0], size=48), crop_square(tight, (0, 0, side, side), size=48))
+    assert np.array_equal(
+        crop_face(tight, faces[0], size=48), crop_square(tight, (0, 0, side, side), size=48)
+    )
 
 
 def test_noise_and_landscapes_are_no_tight_crops(portrait):

@@ -8,8 +8,8 @@ import pickle
 
 import pytest
 
-from emotion.classifier import NEUTRAL_OR_MIXED, FacePrediction
-from emotion.tracking import FaceTracker
+from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
+from emotion.video.tracking import FaceTracker
 
 LABELS = ("angry", "happy", "sad")
 

@@ -1,7 +1,7 @@
 """Clips: decoding an untrusted video, annotating its frames, encoding the result. The sound is dropped.
 
 FFmpeg comes inside PyAV's wheels, so nothing has to be installed on the system. Faces are followed in
-`emotion.tracking` and drawn in `emotion.drawing`.
+`emotion.video.tracking` and drawn in `emotion.drawing`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from emotion.classifier import EmotionClassifier
 from emotion.drawing import annotate
 from emotion.errors import EmotionError
-from emotion.tracking import FaceTracker, Timeline, TrackedFace
-from emotion.vision.faces import detect_faces
+from emotion.model.classifier import EmotionClassifier
+from emotion.video.tracking import FaceTracker, Timeline, TrackedFace
+from emotion.vision.faces import detect_faces_in_frame
+from emotion.vision.images import Picture
 
 MAX_SECONDS = 60.0  # longest clip that is accepted unless the caller says otherwise
 GRACE = 0.5  # seconds on top, because cameras that stop after a minute write a few frames more
@@ -102,7 +103,8 @@ def annotate_clip(
                 waiting.append((time, picture))
                 continue
             before = tracker.faces
-            after = tracker.update(classifier.predict_detected(picture, detect_faces(picture)), time)
+            found = detect_faces_in_frame(picture)
+            after = tracker.update(classifier.predict_located(Picture.of(picture), found), time)
             for earlier, frame in waiting:
                 share = (earlier - detected_at) / (time - detected_at)
                 write(earlier, np.asarray(annotate(frame, _between(before, after, share))))

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from emotion import EmotionClassifier, InvalidImageError, ModelLoadError
-from emotion.classifier import EMBEDDED
-from emotion.runtime import export_litert
+from emotion.model.classifier import EMBEDDED
+from emotion.model.engines import export_litert
 from tests.drawn_faces import draw_face
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

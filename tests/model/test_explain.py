@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion.classifier import Description, EmotionClassifier
-from emotion.explain import heatmap, overlay, where
+from emotion.model.classifier import Description, EmotionClassifier
+from emotion.model.engines import KerasNetwork, LiteRTNetwork
+from emotion.model.explain import heatmap, overlay, where
 from emotion.predictions.calibration import Calibration
-from emotion.runtime import KerasNetwork, LiteRTNetwork
 from emotion.vision.crop import crop_face
 from emotion.vision.faces import detect_faces
 
@@ -114,7 +114,7 @@ def test_the_heat_lies_where_a_trained_network_learned_to_look(classifier, face)
 
 
 def test_the_embedded_model_sees_a_smile_at_the_mouth():
-    with Image.open(next((Path(__file__).parents[1] / "examples").glob("*-happy.jpg"))) as image:
+    with Image.open(next((Path(__file__).parents[2] / "examples").glob("*-happy.jpg"))) as image:
         picture = np.asarray(image.convert("RGB"))
     embedded = EmotionClassifier.from_pretrained()
     crop = crop_face(picture, detect_faces(picture)[0], size=embedded.input_size, channels=embedded.channels)

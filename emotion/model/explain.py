@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image, ImageFilter
 
-from emotion.classifier import EmotionClassifier
+from emotion.model.classifier import EmotionClassifier
 
 HOW_TO_READ = (
     "Bright yellow marks the parts of the face that the answer rests on most: blur them, and the model is "

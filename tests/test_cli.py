@@ -13,7 +13,7 @@ import pytest
 from matplotlib import cbook
 from PIL import Image
 
-from emotion.__main__ import main, picture_files
+from emotion.cli import main, picture_files
 
 PORTRAIT = Path(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))  # public domain, U.S. Navy
 LABELS = {"angry", "happy", "sad"}

@@ -13,11 +13,19 @@ from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.drawing import EMOTION_COLOURS, NOT_SURE, NOT_SURE_COLOUR, describe, emotion_colour, text_colour
+from emotion.drawing import describe
+from emotion.predictions.colours import (
+    EMOTION_COLOURS,
+    NOT_SURE,
+    NOT_SURE_COLOUR,
+    emotion_colour,
+    text_colour,
+)
 
 if TYPE_CHECKING:
-    from emotion.classifier import EmotionClassifier, FacePrediction
-    from emotion.tracking import Moment, Timeline, TrackedFace
+    from emotion.model.classifier import EmotionClassifier
+    from emotion.predictions.face import FacePrediction
+    from emotion.video.tracking import Moment, Timeline, TrackedFace
 
 DASHES = ("none", "7 4", "2 4", "9 3 2 3")  # lines of a chart differ by more than their colour
 

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion import hub
 from emotion.errors import ModelLoadError
-from emotion.predictions.calibration import Calibration
-from emotion.runtime import (
+from emotion.model import hub
+from emotion.model.engines import (
     CHANNELS,
     KERAS_FILES,
     LARGEST_IMAGE,
@@ -31,6 +30,8 @@ from emotion.runtime import (
     export_litert,
     load_network,
 )
+from emotion.predictions.calibration import Calibration
+from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
 from emotion.vision.crop import Located, crop_face, crop_square, scaled_place
 from emotion.vision.faces import detect_faces
 from emotion.vision.images import Picture, open_image, open_picture
@@ -46,54 +47,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EMBEDDED = Path(__file__).parent / "pretrained"
+EMBEDDED = Path(__file__).parents[1] / "pretrained"
 EMBEDDED_NAME = "embedded default"
 DESCRIPTION_FILE = "emotion.json"
 CARD_FILE = "README.md"
 FORMAT = 1
-NEUTRAL_OR_MIXED = "neutral or mixed"
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow")
-
-
-@dataclass(frozen=True)
-class FacePrediction:
-    """What one face shows.
-
-    Attributes
-    ----------
-    box : tuple of int or None
-        x, y, width, height in pixels of the upright picture; None for a crop that came without a picture.
-    label : str or None
-        The emotion, or None when the model is not sure.
-    confidence : float
-        0..1: how likely the best label is right, and that the face shows one of the labels at all.
-    probabilities : dict of str to float
-        One per label, summing to 1.
-    reason : str or None
-        Why the label is None.
-    eyes : tuple or None
-        The eye that is left in the picture, then the right one, each (x, y) in pixels; None if unknown.
-    tight : bool
-        The box is the frame of a training face already: the picture was cropped by somebody.
-    """
-
-    box: tuple[int, int, int, int] | None
-    label: str | None
-    confidence: float
-    probabilities: dict[str, float]
-    reason: str | None = None
-    eyes: tuple[tuple[float, float], tuple[float, float]] | None = None
-    tight: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form that the app's API answers with."""
-        return {
-            "box": None if self.box is None else list(self.box),
-            "label": self.label,
-            "confidence": round(self.confidence, 4),
-            "reason": self.reason,
-            "probabilities": {label: round(value, 4) for label, value in self.probabilities.items()},
-        }
 
 
 @dataclass(frozen=True)

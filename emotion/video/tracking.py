@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotion.classifier import NEUTRAL_OR_MIXED, FacePrediction
+from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
 
 NEAREST = 0.8  # a face may move this part of its size between two frames and still be the same
 SCALE = 1.8  # ... and grow or shrink by this factor
@@ -131,7 +131,7 @@ class FaceTracker:
         Parameters
         ----------
         predictions : list of FacePrediction
-            The answers of `EmotionClassifier.predict_detected` (their boxes are needed). Empty is fine.
+            The answers of `EmotionClassifier.predict_located` (their boxes are needed). Empty is fine.
         time : float
             When the frame was taken, in seconds on any clock that does not run backwards. Frames may
             come at any rate; one that comes late (before an earlier frame's time) counts as simultaneous.

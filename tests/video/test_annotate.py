@@ -13,8 +13,9 @@ import pytest
 from matplotlib import cbook
 from PIL import Image
 
-from emotion.classifier import EmotionClassifier, FacePrediction
-from emotion.video import NOT_A_CLIP, Clip, InvalidVideoError, annotate_clip
+from emotion.model.classifier import EmotionClassifier
+from emotion.predictions.face import FacePrediction
+from emotion.video.annotate import NOT_A_CLIP, Clip, InvalidVideoError, annotate_clip
 
 QUICK = {
     "libx264": {"preset": "ultrafast"},
@@ -29,8 +30,8 @@ class HappyOnTheLeft:
     labels = ("angry", "happy", "sad")
     threshold = 0.5
 
-    def predict_detected(self, picture, faces):
-        assert picture.dtype == np.uint8 and picture.ndim == 3
+    def predict_located(self, picture, faces):
+        assert picture.pixels.dtype == np.uint8 and picture.scale == 1
         return [self._answer(face) for face in faces]
 
     @staticmethod
@@ -165,7 +166,7 @@ def test_a_clip_is_annotated_and_its_timeline_written(tmp_path, person):
 
 
 def test_the_embedded_model_follows_a_smile(tmp_path):
-    with Image.open(next((Path(__file__).parents[1] / "examples").glob("*-happy.jpg"))) as image:
+    with Image.open(next((Path(__file__).parents[2] / "examples").glob("*-happy.jpg"))) as image:
         smile = np.asarray(image.convert("RGB").resize((320, 320)))
     source = encode(tmp_path / "in.mp4", people(12, (smile, 40, 6)))
     timeline = annotate_clip(EmotionClassifier.from_pretrained(), source, tmp_path / "out.mp4")

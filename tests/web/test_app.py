@@ -19,11 +19,12 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 from PIL import Image
 
-from emotion import EmotionClassifier, page
-from emotion.classifier import FacePrediction
-from emotion.components import Uploads, data_url
+from emotion import EmotionClassifier
+from emotion.predictions.face import FacePrediction
 from emotion.report.report import Report
-from emotion.tracking import Moment, Timeline, TrackedFace
+from emotion.video.tracking import Moment, Timeline, TrackedFace
+from emotion.web import page
+from emotion.web.components import Uploads, data_url
 from tests.app_process import EXAMPLES, running_app
 
 LABELS = ("angry", "happy", "sad")

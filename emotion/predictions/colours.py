@@ -1,0 +1,45 @@
+"""How answers look: the fixed colour of every emotion, and what stands where no label does."""
+
+from __future__ import annotations
+
+# The colours of Okabe and Ito ("Color Universal Design", 2008), darkened where needed so that every one keeps a
+# contrast of 3:1 on a white and on a near-black page. People with any kind of colour vision can tell them apart.
+EMOTION_COLOURS = {
+    "angry": "#D55E00",
+    "happy": "#009E73",
+    "sad": "#0072B2",
+    "surprise": "#B07A00",
+    "fear": "#B25C93",
+    "disgust": "#7A7A00",
+    "neutral": "#767676",
+    "contempt": "#8A5A44",
+}
+NOT_SURE_COLOUR = "#767676"
+# For labels that are not listed above.
+SPARE_COLOURS = ("#3D8FB8", "#B25C93", "#B07A00", "#7A7A00", "#8A5A44")
+
+NOT_SURE = "not sure"
+
+
+def emotion_colour(label: str | None) -> str:
+    """Return the fixed colour of a label as `#rrggbb`; None is the colour of "not sure"."""
+    if label is None:
+        return NOT_SURE_COLOUR
+    if label in EMOTION_COLOURS:
+        return EMOTION_COLOURS[label]
+    return SPARE_COLOURS[sum(label.encode()) % len(SPARE_COLOURS)]
+
+
+def text_colour(background: str) -> str:
+    """Return black or white, whichever is easier to read on `background` (`#rrggbb`)."""
+    luminance = _luminance(background)
+    return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
+
+
+def _luminance(colour: str) -> float:
+    """Return the relative luminance, 0..1 (WCAG 2.2)."""
+    channels = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    red, green, blue = (
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

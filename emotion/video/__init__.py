@@ -1,0 +1,1 @@
+"""Following faces over time, annotating clips."""

@@ -1,0 +1,1 @@
+"""The page: one file per tab, its pieces, and what keeps pictures off the disk."""
