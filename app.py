@@ -34,7 +34,8 @@ from emotion.drawing import NOT_SURE, annotate
 from emotion.explain import HOW_TO_READ, heatmap, overlay, where
 from emotion.tracking import FaceTracker
 from emotion.video import MAX_SECONDS, annotate_clip
-from emotion.vision.faces import crop_face, detect_faces, face_crop, whole_picture_face
+from emotion.vision.crop import crop_face, crop_square
+from emotion.vision.faces import detect_faces
 from emotion.vision.images import open_image
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -162,7 +163,7 @@ def select_point(analysis: Analysis | None, event: gr.SelectData):
 def show_analysis(shown: Analysis):
     """Show the boxed picture instead of the empty one, and the answer for the selected face."""
     faces, selected, several = shown.predictions, shown.selected, len(shown.predictions) > 1
-    portraits = [data_url(crop_face(shown.picture, face.box, size=128, channels=3)) for face in faces]
+    portraits = [data_url(crop_square(shown.picture, face.box, size=128, channels=3)) for face in faces]
     return {
         photo: gr.update(value=None, visible=False),
         boxed: gr.update(
@@ -209,12 +210,10 @@ def explain(analysis: Analysis | None, own_model: EmotionClassifier | None):
         return forgotten()
     classifier = own_model or CLASSIFIER
     prediction = analysis.predictions[analysis.selected]
-    found = [face for face in detect_faces(analysis.picture) if face.box == prediction.box]
-    face = found[0] if found else whole_picture_face(analysis.picture)
-    crop = face_crop(analysis.picture, face, size=classifier.input_size, channels=classifier.channels)
+    crop = crop_face(analysis.picture, prediction, size=classifier.input_size, channels=classifier.channels)
     best = max(prediction.probabilities, key=prediction.probabilities.get)
     warmth = heatmap(classifier, crop, label=best)
-    portrait = face_crop(analysis.picture, face, size=320, channels=3)
+    portrait = crop_face(analysis.picture, prediction, size=320, channels=3)
     return {
         heat: gr.update(
             value=overlay(portrait, warmth), alt_text=f"Heatmap: “{best}” rests most {where(warmth)}"

@@ -31,8 +31,10 @@ from emotion.runtime import (
     export_litert,
     load_network,
 )
-from emotion.vision import faces as face_room
-from emotion.vision.images import open_image
+from emotion.vision.crop import Located, crop_face, crop_square, scaled_place
+from emotion.vision.faces import detect_faces
+from emotion.vision.images import Picture, open_image, open_picture
+from emotion.vision.quality import quality_problem
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     from emotion.report.report import Report
 
-    Picture = str | os.PathLike | bytes | Image.Image | np.ndarray
+    AnyPicture = str | os.PathLike | bytes | Image.Image | np.ndarray | Picture
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +71,10 @@ class FacePrediction:
         One per label, summing to 1.
     reason : str or None
         Why the label is None.
+    eyes : tuple or None
+        The eye that is left in the picture, then the right one, each (x, y) in pixels; None if unknown.
+    tight : bool
+        The box is the frame of a training face already: the picture was cropped by somebody.
     """
 
     box: tuple[int, int, int, int] | None
@@ -76,6 +82,8 @@ class FacePrediction:
     confidence: float
     probabilities: dict[str, float]
     reason: str | None = None
+    eyes: tuple[tuple[float, float], tuple[float, float]] | None = None
+    tight: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form that the app's API answers with."""
@@ -318,12 +326,12 @@ class EmotionClassifier:
         path = self.folder / CARD_FILE if self.folder else None
         return path.read_text(encoding="utf-8") if path and path.is_file() else None
 
-    def predict(self, picture: Picture, *, limit: int = 20) -> list[FacePrediction]:
+    def predict(self, picture: AnyPicture, *, limit: int = 20) -> list[FacePrediction]:
         """Find the faces in a picture and tell what each shows.
 
         Parameters
         ----------
-        picture : path, bytes, PIL image or uint8 array (H, W[, 3|4])
+        picture : path, bytes, PIL image, uint8 array (H, W[, 3|4]) or opened Picture
             Turned upright first, as its EXIF orientation says.
         limit : int
             At most so many faces, largest first.
@@ -338,27 +346,42 @@ class EmotionClassifier:
         InvalidImageError
             If it is not a picture; the message says what to do.
         """
-        upright = open_image(picture)
-        found = face_room.detect_faces(upright, limit=limit)
-        if not found and (whole := face_room.whole_picture_face(upright)):
-            found = [whole]
-        return self.predict_detected(upright, found)
+        opened = picture if isinstance(picture, Picture) else open_picture(picture)
+        found = detect_faces(opened.pixels, limit=limit)
+        places = [scaled_place(face, opened.scale) for face in found] if opened.scale > 1 else found
+        # A face that the network would have to enlarge is cut from the full picture.
+        if opened.scale > 1 and any(max(face.box[2:]) < self.input_size for face in found):
+            opened = opened.full()
+        return self.predict_located(opened, places)
 
-    def predict_detected(
-        self, picture: np.ndarray, detected: Sequence[face_room.DetectedFace]
-    ) -> list[FacePrediction]:
-        """Tell what faces show that were already found in an upright picture, uint8 (H, W, 3)."""
-        crops = [
-            face_room.face_crop(picture, face, size=self.input_size, channels=self.channels)
-            for face in detected
-        ]
+    def predict_located(self, picture: Picture, faces: Sequence[Located]) -> list[FacePrediction]:
+        """Tell what faces show whose places in the whole picture are known already.
+
+        Parameters
+        ----------
+        picture : Picture
+            The picture, which may have been opened reduced.
+        faces : sequence of Located
+            Their boxes and eyes in pixels of the whole picture.
+
+        Returns
+        -------
+        list of FacePrediction
+            One per face, in the same order.
+        """
+        crops = [self.crop(picture, face) for face in faces]
         predictions = []
-        for face, prediction in zip(detected, self._predict_crops(crops), strict=True):
-            prediction = replace(prediction, box=face.box)
-            if flaw := face_room.judge(picture, face):
-                prediction = replace(prediction, label=None, reason=flaw)
+        for face, crop, prediction in zip(faces, crops, self._predict_crops(crops), strict=True):
+            prediction = replace(prediction, box=face.box, eyes=face.eyes, tight=face.tight)
+            if problem := quality_problem(face.box, crop):
+                prediction = replace(prediction, label=None, reason=problem)
             predictions.append(prediction)
         return predictions
+
+    def crop(self, picture: Picture, face: Located) -> np.ndarray:
+        """Cut a face out of a picture as the network sees it: uint8 (size, size) or (size, size, 3)."""
+        place = scaled_place(face, 1 / picture.scale) if picture.scale > 1 else face
+        return crop_face(picture.pixels, place, size=self.input_size, channels=self.channels)
 
     def predict_faces(self, crops: Sequence[np.ndarray] | np.ndarray) -> list[FacePrediction]:
         """Tell what face crops show, each framed like the training faces.
@@ -383,7 +406,7 @@ class EmotionClassifier:
             picture = open_image(np.asarray(crop))
             height, width = picture.shape[:2]
             box = (0, 0, width, height)
-            resized.append(face_room.crop_face(picture, box, size=self.input_size, channels=self.channels))
+            resized.append(crop_square(picture, box, size=self.input_size, channels=self.channels))
         return self._predict_crops(resized)
 
     def save_pretrained(

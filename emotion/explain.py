@@ -63,7 +63,7 @@ def heatmap(classifier: EmotionClassifier, crop: np.ndarray, *, label: str | Non
     if crop.shape not in ((size, size), (size, size, channels)) or (channels > 1 and crop.ndim == 2):
         raise ValueError(
             f"The face crop has shape {crop.shape}, but the network reads ({size}, {size}, {channels}); "
-            "make it with emotion.vision.faces.face_crop(picture, face, size=classifier.input_size, "
+            "make it with emotion.vision.crop.crop_face(picture, face, size=classifier.input_size, "
             "channels=classifier.channels)."
         )
     if label is not None and label not in classifier.outputs:

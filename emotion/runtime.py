@@ -3,7 +3,6 @@
 A room of its own because `classifier` is about faces and labels, and must not care which engine answers.
 """
 
-import importlib.util
 import json
 import os
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from emotion.errors import ModelLoadError
+from emotion.vision.litert import allocate, litert_is_installed, new_interpreter
 
 SMALLEST_IMAGE, LARGEST_IMAGE = 16, 512  # pixels: side of the faces that a network may take
 CHANNELS = (1, 3)  # grey, colour
@@ -55,7 +55,7 @@ def load_network(folder: str | os.PathLike) -> Network:
         If the folder has no network that can be run here, or one that may not be trusted.
     """
     folder = Path(folder)
-    if (folder / LITERT_FILE).is_file() and importlib.util.find_spec("ai_edge_litert"):
+    if (folder / LITERT_FILE).is_file() and litert_is_installed():
         return LiteRTNetwork(folder / LITERT_FILE)
     return KerasNetwork(load_keras(folder))
 
@@ -70,11 +70,9 @@ class LiteRTNetwork:
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
         try:
             # Bytes rather than the path: the file may be replaced while it is in use.
-            self._interpreter = Interpreter(model_content=Path(path).read_bytes())
+            self._interpreter = new_interpreter(Path(path).read_bytes())
             self._input = self._interpreter.get_input_details()[0]
             self._output = self._interpreter.get_output_details()[0]["index"]
             if len(self.input_shape) != 3 or self._input["dtype"] != np.float32:
@@ -112,8 +110,7 @@ class LiteRTNetwork:
             return self._interpreter.get_tensor(self._output)
 
     def _allocate(self, count: int) -> None:
-        self._interpreter.resize_tensor_input(self._input["index"], (count, *self._input["shape"][1:]))
-        self._interpreter.allocate_tensors()
+        allocate(self._interpreter, (count, *self._input["shape"][1:]))
         self._allocated = count
 
 

@@ -11,7 +11,8 @@ from emotion.classifier import Description, EmotionClassifier
 from emotion.explain import heatmap, overlay, where
 from emotion.predictions.calibration import Calibration
 from emotion.runtime import KerasNetwork, LiteRTNetwork
-from emotion.vision.faces import detect_faces, face_crop
+from emotion.vision.crop import crop_face
+from emotion.vision.faces import detect_faces
 
 SIZE = 48
 MOUTH = np.s_[32:42, 14:34]
@@ -116,7 +117,7 @@ def test_the_embedded_model_sees_a_smile_at_the_mouth():
     with Image.open(next((Path(__file__).parents[1] / "examples").glob("*-happy.jpg"))) as image:
         picture = np.asarray(image.convert("RGB"))
     embedded = EmotionClassifier.from_pretrained()
-    crop = face_crop(picture, detect_faces(picture)[0], size=embedded.input_size, channels=embedded.channels)
+    crop = crop_face(picture, detect_faces(picture)[0], size=embedded.input_size, channels=embedded.channels)
     assert "mouth" in where(heatmap(embedded, crop, label="happy"))
 
 
@@ -159,7 +160,7 @@ def test_the_place_in_words(face):
 
 
 def test_wrong_crops_and_labels_are_named(face):
-    with pytest.raises(ValueError, match=r"shape \(40, 48\).*face_crop"):
+    with pytest.raises(ValueError, match=r"shape \(40, 48\).*crop_face"):
         heatmap(BrightnessReader(MOUTH), face[:40])
     with pytest.raises(ValueError, match="network reads"):
         heatmap(BrightnessReader(MOUTH, channels=3), face)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emotion.config import EVERYTHING_ELSE
-from emotion.vision.faces import crop_face
+from emotion.vision.crop import crop_square
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Source:
 def whole_crop(picture: np.ndarray, size: int, channels: int) -> np.ndarray:
     """Return the crop that a face picture gives as a whole: uint8 (size, size, channels)."""
     height, width = picture.shape[:2]
-    crop = crop_face(picture, (0, 0, width, height), size=size, channels=channels)
+    crop = crop_square(picture, (0, 0, width, height), size=size, channels=channels)
     return crop.reshape(size, size, channels)
 
 

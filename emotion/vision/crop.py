@@ -1,0 +1,201 @@
+"""The one crop: how a face is cut out of a picture, for training and for serving alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+# Side of the faces that a network may take, in pixels; grey or colour.
+SMALLEST_CROP, LARGEST_CROP = 16, 512
+CHANNELS = (1, 3)
+
+# The frame of the training faces around the detector's box, fitted on scenes of the calibration faces: its side in
+# square roots of the box's area, and how far it lies below the box, in its sides.
+FRAME_SIDE = 1.03
+FRAME_DROP = 0.01
+
+# Degrees: training faces are rolled so much themselves, and only what is more is turned back.
+LEAST_ROLL = 10.0
+# Degrees: beyond, the eyes are not where the detector thinks.
+MOST_ROLL = 60.0
+# Measured on turned portraits: the detector sees a head of 30° rolled by 20°.
+ROLL_PER_EYES = 1.5
+
+# A square is made smaller than so many sides of the result before anything is filtered: what is seen does not change,
+# and a picture that is a thousand times as wide as it is high takes no gigabytes.
+MOST_REDUCTION = 8
+
+Box = tuple[int, int, int, int]
+Point = tuple[float, float]
+
+
+class Located(Protocol):
+    """A face whose place in a picture is known: what the detector found, or a prediction about it."""
+
+    @property
+    def box(self) -> Box:
+        """x, y, width, height in pixels of the upright picture."""
+
+    @property
+    def eyes(self) -> tuple[Point, Point] | None:
+        """The eye that is left in the picture, then the right one; None if unknown."""
+
+    @property
+    def tight(self) -> bool:
+        """The box is the frame of a training face already."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a face is in a picture; see `Located`."""
+
+    box: Box
+    eyes: tuple[Point, Point] | None = None
+    tight: bool = False
+
+
+def scaled_place(face: Located, factor: float) -> Place:
+    """Return where a face is in a picture that was scaled by a factor."""
+    x, y, width, height = (round(factor * value) for value in face.box)
+    eyes = face.eyes and tuple((factor * across, factor * down) for across, down in face.eyes)
+    return Place((x, y, max(1, width), max(1, height)), eyes, face.tight)
+
+
+def crop_square(
+    picture: np.ndarray, box: Sequence[float], *, size: int, channels: int = 1, angle: float = 0.0
+) -> np.ndarray:
+    """Cut the square around a box out of a picture and scale it to the network's input.
+
+    The square shares the box's centre and has its longer side. Where it leaves the picture, the picture's edge
+    is repeated. With the whole picture as box, this is how training files are read.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray
+        ``uint8`` (H, W, 3), upright RGB.
+    box : sequence of float
+        x, y, width, height in pixels, whole or fractional.
+    size : int
+        Side of the result in pixels.
+    channels : int
+        1 for grey (ITU-R 601 luma), 3 for RGB.
+    angle : float
+        Degrees by which the head is rolled clockwise; the crop is turned back by them.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``uint8`` (size, size) or (size, size, 3), 0..255.
+    """
+    x, y, width, height = box
+    side = max(width, height)
+    # What the filters read around the square; a turned square needs its corners, too.
+    margin = 3 + 2 * side / size
+    reach = side / 2 * (math.sqrt(2) if angle else 1) + margin
+    factor = max(1, int(side / (MOST_REDUCTION * size)))
+    image, left, top = cut_around(picture, (x + width / 2, y + height / 2), reach, reduce=factor)
+    if channels == 1:
+        image = image.convert("L")
+    centre_x, centre_y = (x + width / 2 - left) / factor, (y + height / 2 - top) / factor
+    if angle:
+        image = image.rotate(angle, Image.Resampling.BICUBIC, center=(centre_x, centre_y))
+    half = side / 2 / factor
+    square = (centre_x - half, centre_y - half, centre_x + half, centre_y + half)
+    # Pillow's filters cover all pixels of the source when they reduce: no aliasing.
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=square))
+
+
+def crop_face(picture: np.ndarray, face: Located, *, size: int, channels: int = 1) -> np.ndarray:
+    """Cut a face out of a picture, upright and framed like the training faces.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray
+        ``uint8`` (H, W, 3), upright RGB.
+    face : Located
+        What the detector found, or a prediction that was made for this picture.
+    size, channels : int
+        As for `crop_square`.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``uint8`` (size, size) or (size, size, 3), 0..255.
+    """
+    if face.tight:
+        return crop_square(picture, face.box, size=size, channels=channels)
+    return crop_square(picture, frame(face), size=size, channels=channels, angle=roll(face))
+
+
+def frame(face: Located) -> tuple[float, float, float, float]:
+    """Return the square x, y, width, height that a training picture of this face would show."""
+    x, y, width, height = face.box
+    side = FRAME_SIDE * math.sqrt(width * height)
+    return (x + width / 2 - side / 2, y + height / 2 + FRAME_DROP * side - side / 2, side, side)
+
+
+def roll(face: Located) -> float:
+    """Return by how many degrees a head is rolled clockwise beyond what training faces are themselves."""
+    if face.eyes is None:
+        return 0.0
+    (left_x, left_y), (right_x, right_y) = face.eyes
+    angle = ROLL_PER_EYES * math.degrees(math.atan2(right_y - left_y, right_x - left_x))
+    if not LEAST_ROLL < abs(angle) <= MOST_ROLL:
+        return 0.0
+    return math.copysign(abs(angle) - LEAST_ROLL, angle)
+
+
+def cut_around(
+    picture: np.ndarray, centre: Point, reach: float, *, reduce: int = 1
+) -> tuple[Image.Image, int, int]:
+    """Cut a square of whole pixels around a point, repeating the picture's edge beyond it.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray
+        ``uint8`` (H, W, 3).
+    centre : tuple of float
+        x, y in pixels.
+    reach : float
+        Half the side of the square, in pixels; what is cut is larger by up to two pixels of the result.
+    reduce : int
+        Average squares of so many pixels.
+
+    Returns
+    -------
+    tuple
+        The cut, and its left and upper edge in pixels of the picture.
+    """
+    left, top = math.floor(centre[0] - reach), math.floor(centre[1] - reach)
+    across = math.ceil(math.ceil(2 * reach + 1) / reduce) * reduce
+    rows, missing_rows = _span(top, across, picture.shape[0])
+    columns, missing_columns = _span(left, across, picture.shape[1])
+    region = picture[rows, columns]
+    if reduce > 1:
+        region = np.asarray(Image.fromarray(region).reduce(reduce))
+        missing_rows, missing_columns = (
+            _reduced(missing, across // reduce, length, reduce)
+            for missing, length in ((missing_rows, region.shape[0]), (missing_columns, region.shape[1]))
+        )
+    if any(missing_rows + missing_columns):
+        region = np.pad(region, (missing_rows, missing_columns, (0, 0)), mode="edge")
+    return Image.fromarray(region), left, top
+
+
+def _span(start: int, length: int, limit: int) -> tuple[slice, tuple[int, int]]:
+    """Return the part of start..start+length that lies in 0..limit, at least one, and what is missing on each side."""
+    first = min(max(start, 0), limit - 1)
+    last = max(min(start + length, limit), first + 1)
+    after = min(max(start + length - last, 0), length - (last - first))
+    return slice(first, last), (length - (last - first) - after, after)
+
+
+def _reduced(missing: tuple[int, int], across: int, length: int, factor: int) -> tuple[int, int]:
+    """Share the pixels that a reduced region of this length still lacks between its two sides."""
+    before = min(round(missing[0] / factor), across - length)
+    return before, across - length - before

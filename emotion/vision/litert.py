@@ -1,0 +1,78 @@
+"""LiteRT's interpreter, wherever it comes from. What the networks mean is said where they are used."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+
+def litert_is_installed() -> bool:
+    """Whether LiteRT itself can run networks here, without TensorFlow."""
+    return sys.modules.get("ai_edge_litert", True) is not None and bool(
+        importlib.util.find_spec("ai_edge_litert")
+    )
+
+
+def new_interpreter(content: bytes) -> Any:
+    """Make an interpreter of a `.tflite` file that computes on the thread that calls it.
+
+    Raises
+    ------
+    ImportError
+        If neither LiteRT nor TensorFlow is installed.
+    ValueError, RuntimeError
+        If the content cannot be run.
+    """
+    # Several threads for one face cost more processor time than they save.
+    return _interpreter_class()(model_content=content, num_threads=1)
+
+
+def allocate(interpreter: Any, shape: tuple[int, ...]) -> None:
+    """Resize an interpreter's only input to a shape, and set memory aside for running it.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        If the network cannot take that shape.
+    """
+    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], shape)
+    with _first_time_silent():
+        interpreter.allocate_tensors()
+
+
+@functools.cache
+def _interpreter_class() -> type:
+    if litert_is_installed():
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter
+    # No wheel for this platform: TensorFlow carries the same engine.
+    import tensorflow
+
+    return tensorflow.lite.Interpreter
+
+
+_silenced: list[bool] = []
+
+
+@contextlib.contextmanager
+def _first_time_silent() -> Iterator[None]:
+    """Keep LiteRT's greeting, which no setting turns off, out of the terminal; it greets once in a process."""
+    if _silenced:
+        yield
+        return
+    _silenced.append(True)
+    sys.stderr.flush()
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
