@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from emotion.errors import InvalidImageError
-from emotion.vision.images import EXTENSIONS, open_image
+from emotion.vision.images import EXTENSIONS, open_image, open_picture
 
 ORIENTATION = 0x0112
 
@@ -253,6 +253,43 @@ def test_huge_pictures_are_decoded_reduced(format_name):
     pixels = open_image(encode(picture, format_name, **options))
     assert pixels.shape == (2400, 3200, 3)
     assert difference(pixels[::10, ::10, 0], np.asarray(picture.resize((320, 240), Image.Resampling.BOX))) < 2
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "I;16", "LA", "CMYK"])
+def test_huge_pictures_of_any_mode_are_reduced(mode):
+    picture = Image.linear_gradient("L").resize((6000, 5000)).convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture).astype(np.uint16) * 257)
+    encoded = encode(picture, "TIFF")
+    pixels = open_image(encoded)
+    assert pixels.shape == (2500, 3000, 3)
+    expected = np.linspace(0, 255, 2500).astype(int)
+    assert np.abs(pixels[:, :, 0].mean(axis=1) - expected).mean() < 20
+
+
+def test_high_pictures_are_reduced_as_wide_ones_are():
+    assert open_image(encode(Image.new("L", (1, 60_000)), "PNG")).shape == (60_000, 1, 3)
+    assert open_picture(encode(Image.new("L", (3, 60_000)), "PNG")).pixels.shape == (1875, 1, 3)
+    with pytest.raises(InvalidImageError, match="65535 pixels a side"):
+        open_image(encode(Image.new("1", (1, 70_000)), "PNG"))
+
+
+def test_a_picture_opens_no_larger_than_the_search_needs_it():
+    encoded = encode(Image.linear_gradient("L").resize((4000, 3000)), "JPEG")
+    picture = open_picture(encoded)
+    assert picture.pixels.shape == (1500, 2000, 3)
+    assert picture.size == (4000, 3000) and picture.scale == 2
+    assert np.array_equal(picture.full().pixels, open_image(encoded))
+    assert picture.full().scale == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_size_and_pixels_of_a_reduced_picture_are_upright(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = open_picture(encode(Image.new("L", (4000, 3000)), "JPEG", exif=exif))
+    assert picture.size == ((4000, 3000) if orientation < 5 else (3000, 4000))
+    assert picture.pixels.shape[:2] == ((1500, 2000) if orientation < 5 else (2000, 1500))
 
 
 def test_twelve_megapixels_are_not_reduced():

@@ -1,0 +1,202 @@
+"""A process of its own for what comes from strangers: it may crash, hang or ask for gigabytes, and only it ends.
+
+What runs inside is a module with `prepare(setup)` and `answer(question)`; this file knows nothing of pictures or
+networks. POSIX only for the limits on memory, time and files: elsewhere the process is apart, and no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import resource
+except ImportError:
+    resource = None
+
+LENGTH = struct.Struct("<Q")
+# Bytes: a longer answer is a broken one.
+LONGEST_ANSWER = 2**30
+STARTS_WITHIN = 60.0
+# Who owns nothing on a Unix system, where the program runs as root.
+NOBODY = 65534
+
+
+class SandboxError(Exception):
+    """The process ended or took too long; the next question starts a new one."""
+
+
+class Sandbox:
+    """Asks a module in a limited process. Safe to share by threads, which take turns.
+
+    Parameters
+    ----------
+    module : str
+        Defines `prepare(setup: bytes) -> bytes`, called once before the limits hold and answered by `setup`, and
+        `answer(question: bytes) -> bytes`.
+    setup : bytes
+        What `prepare` gets, such as the content of a file: once limited, the process opens none.
+    memory : int
+        Bytes that it may take beyond what it had when it was prepared.
+    seconds : float
+        Processor time for one answer; waiting on the clock ends after ten times as long.
+    """
+
+    def __init__(self, module: str, *, setup: bytes = b"", memory: int, seconds: float) -> None:
+        self._module, self._setup = module, setup
+        self._memory, self._seconds = memory, seconds
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen | None = None
+        self._closer: weakref.finalize | None = None
+        self.prepared = b""
+
+    def ask(self, question: bytes) -> bytes:
+        """Return the module's answer.
+
+        Raises
+        ------
+        SandboxError
+            If the process crashed, ran into one of its limits or could not be started.
+        """
+        with self._lock:
+            process = self._process or self._start()
+            return self._exchange(process, question, 10 * self._seconds)
+
+    def start(self) -> bytes:
+        """Start the process if none runs, and return what `prepare` answered.
+
+        Raises
+        ------
+        SandboxError
+            As for `ask`.
+        """
+        with self._lock:
+            if self._process is None:
+                self._start()
+            return self.prepared
+
+    def close(self) -> None:
+        """End the process; a later question starts a new one."""
+        if self._closer is not None:
+            self._closer()
+        self._process = None
+
+    def _start(self) -> subprocess.Popen:
+        limits = f"{self._memory},{self._seconds}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, self._module, limits],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # No token, no address of a proxy, no home: only what Python itself needs.
+            env={
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "OPENBLAS_NUM_THREADS": "1",
+                **{name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ},
+            },
+        )
+        self._process, self._closer = process, weakref.finalize(self, _end, process)
+        self.prepared = self._exchange(process, self._setup, STARTS_WITHIN)
+        return process
+
+    def _exchange(self, process: subprocess.Popen, message: bytes, seconds: float) -> bytes:
+        timer = threading.Timer(seconds, process.kill)
+        timer.start()
+        try:
+            _send(process.stdin, message)
+            return _receive(process.stdout)
+        except (OSError, EOFError, ValueError) as error:
+            self.close()
+            raise SandboxError("it ended or took too long") from error
+        finally:
+            timer.cancel()
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.kill()
+    for stream in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):
+            stream.close()
+    process.wait()
+
+
+def _send(stream: BinaryIO, message: bytes) -> None:
+    stream.write(LENGTH.pack(len(message)))
+    stream.write(message)
+    stream.flush()
+
+
+def _receive(stream: BinaryIO) -> bytes:
+    (length,) = LENGTH.unpack(_read(stream, LENGTH.size))
+    if length > LONGEST_ANSWER:
+        raise ValueError(f"a message of {length} bytes")
+    return _read(stream, length)
+
+
+def _read(stream: BinaryIO, length: int) -> bytes:
+    content = stream.read(length)
+    if len(content) < length:
+        raise EOFError
+    return content
+
+
+def main(module_name: str, limits: str) -> None:
+    """Be the process: prepare, give up all rights, answer until nobody asks any more."""
+    memory, seconds = limits.split(",")
+    module = importlib.import_module(module_name)
+    questions, answers = sys.stdin.buffer, sys.stdout.buffer
+    prepared = module.prepare(_receive(questions))
+    limit(int(memory))
+    _send(answers, prepared)
+    while True:
+        try:
+            question = _receive(questions)
+        except EOFError:
+            return
+        # The clock of the processor, so that a busy machine ends nobody's work; it kills, and nothing can catch it.
+        with _processor_seconds(float(seconds)):
+            answer = module.answer(question)
+        _send(answers, answer)
+
+
+def limit(memory: int) -> None:
+    """Let this process take so many more bytes, open no file and no connection, and keep no rights of a user."""
+    if resource is None:
+        return
+    pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
+    ceiling = pages * resource.getpagesize() + memory
+    limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0, "RLIMIT_AS": ceiling}
+    for name, value in limits.items():
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            resource.setrlimit(getattr(resource, name), (value, value))
+    if hasattr(os, "setuid") and os.getuid() == 0:
+        with contextlib.suppress(OSError):
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+    # Last: what is open stays usable, and nothing else can be opened from here on.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+@contextlib.contextmanager
+def _processor_seconds(seconds: float):
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
