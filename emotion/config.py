@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
-from emotion.model.engines import CHANNELS, LARGEST_IMAGE, SMALLEST_IMAGE
 from emotion.options import check_value, option, typed_name
+from emotion.vision.crop import CHANNELS, LARGEST_CROP, SMALLEST_CROP
 
 DEFAULT_DATA = "kaggle:muhammadhananasghar/human-emotions-datasethes"
 
@@ -73,8 +73,8 @@ class TrainingConfig:
     image_size: int = option(
         48,
         "side of the square face that the network sees, in pixels",
-        minimum=SMALLEST_IMAGE,
-        maximum=LARGEST_IMAGE,
+        minimum=SMALLEST_CROP,
+        maximum=LARGEST_CROP,
     )
     channels: int = option(1, "1: grey (what FER2013 offers), 3: colour", choices=CHANNELS)
     width: int = option(40, "resnet: filters of the first stage; each later stage doubles them", minimum=1)

@@ -18,11 +18,8 @@ import numpy as np
 from emotion.errors import ModelLoadError
 from emotion.model import hub
 from emotion.model.engines import (
-    CHANNELS,
     KERAS_FILES,
-    LARGEST_IMAGE,
     LITERT_FILE,
-    SMALLEST_IMAGE,
     WEIGHTS_FILE,
     KerasNetwork,
     Network,
@@ -32,7 +29,15 @@ from emotion.model.engines import (
 )
 from emotion.predictions.calibration import Calibration
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
-from emotion.vision.crop import Located, crop_face, crop_square, scaled_place
+from emotion.vision.crop import (
+    CHANNELS,
+    LARGEST_CROP,
+    SMALLEST_CROP,
+    Located,
+    crop_face,
+    crop_square,
+    scaled_place,
+)
 from emotion.vision.faces import detect_faces
 from emotion.vision.images import Picture, open_image, open_picture
 from emotion.vision.quality import quality_problem
@@ -122,9 +127,9 @@ class Description:
         if len(labels) < 2 or outputs[: len(labels)] != labels:
             raise ValueError("the labels must be the first outputs, and at least two")
         size, channels = int(values["input"]["size"]), int(values["input"]["channels"])
-        if not SMALLEST_IMAGE <= size <= LARGEST_IMAGE or channels not in CHANNELS:
+        if not SMALLEST_CROP <= size <= LARGEST_CROP or channels not in CHANNELS:
             raise ValueError(
-                f"faces must be {SMALLEST_IMAGE} to {LARGEST_IMAGE} pixels wide and have 1 or 3 channels"
+                f"faces must be {SMALLEST_CROP} to {LARGEST_CROP} pixels wide and have 1 or 3 channels"
             )
         calibration = values["calibration"]
         temperature, threshold = float(calibration["temperature"]), float(values["threshold"])

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from emotion.errors import ModelLoadError
+from emotion.vision.crop import LARGEST_CROP
 from emotion.vision.litert import allocate, litert_is_installed, new_interpreter
 
-SMALLEST_IMAGE, LARGEST_IMAGE = 16, 512  # pixels: side of the faces that a network may take
-CHANNELS = (1, 3)  # grey, colour
 WEIGHTS_FILE = "model.weights.h5"
 KERAS_FILES = ("config.json", "metadata.json", WEIGHTS_FILE)
 LITERT_FILE = "model.tflite"
@@ -77,8 +76,8 @@ class LiteRTNetwork:
             self._output = self._interpreter.get_output_details()[0]["index"]
             if len(self.input_shape) != 3 or self._input["dtype"] != np.float32:
                 raise ValueError("it does not take faces as float32")
-            if max(self.input_shape) > LARGEST_IMAGE:  # before memory is set aside for them
-                raise ValueError(f"it takes faces of more than {LARGEST_IMAGE} pixels")
+            if max(self.input_shape) > LARGEST_CROP:  # before memory is set aside for them
+                raise ValueError(f"it takes faces of more than {LARGEST_CROP} pixels")
             self._allocate(1)
         except (OSError, ValueError, RuntimeError, IndexError) as error:
             raise ModelLoadError(
