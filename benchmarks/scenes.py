@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 SIZE = (640, 480)  # pixels, width and height of a scene unless another size is named
 FACE_SIDES = (110, 260)  # pixels, smallest and largest side of a single face
 GROUP_FACE_SIDES = (110, 150)  # the same where several faces share a scene
 JPEG_QUALITY = 70
+CAMERA_QUALITY = 92  # of large pictures, so that files are about as long as a camera's
 NOISE = 4.0  # standard deviation in grey levels
+SWAY = 20  # pixels that a film's scene moves to every side
 NOISE_TILE = 1024  # pixels: larger scenes repeat a square of noise of this side, which is far quicker
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
@@ -44,6 +48,7 @@ def compose(
     lean: float = 0.0,
     colour: bool = False,
     shuffled: bool = False,
+    quality: int = JPEG_QUALITY,
     draw: Callable[[np.random.Generator, tuple[int, int]], Image.Image] | None = None,
 ) -> Scene:
     """Set face pictures into one scene, none overlapping another, with tint, noise and JPEG.
@@ -64,6 +69,8 @@ def compose(
         Keep the faces' colours. Without it they are made grey, then tinted.
     shuffled
         Cut every face into sixteen pieces and change their order: skin and edges, but no face any more.
+    quality
+        Of the JPEG, 1..95.
     draw
         What draws the background; `background` unless named.
     """
@@ -92,7 +99,20 @@ def compose(
         boxes.append((round(middle_x - side / 2), round(middle_y - side / 2), side, side))
     noise = _noise(rng, size)
     pixels = np.add(canvas, noise, dtype=noise.dtype)
-    return Scene(_jpeg(Image.fromarray(pixels.clip(0, 255).astype(np.uint8))), tuple(boxes), tuple(sources))
+    picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    return Scene(_jpeg(picture, quality), tuple(boxes), tuple(sources))
+
+
+def film(path: Path, rng: np.random.Generator, *, frames: int, colour: bool = False) -> list[bytes]:
+    """Compose the frames of a camera that is not held still: one scene that goes round in a circle, as JPEG."""
+    with Image.open(io.BytesIO(compose([path], rng, colour=colour).jpeg)) as scene:
+        still = np.pad(np.asarray(scene), ((SWAY, SWAY), (SWAY, SWAY), (0, 0)), mode="edge")
+    pictures = []
+    for frame in range(frames):
+        angle = 2 * math.pi * frame / frames
+        x, y = round(SWAY * (1 + math.cos(angle))), round(SWAY * (1 + math.sin(angle)))
+        pictures.append(_jpeg(Image.fromarray(still[y : y + SIZE[1], x : x + SIZE[0]])))
+    return pictures
 
 
 def tight(path: Path, rng: np.random.Generator, *, sides: tuple[int, int]) -> Scene:
@@ -153,6 +173,22 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
 
 
+def face_files(folder: Path | None) -> list[Path]:
+    """List the pictures at any depth of a folder of face crops; without one, the portraits in examples/.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    if folder is None:
+        return [path for path in pictures_in(EXAMPLES) if not re.search("several|no-face", path.stem)]
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
+    if not paths:
+        raise ValueError(f"{folder} has no pictures in it. Name a folder of face crops.")
+    return paths
+
+
 def _mask(side: int, feather: float) -> np.ndarray:
     if not feather:
         return np.full((side, side), 255, np.uint8)
@@ -179,7 +215,7 @@ def _noise(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     return np.tile(tile, repeats)[:height, :width]
 
 
-def _jpeg(image: Image.Image) -> bytes:
+def _jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
     encoded = io.BytesIO()
-    image.save(encoded, "JPEG", quality=JPEG_QUALITY)
+    image.save(encoded, "JPEG", quality=quality)
     return encoded.getvalue()
