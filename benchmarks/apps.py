@@ -30,6 +30,7 @@ STARTS_WITHIN = 120  # seconds
 ANSWERS_WITHIN = 300  # seconds
 POLLED_EVERY = 0.02  # seconds: the first page
 SAMPLED_EVERY = 0.1  # seconds: memory
+HANGS_UP_AFTER = 3  # seconds of silence, before the server does at 5
 API = "/gradio_api"
 
 
@@ -122,6 +123,7 @@ class Visitor:
     def __init__(self, app: App) -> None:
         self._app = app
         self._line = self._connection()
+        self._used = time.monotonic()
         self._session = uuid.uuid4().hex[:12]
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -157,8 +159,7 @@ class Visitor:
         started = time.perf_counter()
         try:
             event = self._post(f"{API}/call/classify", {"data": [_file(path)]})["event_id"]
-            self._line.request("GET", f"{API}/call/classify/{event}")
-            with self._line.getresponse() as stream:
+            with self._request("GET", f"{API}/call/classify/{event}") as stream:
                 kind, said = "", None
                 for line in stream:
                     name, _, value = line.decode().rstrip("\n").partition(": ")
@@ -246,9 +247,16 @@ class Visitor:
     def _post(self, path: str, body: dict) -> Any:
         return self._json("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
+    def _request(self, *request: Any) -> http.client.HTTPResponse:
+        if time.monotonic() - self._used > HANGS_UP_AFTER:
+            self._line.close()  # the next request opens it again
+        self._line.request(*request)
+        response = self._line.getresponse()
+        self._used = time.monotonic()
+        return response
+
     def _json(self, method: str, path: str, body: bytes | None = None, headers: dict | None = None) -> Any:
-        self._line.request(method, path, body, headers or {})
-        with self._line.getresponse() as response:
+        with self._request(method, path, body, headers or {}) as response:
             content = response.read()
         if response.status != http.client.OK:
             raise _RefusedError(f"{response.status}: {content.decode(errors='replace')[:300]}")

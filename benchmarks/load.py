@@ -27,7 +27,6 @@ examples/. Linux only.
 import argparse
 import base64
 import itertools
-import math
 import os
 import subprocess
 import sys
@@ -75,16 +74,17 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="write the JSON to this file too")
     options = parser.parse_args()
     rows: list[Row] = []
+    status = 0
     try:
         for group in options.only:
             rows += GROUPS[group](options)
     except (ValueError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        status = 2
     print(as_json(rows)) if options.json else print_rows(rows)
     if options.output:
         options.output.write_text(as_json(rows) + "\n")
-    return 0
+    return status
 
 
 # --- Many people -----------------------------------------------------------------------------------------------------
@@ -161,14 +161,14 @@ def burst(options: argparse.Namespace) -> list[Row]:
     name = f"{number} at one moment"
     return [
         Row(f"{name}: answered", "requests", len(answered)),
-        Row(f"{name}: the last answer", "s", max(answered, default=math.nan)),
+        Row(f"{name}: the last answer", "s", max(answered, default=None)),
         Row(f'{name}: told "busy"', "requests", len(busy)),
         Row(
             f'{name}: told "busy" within {BUSY_WITHIN:g} s',
             "requests",
             sum(each <= BUSY_WITHIN for each in busy),
         ),
-        Row(f'{name}: the last one told "busy"', "s", max(busy, default=math.nan)),
+        Row(f'{name}: the last one told "busy"', "s", max(busy, default=None)),
         Row(f"{name}: other errors", "requests", number - len(busy) - len(answered)),
     ]
 

@@ -10,18 +10,18 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One figure; the peer is whatever stands beside it in the same run, if anything does."""
+    """One figure, None where there is nothing to tell; the peer is what stands beside it in the same run, if anything."""
 
     figure: str
     unit: str
-    ours: float
+    ours: float | None
     peer: float | None = None
     beside: str = ""
 
     @property
     def ratio(self) -> float | None:
         """Ours over the peer's."""
-        return self.ours / self.peer if self.peer else None
+        return self.ours / self.peer if self.peer and self.ours is not None else None
 
 
 def in_turn(
@@ -47,10 +47,9 @@ def print_rows(rows: Sequence[Row]) -> None:
     """Print one line per row, aligned."""
     print(f"{'figure':<66}{'ours':>10}{'peer':>10}{'ratio':>8}  unit; peer")
     for row in rows:
-        peer = "–" if row.peer is None else _short(row.peer)
         ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
         said = "; ".join(filter(None, (row.unit, row.beside)))
-        print(f"{row.figure:<66}{_short(row.ours):>10}{peer:>10}{ratio:>8}  {said}")
+        print(f"{row.figure:<66}{_short(row.ours):>10}{_short(row.peer):>10}{ratio:>8}  {said}")
 
 
 def as_json(rows: Sequence[Row]) -> str:
@@ -58,5 +57,7 @@ def as_json(rows: Sequence[Row]) -> str:
     return json.dumps([asdict(row) | {"ratio": row.ratio} for row in rows], indent=1, ensure_ascii=False)
 
 
-def _short(value: float) -> str:
+def _short(value: float | None) -> str:
+    if value is None:
+        return "–"
     return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
