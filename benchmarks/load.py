@@ -101,9 +101,8 @@ def people(options: argparse.Namespace) -> list[Row]:
             told[script] += crowd(app, photographs, options.people, seconds=turn)
     answered = {script: [each.seconds for each in said if not each.error] for script, said in told.items()}
     if not all(answered.values()):
-        raise RuntimeError(
-            f"No answer at all: {next(each.error for each in told[OURS] + told[EMPTY] if each.error)}"
-        )
+        errors = [each.error for said in told.values() for each in said if each.error]
+        raise RuntimeError(f"Nobody got an answer: {errors[0] if errors else 'none came in time'}")
     ours, empty = answered[OURS], answered[EMPTY]
     name, beside = f"{options.people} people", "empty Gradio app"
     errors = [sum(each.error is not None for each in told[script]) for script in (OURS, EMPTY)]
