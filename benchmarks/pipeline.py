@@ -11,8 +11,8 @@ those.
 Printed are shares, one row per figure: of ordinary scenes with one face, with two to six, without any; then of
 difficult ones (`KINDS`): leaning heads, small faces, large pictures, a face that fills the picture, and false faces
 in large pictures or among shuffled pieces of faces. With --press also of press photographs set into scenes in their
-colours. --quick takes fewer scenes of every kind, for comparing variants of the face search. Every kind of scene
-depends on --seed alone, so it stays the same when others are added or their number changes.
+colours. --quick takes fewer scenes of every kind, for comparing variants of the face search. A difficult scene
+depends on --seed, its kind and its number alone, so it stays the same when others are added or left out.
 """
 
 import argparse
@@ -41,7 +41,6 @@ ORIENTATIONS = {
     270: 8,
 }  # picture turned counter-clockwise by degrees: the EXIF tag that undoes it
 EXIF_ORIENTATION = 0x0112
-
 
 WIDE = (1280, 720)  # pixels
 TWELVE_MEGAPIXELS = (4000, 3000)  # pixels
@@ -246,12 +245,12 @@ def summarise(
     return {
         "faces found": mean(face is not None for [face] in alone),
         "named right": mean(right),
-        "pictures without faces where one was seen": mean(extra[-len(empty) :]),
+        "pictures without faces where one was seen": mean(extra[len(singles) + len(groups) :]),
         "pictures with one face where more were seen": mean(extra[: len(singles)]),
         "faces found in groups": mean(face is not None for faces in together for face in faces),
         "groups with every face found, once": mean(
             None not in faces and not more
-            for faces, more in zip(together, extra[len(singles) : -len(empty)], strict=True)
+            for faces, more in zip(together, extra[len(singles) : len(singles) + len(groups)], strict=True)
         ),
         "named right in groups": mean(
             face is not None and face.label == label_of(path)
