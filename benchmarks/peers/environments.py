@@ -46,9 +46,21 @@ class Scores:
     seconds_per_face: float
 
 
+def fer_python() -> Path:
+    """Return the interpreter of the environment that holds `fer`; makes it on first use."""
+    folder = CACHE / "fer"
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        _run([sys.executable, "-m", "venv", folder])
+        _run([python, "-m", "pip", "install", "--quiet", *FER_NEEDS])
+        _run([python, "-m", "pip", "install", "--quiet", "--no-deps", FER])
+        (folder / "ready").touch()
+    return python
+
+
 def fer_scores(faces: np.ndarray) -> Scores:
     """Scores of the Python package `fer` for uint8 grey faces (n, size, size)."""
-    return _score([_fer_python(), HERE / "fer_scores.py"], faces)
+    return _score([fer_python(), HERE / "fer_scores.py"], faces)
 
 
 def fer_detections(pictures: Sequence[Path], labels: Sequence[str]) -> list[list[dict]]:
@@ -56,7 +68,7 @@ def fer_detections(pictures: Sequence[Path], labels: Sequence[str]) -> list[list
     with tempfile.TemporaryDirectory() as scratch:
         names, answers = Path(scratch, "pictures.json"), Path(scratch, "answers.json")
         names.write_text(json.dumps([str(path) for path in pictures]))
-        _run([_fer_python(), HERE / "fer_pictures.py", names, answers, *labels])
+        _run([fer_python(), HERE / "fer_pictures.py", names, answers, *labels])
         return json.loads(answers.read_text())
 
 
@@ -71,17 +83,6 @@ def face_api_scores(faces: np.ndarray) -> Scores:
 
 
 PEERS = {"fer": fer_scores, "face-api.js": face_api_scores}
-
-
-def _fer_python() -> Path:
-    folder = CACHE / "fer"
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        _run([sys.executable, "-m", "venv", folder])
-        _run([python, "-m", "pip", "install", "--quiet", *FER_NEEDS])
-        _run([python, "-m", "pip", "install", "--quiet", "--no-deps", FER])
-        (folder / "ready").touch()
-    return python
 
 
 def _score(command: list, faces: np.ndarray) -> Scores:

@@ -1,0 +1,63 @@
+"""What a benchmark prints: one row per figure, ours beside a peer's and the ratio. Nothing is measured here."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure, None where there is nothing to tell; the peer is what stands beside it in the same run, if anything."""
+
+    figure: str
+    unit: str
+    ours: float | None
+    peer: float | None = None
+    beside: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours over the peer's."""
+        return self.ours / self.peer if self.peer and self.ours is not None else None
+
+
+def in_turn(
+    ours: Callable[[], float], peer: Callable[[], float], rounds: int
+) -> tuple[list[float], list[float]]:
+    """Measure ours and the peer's alternately, so that whatever else the machine does meets both."""
+    pairs = [(ours(), peer()) for _ in range(rounds)]
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
+def medians(figure: str, unit: str, ours: Sequence[float], peer: Sequence[float], beside: str) -> Row:
+    """Make a row of two medians."""
+    return Row(figure, unit, statistics.median(ours), statistics.median(peer), beside)
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """Return the smallest value that at least this share of the values does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-round(share * 1000) * len(ordered) // 1000) - 1)]
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """Print one line per row, aligned."""
+    print(f"{'figure':<66}{'ours':>10}{'peer':>10}{'ratio':>8}  unit; peer")
+    for row in rows:
+        ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
+        said = "; ".join(filter(None, (row.unit, row.beside)))
+        print(f"{row.figure:<66}{_short(row.ours):>10}{_short(row.peer):>10}{ratio:>8}  {said}")
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """Return the rows as a JSON list, ratios included."""
+    return json.dumps([asdict(row) | {"ratio": row.ratio} for row in rows], indent=1, ensure_ascii=False)
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
