@@ -5,11 +5,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from PIL import Image
 
 from emotion.model.classifier import Description, EmotionClassifier
 from emotion.model.engines import KerasNetwork, LiteRTNetwork
-from emotion.model.explain import heatmap, overlay, where
+from emotion.model.explain import heatmap, overlay, viridis, where
 from emotion.predictions.calibration import Calibration
 from emotion.vision.crop import crop_face
 from emotion.vision.faces import detect_faces
@@ -183,3 +184,10 @@ def test_the_overlay_keeps_the_face_visible(face):
     assert np.corrcoef(drawn.ravel(), face.ravel())[0, 1] > 0.99
     hot = overlay(face, np.ones((SIZE, SIZE), np.float32)).astype(float).mean(axis=2)
     assert np.corrcoef(hot.ravel(), face.ravel())[0, 1] > 0.9
+
+
+def test_the_colours_are_those_of_matplotlibs_viridis():
+    heat = np.linspace(0, 1, 5001)
+    expected = 255 * colormaps["viridis"](heat)[:, :3]
+    np.testing.assert_allclose(viridis(heat), expected, atol=3)
+    assert viridis(np.zeros((2, 3))).shape == (2, 3, 3)
