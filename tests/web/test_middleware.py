@@ -1,0 +1,141 @@
+"""Requests that are too large, too many, or no error at all."""
+
+import asyncio
+import json
+
+import pytest
+
+from emotion.web.middleware import BUSY, AnswerBusy, AnswerFalseAlarms, LimitBodies
+from emotion.web.uploads import Uploads
+
+LIMIT = 1000
+
+
+class Echo:
+    """An app that answers with the length of the body, or breaks off where reading it fails, as frameworks do."""
+
+    def __init__(self, status=200, *, hides_errors=False):
+        self.status = status
+        self.hides_errors = hides_errors
+        self.read = 0
+
+    async def __call__(self, scope, receive, send):
+        status = self.status
+        try:
+            more = True
+            while more:
+                message = await receive()
+                self.read += len(message.get("body", b""))
+                more = message.get("more_body", False)
+        except Exception:
+            if not self.hides_errors:
+                raise
+            status = 400
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": str(self.read).encode()})
+
+
+def ask(app, chunks=(b"",), *, path="/gradio_api/queue/join", headers=(), query=b""):
+    """Send a request to an ASGI app; return status, headers and body."""
+    sent, pending = [], list(chunks)
+
+    async def receive():
+        if not pending:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": pending.pop(0), "more_body": bool(pending)}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": path, "headers": list(headers), "query_string": query}
+    asyncio.run(app(scope, receive, send))
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"].decode()
+
+
+def limited(app):
+    return LimitBodies(app, upload_bytes=5 * LIMIT, body_bytes=LIMIT)
+
+
+def test_a_body_of_the_largest_size_passes():
+    assert ask(limited(Echo()), [b"x" * 400, b"x" * 600])[::2] == (200, "1000")
+
+
+@pytest.mark.parametrize("hides_errors", [False, True])
+def test_a_body_that_grows_too_large_is_refused_as_soon_as_it_does(hides_errors):
+    app = Echo(hides_errors=hides_errors)
+    status, _, said = ask(limited(app), [b"x" * 400] * 50)
+    assert status == 413 and "too large" in json.loads(said)["detail"]
+    assert app.read <= LIMIT
+
+
+def test_a_body_that_says_it_is_too_large_is_not_read():
+    app = Echo()
+    for length in (b"1001", b"9" * 4000):
+        assert ask(limited(app), [b"x"], headers=[(b"content-length", length)])[0] == 413
+    assert app.read == 0
+
+
+def test_a_length_that_is_none_is_counted():
+    for length in (b"", b"-5", b"ten", b"12"):
+        headers = [(b"content-length", length)]
+        assert ask(limited(Echo()), [b"x" * 400] * 3, headers=headers)[0] == 413
+
+
+def test_uploads_have_a_limit_of_their_own():
+    assert ask(limited(Echo()), [b"x" * 4000], path="/gradio_api/upload")[0] == 200
+    assert ask(limited(Echo()), [b"x" * 4000] * 2, path="/gradio_api/upload")[0] == 413
+
+
+def test_an_error_of_the_app_stays_one():
+    class Broken:
+        async def __call__(self, scope, receive, send):
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        ask(limited(Broken()))
+
+
+@pytest.fixture
+def upload(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    path = tmp_path / "gradio" / "hash" / "picture.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"pixels")
+    return path
+
+
+def test_who_finds_the_queue_full_is_told_so_and_leaves_no_file(upload, tmp_path):
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(b"pixels")
+    body = json.dumps({"data": [{"path": str(upload)}, [{"path": str(mine)}], {"path": "\0"}, None]}).encode()
+    busy = AnswerBusy(Echo(503), uploads=Uploads())
+    status, headers, said = ask(busy, [body[:20], body[20:]])
+    assert status == 503 and json.loads(said)["detail"] == BUSY and b"retry-after" in headers
+    assert not upload.exists() and mine.exists()
+
+
+def test_who_gets_a_place_keeps_the_file(upload):
+    body = json.dumps({"data": [{"path": str(upload)}]}).encode()
+    assert ask(AnswerBusy(Echo(), uploads=Uploads()), [body])[0] == 200
+    assert upload.exists()
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 100_000, b'"text"'])
+def test_a_body_that_is_nothing_is_told_the_same(body):
+    assert json.loads(ask(AnswerBusy(Echo(503), uploads=Uploads()), [body])[2])["detail"] == BUSY
+
+
+def test_other_answers_of_this_kind_are_passed_on():
+    assert ask(AnswerBusy(Echo(503), uploads=Uploads()), path="/other")[2] == "0"
+
+
+def test_false_alarms_are_answered(upload):
+    app = AnswerFalseAlarms(Echo(500))
+    assert ask(app, path="/gradio_api/upload_progress", query=b"upload_id=")[::2] == (
+        200,
+        'data: {"msg": "done"}\n\n',
+    )
+    assert ask(app, path=f"/gradio_api/file={upload}")[0] == 500
+    upload.unlink()
+    assert ask(app, path=f"/gradio_api/file={upload}")[0] == 204
