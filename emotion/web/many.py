@@ -49,7 +49,7 @@ def build(session: Session) -> ManyTab:
     limits = session.limits
     gr.Markdown(
         f"Up to **{limits.pictures} pictures** at a time, {limits.file_bytes / 1e6:g} MB each, "
-        f"{limits.upload_bytes / 1e6:g} MB together."
+        f"{limits.upload_bytes / 1e9:g} GB together."
     )
     pictures = UploadedFiles(
         label="Pictures", file_count="multiple", file_types=["image"], height=140, elem_id="pictures"
