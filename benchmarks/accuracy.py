@@ -24,7 +24,7 @@ from emotion.config import TrainingConfig
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.examples import Examples
 from emotion.errors import EmotionError
-from emotion.model.engines import LITERT_FILE
+from emotion.model.description import LITERT_FILE
 from emotion.predictions.calibration import renormalise
 from emotion.report.metrics import calibration_bins, expected_calibration_error, wilson_interval
 from emotion.training.evaluation import Evaluation, evaluate

@@ -12,8 +12,9 @@ import numpy as np
 from emotion.config import OWN_TEACHER, TrainingConfig
 from emotion.data.dataset import Dataset
 from emotion.data.soft_targets import load_soft_targets
-from emotion.model.classifier import DESCRIPTION_FILE, EmotionClassifier
-from emotion.model.engines import load_keras
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.description import DESCRIPTION_FILE
+from emotion.model.keras_engine import load_keras
 from emotion.training.distillation import blend_targets, teacher_answers
 from emotion.training.fit import FittedNetwork, fit
 from emotion.training.folder import forget_checkpoint, has_checkpoint

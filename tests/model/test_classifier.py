@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from emotion import EmotionClassifier, InvalidImageError, ModelLoadError
-from emotion.model.classifier import EMBEDDED
-from emotion.model.engines import export_litert
+from emotion.model.keras_engine import export_litert
+from emotion.model.loading import EMBEDDED
 from tests.drawn_faces import draw_face
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion.model.classifier import Description, EmotionClassifier
-from emotion.model.engines import KerasNetwork, LiteRTNetwork
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.description import Description
+from emotion.model.engines import LiteRTNetwork
 from emotion.model.explain import heatmap, overlay, where
+from emotion.model.keras_engine import KerasNetwork
 from emotion.predictions.calibration import Calibration
 from emotion.vision.crop import crop_face
 from emotion.vision.faces import detect_faces

@@ -10,7 +10,8 @@ import pytest
 from huggingface_hub import constants
 
 from emotion.errors import ModelLoadError, PublishError
-from emotion.model.hub import publish, publish_command, pull
+from emotion.model.publish import publish, publish_command
+from emotion.model.pull import pull
 from tests.hub_server import OTHER_TOKEN, READ_TOKEN, WRITE_TOKEN, HubServer
 
 CARD = b"---\nlicense: mit\nlibrary_name: keras\n---\n# A model\n"
@@ -386,7 +387,7 @@ def test_unreachable_hub_means_the_local_copy(
 
 def test_hub_that_never_answers_means_the_local_copy(published: HubServer, monkeypatch: pytest.MonkeyPatch):
     online = pull("user/model")
-    monkeypatch.setattr("emotion.model.hub.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("emotion.model.pull.ANSWER_SECONDS", 0.05)
     published.stall("")
     assert pull("user/model").folder == online.folder
     with pytest.raises(ModelLoadError, match=r"cannot be reached \(.*timed out\)"):
@@ -549,7 +550,7 @@ def test_token_is_never_logged(hub: HubServer, saved: Path, caplog: pytest.LogCa
 
 def test_another_process_finds_the_hub_by_its_environment(published: HubServer):
     code = (
-        "import sys; from emotion.model.hub import pull; snapshot = pull('user/model');"
+        "import sys; from emotion.model.pull import pull; snapshot = pull('user/model');"
         "print(snapshot.revision, 'tensorflow' in sys.modules, 'keras' in sys.modules)"
     )
     root = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.model.classifier import EMBEDDED
+from emotion.model.loading import EMBEDDED
 from emotion.report.card import render
 from emotion.report.plots import write_report
 from emotion.report.report import FIGURES, PLOTS, Report, RobustnessFigures, read_report

@@ -11,7 +11,7 @@ from emotion.config import TrainingConfig
 from emotion.data.dataset import load_dataset
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.engines import KerasNetwork, load_keras
+from emotion.model.keras_engine import KerasNetwork, load_keras
 from emotion.training.distillation import blend_targets, teacher_answers
 from emotion.training.fit import correct_priors
 from emotion.training.runs import train_model

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotion.config import TrainingConfig
-from emotion.model.engines import check_layers
+from emotion.model.keras_engine import check_layers
 from emotion.training.networks import (
     ARCHITECTURES,
     average_mirrored,

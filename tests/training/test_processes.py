@@ -16,7 +16,7 @@ from emotion.config import RECIPES
 from emotion.data.batches import FaceBatches
 from emotion.data.dataset import load_dataset
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.engines import load_keras
+from emotion.model.keras_engine import load_keras
 from emotion.training.fit import correct_priors
 from emotion.training.folder import load_run_config
 from emotion.training.networks import average_mirrored, build_network
