@@ -21,8 +21,7 @@ from emotion.vision.sandbox import Sandbox, SandboxError
 # Bytes: 50 megapixels of PNG or JPEG need 300 MB on their way to 25.
 MOST_MEMORY = 400_000_000
 # Seconds of processor time: 50 megapixels of PNG take one.
-MOST_SECONDS = 2.0
-# Pixels: what a visitor is shown, and what is searched at last, is no larger.
+MOST_SECONDS = 1.5
 TOO_MUCH = (
     "The picture cannot be opened within the limits on time and memory. "
     "Save it as JPEG, PNG or WebP of at most 25 megapixels and send it again."
