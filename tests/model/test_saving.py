@@ -18,7 +18,7 @@ SAVE_AND_DIE = """
 import dataclasses, os, sys
 from emotion import EmotionClassifier
 from emotion.model import saving
-classifier = EmotionClassifier.from_pretrained()
+classifier = EmotionClassifier.from_pretrained(sys.argv[1])
 names = ("zany", *classifier.labels[1:])
 classifier.description = dataclasses.replace(
     classifier.description, labels=names, outputs=(*names, *classifier.outputs[3:])
@@ -37,7 +37,10 @@ classifier.save_pretrained(sys.argv[1])
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> Path:
-    return EmotionClassifier.from_pretrained().save_pretrained(tmp_path_factory.mktemp("saved") / "model")
+    source = tmp_path_factory.mktemp("saved")
+    # No report: drawing its plots again would take most of the time.
+    shutil.copytree(EMBEDDED, source / "embedded", ignore=shutil.ignore_patterns("report.json", "plots"))
+    return EmotionClassifier.from_pretrained(source / "embedded").save_pretrained(source / "model")
 
 
 @pytest.fixture
