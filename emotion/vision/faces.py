@@ -36,7 +36,7 @@ PIECE, PIECE_MARGIN = (1280, 1024), 64
 # A face is one from this score on; what scores less, down to the second, is in doubt and looked at again.
 SURE, POSSIBLE = 0.5, 0.1
 # Beside a face that is one, less is an accident.
-POSSIBLE_BESIDE = 0.25
+POSSIBLE_BESIDE = 0.15
 # So many small and so many large ones in doubt, at the most.
 MOST_DOUBTFUL = 4
 
