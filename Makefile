@@ -38,9 +38,9 @@ check: .venv/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -f emotion/web/*.pyi
-	$(BIN)/pyrefly check
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/python -m tools.check_sizes
+	$(BIN)/python -m tools.check_layout
 
 format: .venv/.development
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""Tells the package builder what the package needs, read from the requirements files: each range is said once."""
+"""Tells the package builder what the package needs: the requirements files say each range, once."""
 
 from pathlib import Path
 from typing import Any

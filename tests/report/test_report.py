@@ -1,4 +1,4 @@
-"""A report survives its file to the last digit, and a stranger's report neither breaks nor fools who reads it."""
+"""A report survives its file to the last digit; a stranger's neither breaks nor fools who reads it."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Every network takes grey or colour faces of any size and gives probabilities, built of Keras's own layers."""
+"""Every network takes grey or colour faces of any size and gives probabilities, by Keras's own layers."""
 
 import json
 
