@@ -551,6 +551,7 @@ def test_token_is_never_logged(saved: Path, caplog: pytest.LogCaptureFixture):
     assert WRITE_TOKEN not in caplog.text
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_hub_by_its_environment(published: HubServer):
     code = (
         "import sys; from emotion.model.hub import pull; snapshot = pull('user/model');"
