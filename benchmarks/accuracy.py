@@ -1,5 +1,6 @@
-"""How often a model is right, how well it knows what it does not know, and what its peers say about the same
-faces in the same run.
+"""How often a model is right, how well it knows what it does not know, and what its peers say.
+
+All are asked about the same faces in the same run.
 
 python -m benchmarks.accuracy --data ../shared/fer2013 --peers
 python -m benchmarks.accuracy --data ../shared/fer2013 --model runs/today --output accuracy.json

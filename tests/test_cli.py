@@ -169,6 +169,7 @@ def test_folder_without_pictures(run, tmp_path):
     assert messages.startswith("error: No pictures found in")
 
 
+@pytest.mark.slow
 def test_bad_model_is_explained_without_a_traceback(album):
     process = subprocess.run(
         [sys.executable, "-m", "emotion", str(album), "--model", "no/such/folder"],
@@ -196,6 +197,7 @@ def test_wrong_usage(arguments, capsys):
     assert "usage: python -m emotion" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_reader_that_stops_early_is_no_error(album):
     read, write = os.pipe()
     os.close(read)

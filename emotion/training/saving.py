@@ -109,7 +109,7 @@ def write_wrong_faces(
         for index in wrong
     ]
     return faces_sheet(
-        examples.load(wrong, SHEET_FACE, 1),
+        list(examples.load(wrong, SHEET_FACE, 1)),
         captions,
         folder / WRONG_FACES_FILE,
         title="Most certain and wrong: the label given, and the answer",

@@ -140,6 +140,7 @@ def test_same_boxes_as_the_library_whose_weights_these_are(portrait):
     assert abs(ours[4] * 100 - theirs[4]) <= 2
 
 
+@pytest.mark.slow
 def test_where_litert_is_missing_tensorflow_finds_the_same(portrait):
     script = (
         "import sys; sys.modules['ai_edge_litert'] = None\n"

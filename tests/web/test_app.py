@@ -195,6 +195,7 @@ def test_the_page_asks_no_other_machine_for_anything(app):
     assert [host for host in loaded if "127.0.0.1" not in host] == []
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_is_replaced_with_a_visible_notice(tmp_path):
     with running_app(tmp_path, EMOTION_MODEL="nobody/nothing@v1") as app:
         client = Client(app.url, verbose=False)
