@@ -48,7 +48,7 @@ class IsolatedNetwork:
                 f"A model that is tried here needs a {LITERT_FILE} of at most {LARGEST_FILE // 2**20} MiB. "
                 "Save it where TensorFlow is installed and publish it again."
             )
-        self._worker = Sandbox(__name__, first=path.read_bytes(), memory=MOST_MEMORY, seconds=MOST_SECONDS)
+        self._worker = Sandbox(__name__, first=path.read_bytes, memory=MOST_MEMORY, seconds=MOST_SECONDS)
         shape = json.loads(self._well(self._worker.first_answer))
         self.input_shape = tuple(shape["input_shape"])
         self.outputs = int(shape["outputs"])

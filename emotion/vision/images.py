@@ -93,6 +93,13 @@ class Picture:
         """
         return self if self.open_full is None else replace(self, pixels=self.open_full(), open_full=None)
 
+    def shown(self, side: int) -> Picture:
+        """Return the picture as small as it is shown: no side above `side` pixels, and no way back to the full one."""
+        image = Image.fromarray(self.pixels)
+        if max(image.size) > side:
+            image.thumbnail((side, side), reducing_gap=2.0)
+        return replace(self, pixels=np.asarray(image), open_full=None)
+
 
 def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Open a picture as upright RGB pixels.

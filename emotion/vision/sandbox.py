@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,15 +43,17 @@ class Sandbox:
     module : str
         Defines `prepare()`, called once before the limits hold, to import what `answer(question: bytes) -> bytes`
         needs: once limited, the process opens no file.
-    first : bytes, optional
-        The first question to every new process, such as the content of a model; see `first_answer`.
+    first : callable, optional
+        Returns the first question to every new process, such as the content of a model; see `first_answer`.
     memory : int
         Bytes that it may take beyond what it had when it was prepared.
     seconds : float
         Processor time for one answer; waiting on the clock ends after ten times as long.
     """
 
-    def __init__(self, module: str, *, first: bytes | None = None, memory: int, seconds: float) -> None:
+    def __init__(
+        self, module: str, *, first: Callable[[], bytes] | None = None, memory: int, seconds: float
+    ) -> None:
         self._module, self._first = module, first
         self._memory, self._seconds = memory, seconds
         self._lock = threading.Lock()
@@ -107,7 +109,7 @@ class Sandbox:
         self._process, self._closer = process, weakref.finalize(self, _end, process)
         self._exchange(process, None, STARTS_WITHIN)
         if self._first is not None:
-            self._first_answer = self._exchange(process, self._first, STARTS_WITHIN)
+            self._first_answer = self._exchange(process, self._first(), STARTS_WITHIN)
         return process
 
     def _exchange(self, process: subprocess.Popen, message: bytes | None, seconds: float) -> bytes:

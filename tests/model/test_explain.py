@@ -5,12 +5,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from PIL import Image
 
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import Description
 from emotion.model.engines import LiteRTNetwork
-from emotion.model.explain import heatmap, overlay, where
+from emotion.model.explain import heatmap, overlay, viridis, where
 from emotion.model.keras_engine import KerasNetwork
 from emotion.predictions.calibration import Calibration
 from emotion.vision.crop import crop_face
@@ -35,7 +36,8 @@ class BrightnessReader:
     def network(self, crops):
         assert crops.dtype == np.float32
         assert crops.shape[1:] == (SIZE, SIZE, self.channels)
-        assert crops.min() >= 0 and crops.max() <= 255
+        assert crops.min() >= 0
+        assert crops.max() <= 255
         rows, columns = self.region
         evidence = self.gain * (crops[:, rows, columns].mean(axis=(1, 2, 3)) / 255 - 0.5)
         logits = np.stack([0 * evidence, evidence, -evidence, 0 * evidence + self.neutral], axis=1)
@@ -107,7 +109,8 @@ def test_the_heat_lies_where_a_trained_network_learned_to_look(classifier, face)
     assert classifier.predict_faces([face])[0].label == "happy"
     heat = heatmap(classifier, face)
     row, column = np.unravel_index(heat.argmax(), heat.shape)
-    assert 28 <= row < 46 and 10 <= column < 38
+    assert 28 <= row < 46
+    assert 10 <= column < 38
     inside = np.zeros((SIZE, SIZE), bool)
     inside[MOUTH] = True
     assert heat[inside].mean() > 3 * heat[~inside].mean()
@@ -185,3 +188,10 @@ def test_the_overlay_keeps_the_face_visible(face):
     assert np.corrcoef(drawn.ravel(), face.ravel())[0, 1] > 0.99
     hot = overlay(face, np.ones((SIZE, SIZE), np.float32)).astype(float).mean(axis=2)
     assert np.corrcoef(hot.ravel(), face.ravel())[0, 1] > 0.9
+
+
+def test_the_colours_are_those_of_matplotlibs_viridis():
+    heat = np.linspace(0, 1, 5001)
+    expected = 255 * colormaps["viridis"](heat)[:, :3]
+    np.testing.assert_allclose(viridis(heat), expected, atol=3)
+    assert viridis(np.zeros((2, 3))).shape == (2, 3, 3)

@@ -27,7 +27,8 @@ def folder(tmp_path) -> Path:
 def test_the_same_answers_as_in_this_process():
     isolated = IsolatedNetwork(EMBEDDED / "model.tflite")
     here = LiteRTNetwork(EMBEDDED / "model.tflite")
-    assert isolated.input_shape == here.input_shape and isolated.outputs == here.outputs
+    assert isolated.input_shape == here.input_shape
+    assert isolated.outputs == here.outputs
     for count in (0, 1, 5):
         assert np.array_equal(isolated(FACES[:count]), here(FACES[:count]))
     isolated.close()

@@ -67,7 +67,8 @@ def test_pictures_come_out_as_they_do_in_this_process(decoder, format_name):
 def test_a_large_picture_comes_reduced_and_in_full_when_it_is_asked_for(decoder):
     encoded = encode(gradient(3000, 2000), "JPEG")
     picture = decoder.open(encoded)
-    assert picture.pixels.shape == (1000, 1500, 3) and picture.scale == 2
+    assert picture.pixels.shape == (1000, 1500, 3)
+    assert picture.scale == 2
     assert picture.full().pixels.shape == (2000, 3000, 3)
 
 

@@ -1,0 +1,124 @@
+"""What the report says about a model: figures, confusion matrix, calibration and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from emotion.predictions.colours import NOT_SURE
+from emotion.report.report import FIGURES
+from emotion.web.html.words import alternatives, percent
+
+if TYPE_CHECKING:
+    from emotion.model.classifier import EmotionClassifier
+    from emotion.report.report import CalibrationBin, ClassFigures, ConfusionMatrix, Report
+
+# Behind a dot of the calibration chart; fewer say nothing.
+FEWEST_FACES = 10
+
+# Figures of the report that the page shows, with their name there and what they mean.
+SHOWN = (
+    ("macro_f1", "Macro F1", "the mean over the emotions"),
+    ("answered", "Answers given", "for the other faces it says “not sure”"),
+    ("wrong_among_answered", "Wrong among the answers", "lower is better"),
+    ("calibration_error", "Calibration error", "how far “80% sure” is off"),
+)
+
+
+def model_summary(classifier: EmotionClassifier) -> str:
+    """Return what the report says about a model: figures, confusion matrix, calibration and limits."""
+    report = classifier.report
+    if report is None:
+        return _no_report("This model came without a report.")
+    # Strangers write it.
+    if not report.has_figures:
+        return _no_report("The report of this model cannot be read.")
+    parts = [
+        _figures(report),
+        _confusion(report.confusion_matrix),
+        _calibration(report.calibration.bins),
+        _per_class(report.per_class),
+        _limits(classifier, report.data.source),
+    ]
+    return f'<div class="em-report">{"".join(parts)}</div>'
+
+
+def _no_report(what: str) -> str:
+    return f'<div class="em-hint"><b>{what}</b><p>Its accuracy is unknown.</p></div>'
+
+
+def _figures(report: Report) -> str:
+    interval, faces = report.accuracy.interval, report.accuracy.faces
+    between = f"95% interval {interval[0]:.1%} to {interval[1]:.1%}" if interval else ""
+    rows = [("accuracy", "Accuracy", between), *SHOWN]
+    values = [(FIGURES[key].read(report), name, note) for key, name, note in rows]
+    cells = "".join(
+        f"<div><dt>{name}</dt><dd>{value:.1%}</dd><small>{note}</small></div>"
+        for value, name, note in values
+        if value is not None
+    )
+    measured = f"<p>Measured on {faces:,} faces that were not used for training.</p>" if faces else ""
+    return f'<section><h3>How good is it?</h3><dl class="em-figures">{cells}</dl>{measured}</section>'
+
+
+def _confusion(matrix: ConfusionMatrix) -> str:
+    if not matrix.faces:
+        return ""
+    head = "".join(f'<th scope="col">{escape(label)}</th>' for label in matrix.labels)
+    body = ""
+    for label, row in zip(matrix.labels, matrix.counts, strict=True):
+        total = max(sum(row), 1)
+        cells = "".join(
+            f'<td style="--share: {faces / total:.0%}"><b>{faces / total:.0%}</b><small>{faces:,}</small></td>'
+            for faces in row
+        )
+        body += f'<tr><th scope="row">{escape(label)}</th>{cells}</tr>'
+    return f"""
+<section><h3>What does it mix up?</h3><div class="em-scroll"><table class="em-matrix">
+<caption>Each row is what the face was labelled, each column what the model answered.</caption>
+<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"""
+
+
+def _calibration(bins: Sequence[CalibrationBin]) -> str:
+    points = [(item.confidence, item.accuracy) for item in bins if item.faces >= FEWEST_FACES]
+    if not points:
+        return ""
+    line = " ".join(f"{100 * x:.1f},{100 - 100 * y:.1f}" for x, y in points)
+    dots = "".join(f'<circle cx="{100 * x:.1f}" cy="{100 - 100 * y:.1f}" r="1.8"/>' for x, y in points)
+    spoken = "; ".join(f"{x:.0%} sure: {y:.0%} right" for x, y in points)
+    return f"""
+<section><h3>Can its confidence be trusted?</h3><figure class="em-calibration">
+<svg viewBox="-2 -2 104 104" role="img" aria-label="Calibration. {spoken}">
+<path d="M0 100 100 0" class="em-ideal"/><path d="M0 0V100H100" class="em-axis"/>
+<polyline points="{line}" class="em-line"/>{dots}</svg>
+<figcaption>Right: how sure the model was. Up: how often it was right. On the dashed line, “80% sure” is right
+80% of the time; below it, the model is too sure of itself. Every dot stands for {FEWEST_FACES} faces or
+more.</figcaption></figure></section>"""
+
+
+def _per_class(per_class: dict[str, ClassFigures]) -> str:
+    rows = ""
+    for label, figures in per_class.items():
+        cells = "".join(
+            f"<td>{percent(value)}</td>" for value in (figures.precision, figures.recall, figures.f1)
+        )
+        rows += f'<tr><th scope="row">{escape(label)}</th>{cells}<td>{figures.support:,}</td></tr>'
+    if not rows:
+        return ""
+    return f"""
+<section><h3>Emotion by emotion</h3><div class="em-scroll"><table class="em-table">
+<thead><tr><td></td><th scope="col">Precision</th><th scope="col">Recall</th><th scope="col">F1</th>
+<th scope="col">Faces</th></tr></thead><tbody>{rows}</tbody></table></div></section>"""
+
+
+def _limits(classifier: EmotionClassifier, source: str | None) -> str:
+    data = f" It was measured on {escape(source)}." if source else ""
+    return f"""
+<section><h3>Limits</h3><ul>
+<li>It knows {escape(alternatives(classifier.labels))}, and says “{NOT_SURE}” below a confidence of
+{classifier.threshold:.0%}.{data}</li>
+<li>It judges what a face <em>looks</em> like in one picture, not what a person feels.</li>
+<li>Photos unlike its training data (sideways or covered faces, drawings, very dark scenes) make it worse, and it
+may be worse for some groups of people than for others.</li>
+<li>Do not use it to decide about people: not for hiring, schools, policing, medicine or insurance.</li></ul></section>"""

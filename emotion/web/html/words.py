@@ -1,0 +1,20 @@
+"""Numbers and lists in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def alternatives(words: Sequence[str]) -> str:
+    """Return "angry, happy or sad"."""
+    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 face" or "2 faces"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def percent(value: float | None) -> str:
+    """Return "87.5%", or a dash where there is no value."""
+    return "–" if value is None else f"{value:.1%}"

@@ -1,0 +1,217 @@
+"""What stands between the visitors and Gradio: counting uploads, limits, and kind words when there is too much to do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emotion.web.uploads import Uploads, is_upload
+
+BUSY = "Busy: many people are asking at this moment. Try again in a moment."
+RETRY_AFTER = "2"  # seconds
+
+
+class CountUploads:
+    """Notes who needs which upload, and cleans up behind MCP tools."""
+
+    def __init__(self, app: ASGIApp, *, uploads: Uploads) -> None:
+        self.app = app
+        self.uploads = uploads
+        # Calls of MCP clients that are being answered now; touched by the event loop only.
+        self.tool_calls = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if _is_upload_request(scope):
+            await self._count(scope, receive, send)
+        elif _path(scope).endswith("/mcp") and scope["method"] == "POST":
+            self.tool_calls += 1
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                self.tool_calls -= 1
+                if not self.tool_calls:
+                    self.uploads.delete_tool_files()
+        else:
+            await self.app(scope, receive, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def note(message: Message) -> None:
+            if message["type"] == "http.response.body" and message.get("body", b"").startswith(b"["):
+                self.uploads.add(json.loads(message["body"]))
+            await send(message)
+
+        await self.app(scope, receive, note)
+
+
+class AnswerFalseAlarms:
+    """Answers two requests of Gradio 6.31 that browsers would report as errors.
+
+    The page asks for the progress of a camera snapshot's upload before it has a name for it, and it may ask for
+    the preview of an upload that was already read and deleted.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a false alarm, pass everything else on."""
+        path = scope.get("path", "")
+        answer: ASGIApp = self.app
+        if path.endswith("/upload_progress") and scope["query_string"] == b"upload_id=":
+            answer = Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
+        elif "/file=" in path and _is_deleted(path.partition("/file=")[2]):
+            answer = Response(status_code=204, media_type="image/png")
+        await answer(scope, receive, send)
+
+
+class LimitBodies:
+    """Refuses requests whose body is too large, counting the bytes as they come.
+
+    Parameters
+    ----------
+    upload_bytes : int
+        For uploads, which go to the disk; Gradio itself limits each file.
+    body_bytes : int
+        For everything else, which is taken into memory.
+    """
+
+    def __init__(self, app: ASGIApp, *, upload_bytes: int, body_bytes: int) -> None:
+        self.app = app
+        self.upload_bytes = upload_bytes
+        self.body_bytes = body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on as long as it is small enough."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = self.upload_bytes if _is_upload_request(scope) else self.body_bytes
+        announced = Headers(scope=scope).get("content-length", "")
+        # Longer numbers are too large anyhow, and would only keep int() busy.
+        if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
+            await _too_large(limit)(scope, receive, send)
+            return
+        await _Counted(self.app, limit)(scope, receive, send)
+
+
+class _Counted:
+    """One request whose body is being counted."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+        self.received = 0
+        self.answered = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def count() -> Message:
+            message = await receive()
+            self.received += len(message.get("body", b""))
+            if self.received > self.limit:
+                raise _TooLargeError
+            return message
+
+        async def pass_on(message: Message) -> None:
+            # Whatever the app makes of a body that broke off, the answer is ours.
+            if self.received <= self.limit or self.answered:
+                self.answered = True
+                await send(message)
+
+        try:
+            await self.app(scope, count, pass_on)
+        except Exception:
+            if self.received <= self.limit:
+                raise
+        if self.received > self.limit and not self.answered:
+            await _too_large(self.limit)(scope, receive, send)
+
+
+class AnswerBusy:
+    """Says in plain words that the queue is full, and deletes the uploads of whoever is sent away."""
+
+    def __init__(self, app: ASGIApp, *, uploads: Uploads) -> None:
+        self.app = app
+        self.uploads = uploads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and replace Gradio's answer where there was no room for it."""
+        if not _asks_for_work(scope):
+            await self.app(scope, receive, send)
+            return
+        body: list[bytes] = []
+        refused = False
+
+        async def keep() -> Message:
+            message = await receive()
+            body.append(message.get("body", b""))
+            return message
+
+        async def replace(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] == 503:
+                refused = True
+            if not refused:
+                body.clear()
+                await send(message)
+
+        await self.app(scope, keep, replace)
+        if refused:
+            for path in _named_paths(b"".join(body)):
+                self.uploads.release(path)
+            answer = JSONResponse({"detail": BUSY, "error": BUSY}, 503, {"Retry-After": RETRY_AFTER})
+            await answer(scope, receive, send)
+
+
+class _TooLargeError(Exception):
+    """The body of a request grew beyond its limit."""
+
+
+def _too_large(limit: int) -> Response:
+    message = f"This request is too large: at most {limit / 1e6:g} MB are taken. Upload the file instead, or make it smaller."
+    return JSONResponse({"detail": message, "error": message}, 413, {"Connection": "close"})
+
+
+def _path(scope: Scope) -> str:
+    return scope.get("path", "").rstrip("/")
+
+
+def _is_upload_request(scope: Scope) -> bool:
+    return _path(scope).endswith("/upload")
+
+
+def _asks_for_work(scope: Scope) -> bool:
+    path = _path(scope)
+    return (
+        scope["type"] == "http" and scope["method"] == "POST" and ("/queue/join" in path or "/call/" in path)
+    )
+
+
+def _is_deleted(name: str) -> bool:
+    path = Path(name)
+    return is_upload(path) and not path.exists()
+
+
+def _named_paths(body: bytes) -> list[str]:
+    """Return the files that a call names; it may hold anything."""
+    paths: list[str] = []
+    with contextlib.suppress(ValueError, RecursionError):
+        paths += _paths(json.loads(body))
+    return paths
+
+
+def _paths(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("path"), str) and "\0" not in value["path"]:
+            yield value["path"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _paths(item)

@@ -1,0 +1,94 @@
+"""The Model tab: what is known about the model that answers, and another one from the Hub for one visitor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from emotion.errors import EmotionError
+from emotion.model.classifier import EmotionClassifier
+from emotion.web.events import PRIVATE, PROGRESS, Update
+from emotion.web.html.card import card_text
+from emotion.web.html.header import header, model_line
+from emotion.web.html.hints import problem
+from emotion.web.html.report import model_summary
+from emotion.web.session import Session
+
+ONLY_YOU = "Only you get answers from this model; other visitors keep theirs."
+
+
+@dataclass(frozen=True)
+class ModelTab:
+    """The components of the tab."""
+
+    report: gr.HTML
+    reference: gr.Textbox
+    load: gr.Button
+    back: gr.Button
+    message: gr.HTML
+    card: gr.Markdown
+
+
+def build(session: Session) -> ModelTab:
+    """Lay out the tab with the host's model."""
+    report = gr.HTML(model_summary(session.classifier), elem_id="report")
+    with gr.Group():
+        reference = gr.Textbox(
+            label="Try another model from the Hugging Face Hub – for you alone",
+            placeholder="owner/name or owner/name@revision",
+            max_lines=1,
+            elem_id="reference",
+        )
+        with gr.Row():
+            load = gr.Button("Load it", variant="primary")
+            back = gr.Button("Back to the default")
+    message = gr.HTML(elem_id="model-message")
+    with gr.Accordion("Model card", open=False):
+        card = gr.Markdown(card_text(session.classifier.card))
+    return ModelTab(report=report, reference=reference, load=load, back=back, message=message, card=card)
+
+
+def wire(tab: ModelTab, session: Session, own: gr.State, *, title: gr.HTML) -> None:
+    """Connect the events; the title of the page names the model that answers."""
+    model = Model(tab, session, own, title)
+    gr.on([tab.load.click, tab.reference.submit], model.load, tab.reference, model.outputs, **PRIVATE)
+    tab.back.click(model.go_back, outputs=model.outputs, **PRIVATE)
+
+
+class Model:
+    """The handlers of the tab."""
+
+    def __init__(self, tab: ModelTab, session: Session, own: gr.State, title: gr.HTML) -> None:
+        self.tab = tab
+        self.session = session
+        self.own = own
+        self.title = title
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Whatever another model changes."""
+        return [self.own, self.title, self.tab.message, self.tab.report, self.tab.card]
+
+    def load(self, reference: str, progress: gr.Progress = PROGRESS) -> Update:
+        """Load another model from the Hub for this visitor alone."""
+        progress(0, desc=f"Loading {reference.strip()}")
+        try:
+            classifier = self.session.load_for_visitor(reference)
+        except EmotionError as error:
+            return {self.tab.message: problem(f"{error} Until then, the model below goes on answering.")}
+        return {self.own: classifier, **self._shown(classifier, ONLY_YOU)}
+
+    def go_back(self) -> Update:
+        """Go back to the model that everybody gets."""
+        return {self.own: None, **self._shown(self.session.classifier)}
+
+    def _shown(self, classifier: EmotionClassifier, notice: str | None = None) -> Update:
+        """Show what is known about a model."""
+        return {
+            self.title: header(classifier, notice),
+            self.tab.message: model_line(classifier, notice),
+            self.tab.report: model_summary(classifier),
+            self.tab.card: card_text(classifier.card),
+        }

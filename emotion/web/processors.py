@@ -1,0 +1,35 @@
+"""How many processors this process may really use: a container has fewer than its machine."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def usable_processors(cgroups: Path = CGROUPS) -> int:
+    """Return the number of processors, at least 1, by what the system and the container's quota allow.
+
+    Parameters
+    ----------
+    cgroups : path
+        Where Linux tells the quota, of either version.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(cgroups)
+    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+
+
+def _quota(cgroups: Path) -> float | None:
+    """Return how much processor time a second the container gets, in seconds; None where it is not limited."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (cgroups / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError):
+        quota = int((cgroups / "cpu" / "cpu.cfs_quota_us").read_text())
+        period = int((cgroups / "cpu" / "cpu.cfs_period_us").read_text())
+        return None if quota <= 0 else quota / period
+    return None

@@ -1,0 +1,140 @@
+"""What the handlers of all tabs need, and get as an argument: the model, the uploads, the examples, the limits."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotion.errors import InvalidImageError, ModelLoadError
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.isolation import IsolatedNetwork
+from emotion.video.annotate import MAX_SECONDS
+from emotion.vision.decoding import PictureDecoder
+from emotion.vision.images import Picture
+from emotion.web.processors import usable_processors
+from emotion.web.uploads import Uploads
+
+HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
+PICTURE_ENDINGS = (".jpg", ".png", ".webp")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one visitor, or all of them together, may ask for.
+
+    Attributes
+    ----------
+    pictures : int
+        Per request on the tab for many.
+    clip_seconds : float
+        Length of a clip.
+    live_faces : int
+        People in front of one camera.
+    live_visitors : int
+        Cameras at the same time; further ones wait for their turn.
+    live_minutes : float
+        A forgotten tab gives its turn back after this time.
+    remembered_seconds : int
+        How long an idle visitor's last picture stays in memory.
+    file_bytes, upload_bytes : int
+        One uploaded file, and all files of one upload.
+    body_bytes : int
+        Any other request: pictures inside JSON, as a camera's frames and tools send them.
+    visitor_models : int
+        Models that visitors named and that are ready at the same time, each in a process of its own; the one that
+        answered longest ago goes first, and starts again when its visitor comes back.
+    waiting_per_processor : int
+        Requests that wait; beyond, the app says that it is busy. This many take a few seconds.
+    """
+
+    pictures: int = 50
+    clip_seconds: float = MAX_SECONDS
+    live_faces: int = 5
+    live_visitors: int = 16
+    live_minutes: float = 15
+    remembered_seconds: int = 3600
+    file_bytes: int = 100_000_000
+    upload_bytes: int = 1_000_000_000
+    body_bytes: int = 16_000_000
+    visitor_models: int = 4
+    waiting_per_processor: int = 32
+
+
+class Session:
+    """One running app.
+
+    Parameters
+    ----------
+    classifier : EmotionClassifier
+        The host's model: everybody gets it.
+    examples : path
+        Folder of example pictures, named "1-happy.jpg" and so on.
+    limits : Limits
+        How much may be asked for.
+    """
+
+    def __init__(
+        self, classifier: EmotionClassifier, *, examples: Path, limits: Limits | None = None
+    ) -> None:
+        self.classifier = classifier
+        self.limits = limits or Limits()
+        self.uploads = Uploads()
+        self.decoder = PictureDecoder(workers=max(2, usable_processors()))
+        self._visitor_models: OrderedDict[int, IsolatedNetwork] = OrderedDict()
+        self._lock = threading.Lock()
+        self.examples = sorted(path for path in examples.iterdir() if path.suffix in PICTURE_ENDINGS)
+
+    @classmethod
+    def start(cls, reference: str | None, *, examples: Path) -> Session:
+        """Load the host's model, or the embedded one with a notice where it cannot be had."""
+        return cls(EmotionClassifier.from_pretrained_or_default(reference), examples=examples)
+
+    def open_picture(self, source: bytes | Path) -> Picture:
+        """Open a picture that a visitor sent; every one goes this way.
+
+        Parameters
+        ----------
+        source : bytes or Path
+            What a component gave.
+
+        Raises
+        ------
+        InvalidImageError
+            If it is no picture. The message names no file of the server.
+        """
+        if isinstance(source, Path) and not source.exists():
+            raise InvalidImageError("The file is no longer here. Send it again.")
+        try:
+            return self.decoder.open(source)
+        except InvalidImageError as error:
+            if not isinstance(source, Path):
+                raise
+            raise InvalidImageError(str(error).replace(str(source), "The file")) from error
+
+    def classifier_for(self, own: EmotionClassifier | None) -> EmotionClassifier:
+        """Return the model that answers a visitor: their own, or the host's."""
+        if own is None:
+            return self.classifier
+        with self._lock:
+            self._visitor_models[id(own)] = own.network
+            self._visitor_models.move_to_end(id(own))
+            while len(self._visitor_models) > self.limits.visitor_models:
+                self._visitor_models.popitem(last=False)[1].close()
+        return own
+
+    def load_for_visitor(self, reference: str) -> EmotionClassifier:
+        """Load a model from the Hub that a visitor named, to run in a process of its own.
+
+        Raises
+        ------
+        ModelLoadError
+            If it is no name on the Hub, or the model cannot be loaded.
+        """
+        reference = reference.strip()
+        if not HUB_REFERENCE.fullmatch(reference) or Path(reference.partition("@")[0]).exists():
+            raise ModelLoadError("Write the model as owner/name or owner/name@revision, as on the Hub.")
+        # token=False: a visitor must not read private models with the rights of whoever runs this page.
+        return EmotionClassifier.from_pretrained(reference, token=False, isolated=True)

@@ -1,0 +1,107 @@
+"""Chromium with a camera that plays example faces, and an app of its own for every file of tests.
+
+Screenshots of every tab are written to test-results/screenshots.
+"""
+
+import io
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.app_process import running_app
+from tests.web.browser.actions import ARGUMENTS, DESKTOP, HARMLESS, PATIENCE, SCREENSHOTS, example, on_canvas
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory) -> Path:
+    """What the camera sees, over and over: a happy face for three seconds, then an angry one for three."""
+    path = tmp_path_factory.mktemp("camera") / "faces.mjpeg"
+    with path.open("wb") as file:
+        for name in ("happy", "angry"):
+            for index in range(90):
+                buffer = io.BytesIO()
+                on_canvas(example(name), shift=index // 6).save(buffer, "JPEG", quality=85)
+                file.write(buffer.getvalue())
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """Two seconds of video of a happy face."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        for index in range(20):
+            frame = av.VideoFrame.from_ndarray(np.asarray(on_canvas(example("happy"), index)), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    with running_app(tmp_path_factory.mktemp("app")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(camera):
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed: make test installs it"
+    )
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: install it for these tests")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=[*ARGUMENTS, f"--use-file-for-fake-video-capture={camera}"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(app, browser):
+    """Open the page as a new visitor; afterwards: nothing went wrong, nowhere else was asked, nothing is left."""
+    contexts, complaints = [], []
+
+    def open_page(size=DESKTOP, *, dark=False):
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            permissions=["camera", "clipboard-read", "clipboard-write"],
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda message: note(complaints, message))
+        page.on("pageerror", lambda error: complaints.append(f"exception: {error}"))
+        page.on("request", lambda request: note_request(complaints, app.url, request.url))
+        page.goto(app.url)
+        from playwright.sync_api import expect
+
+        expect(page.locator("#verdict")).to_contain_text("Add a picture", timeout=PATIENCE)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert app.files_on_disk() == []
+
+
+def note(complaints, message):
+    if message.type in ("error", "warning") and not any(text in message.text for text in HARMLESS):
+        complaints.append(f"console {message.type}: {message.text}")
+
+
+def note_request(complaints, home, url):
+    if not url.startswith((home, "data:", "blob:")):
+        complaints.append(f"request to another machine: {url}")

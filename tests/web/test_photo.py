@@ -1,0 +1,91 @@
+"""What the Photo tab does with a picture, a click and a question, without a server."""
+
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotion.vision.images import open_image
+from emotion.web import photo
+from emotion.web.components import SHOWN_SIDE
+from tests.app_process import EXAMPLES
+
+SEVERAL = next(EXAMPLES.glob("*-several-faces.*"))
+
+
+@pytest.fixture
+def tab(session):
+    with gr.Blocks():
+        return photo.Photo(photo.build(session), session)
+
+
+def enlarged(path, factor):
+    """A picture as a camera of today takes it, as JPEG bytes."""
+    image = Image.open(path).convert("RGB")
+    return np.asarray(image.resize((factor * image.width, factor * image.height), Image.Resampling.BICUBIC))
+
+
+def click(index):
+    return SimpleNamespace(index=index)
+
+
+def test_a_visitor_is_remembered_with_the_picture_at_the_size_that_is_shown(tab):
+    picture = enlarged(SEVERAL, 4)
+    answer = tab.show_upload(picture, None)[tab.tab.answer]
+    assert max(answer.picture.shape) == SHOWN_SIDE
+    direct = tab.session.classifier.predict(picture)
+    assert [face.label for face in answer.faces] == [face.label for face in direct]
+    scale = max(picture.shape) / SHOWN_SIDE
+    for face, whole in zip(answer.faces, direct, strict=True):
+        np.testing.assert_allclose(np.multiply(face.box, scale), whole.box, atol=scale)
+
+
+def test_the_smallest_face_that_was_clicked_is_selected_in_a_large_picture(tab):
+    answer = tab.show_upload(enlarged(SEVERAL, 4), None)[tab.tab.answer]
+    x, y, width, height = answer.faces[2].box
+    selected = tab.select_point(answer, click([x + width / 2, y + height / 2]))[tab.tab.answer]
+    assert selected.selected == 2
+    assert tab.tab.answer not in tab.select_point(answer, click([-5, -5]))
+
+
+def test_why_explains_the_face_that_was_answered_and_looks_for_none(tab, monkeypatch):
+    answer = tab.show_upload(open_image(SEVERAL), None)[tab.tab.answer]
+    crops = []
+    classifier = tab.session.classifier
+    tab.session.classifier = SimpleNamespace(
+        **{name: getattr(classifier, name) for name in ("input_size", "channels", "outputs", "labels")},
+        temperature=classifier.temperature,
+        network=lambda faces: crops.append(faces[0]) or classifier.network(faces),
+        crop=classifier.crop,
+    )
+    shown = tab.explain(answer)
+    assert "rests most" in shown[tab.tab.heat_words]
+    best = max(answer.face.probabilities, key=answer.face.probabilities.get)
+    again = classifier.predict_faces([crops[0][..., 0].astype(np.uint8)])[0]
+    assert again.probabilities[best] == pytest.approx(answer.face.probabilities[best], abs=0.02)
+
+
+def test_a_forgotten_picture_is_explained(tab):
+    for shown in (tab.select_card(None, click(0)), tab.select_point(None, click([1, 1])), tab.explain(None)):
+        assert "forgotten after an hour" in shown[tab.tab.verdict]
+
+
+@pytest.mark.parametrize("index", [-1, 99, "0", None, [1], 0.5])
+def test_a_program_that_chooses_what_is_not_shown_is_told_so(tab, index):
+    answer = tab.show_upload(open_image(SEVERAL), None)[tab.tab.answer]
+    with pytest.raises(gr.Error, match="Choose one"):
+        tab.select_card(answer, click(index))
+    with pytest.raises(gr.Error, match="Choose one"):
+        tab.show_example(None, click(index))
+    with pytest.raises(gr.Error, match="Click a place"):
+        tab.select_point(answer, click(index))
+
+
+def test_what_is_no_picture_is_explained_without_the_servers_folders(tab, tmp_path):
+    for source in (b"", b"no picture", None, tmp_path / "gone.jpg"):
+        shown = tab.show_upload(source, None)
+        assert "That did not work" in shown[tab.tab.verdict]
+        assert str(tmp_path) not in shown[tab.tab.verdict]
+        assert shown[tab.tab.answer] is None

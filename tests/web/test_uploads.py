@@ -1,0 +1,45 @@
+"""Uploads are deleted when the last request that needs them ends."""
+
+import pytest
+
+from emotion.web.uploads import Uploads
+
+
+@pytest.fixture
+def upload(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    path = tmp_path / "gradio" / "hash" / "picture.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"pixels")
+    return path
+
+
+def test_an_upload_is_deleted_with_its_folder(upload):
+    with Uploads().using(upload):
+        assert upload.exists()
+    assert not upload.parent.exists()
+
+
+def test_an_upload_is_deleted_when_the_request_fails(upload):
+    with pytest.raises(ValueError, match="broken"), Uploads().using(upload):
+        raise ValueError("broken")
+    assert not upload.exists()
+
+
+def test_a_shared_upload_lives_until_its_last_request_ends(upload):
+    uploads = Uploads()
+    uploads.add([str(upload)])
+    uploads.add([str(upload)])
+    uploads.release(upload)
+    assert upload.exists()
+    uploads.release(upload)
+    assert not upload.exists()
+
+
+def test_files_outside_the_upload_folder_are_never_deleted(upload, tmp_path):
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(b"pixels")
+    escaping = upload.parent / ".." / ".." / "mine.png"
+    with Uploads().using(mine, str(escaping), b"bytes", None):
+        pass
+    assert mine.exists()
