@@ -151,7 +151,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _argument(kind: Any, item: Field) -> dict[str, Any]:
+def _argument(kind: Any, item: Field[Any]) -> dict[str, Any]:
     """Return argparse's description of one hyperparameter; one that is not given stays out of the result."""
     default = item.default
     settings = {

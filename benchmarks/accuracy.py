@@ -1,5 +1,6 @@
-"""How often a model is right, how well it knows what it does not know, and what its peers say about the same
-faces in the same run.
+"""How often a model is right, how well it knows what it does not know, and what its peers say.
+
+All are asked about the same faces in the same run.
 
 python -m benchmarks.accuracy --data ../shared/fer2013 --peers
 python -m benchmarks.accuracy --data ../shared/fer2013 --model runs/today --output accuracy.json
@@ -24,7 +25,7 @@ from emotion.config import TrainingConfig
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.examples import Examples
 from emotion.errors import EmotionError
-from emotion.model.engines import LITERT_FILE
+from emotion.model.description import LITERT_FILE
 from emotion.predictions.calibration import renormalise
 from emotion.report.metrics import calibration_bins, expected_calibration_error, wilson_interval
 from emotion.training.evaluation import Evaluation, evaluate

@@ -1,5 +1,6 @@
-"""Web apps as processes of their own on loopback: starting them, visiting them as a browser or a script does, and
-the memory they take. Nothing is judged here. Memory is read from Linux's /proc.
+"""Web apps as processes of their own on loopback: starting them, visiting them, and the memory they take.
+
+They are visited as a browser or a script does. Nothing is judged here. Memory is read from Linux's /proc.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ class Visitor:
         return Told(seconds, said[0]) if kind == "complete" else Told(seconds, error=json.dumps(said))
 
     def show_photo(self, picture: bytes) -> Told:
-        """Add a picture to the tab for one photo, as a browser does; the app remembers it for this visitor."""
+        """Add a picture to the tab for one photo, as a browser does; the app remembers it for the visitor."""
         started = time.perf_counter()
         try:
             file = _file(self.upload(picture))
@@ -189,10 +190,12 @@ class Visitor:
         return Told(time.perf_counter() - started, error="no answer")
 
     def film(self, frames: list[str], *, seconds: float, least_interval: float = 0.0) -> list[Frame]:
-        """Hold frames (JPEG data URLs) before the camera, each after the answer to the one before, as a browser does.
+        """Hold frames before the camera, each after the answer to the one before, as a browser does.
 
         Parameters
         ----------
+        frames
+            JPEG data URLs.
         least_interval
             Seconds from one frame to the next, even if the app is faster.
         """
@@ -228,7 +231,7 @@ class Visitor:
             line.close()
 
     def _call(self, element: str, event: str, value: dict) -> dict:
-        """Describe the call of an event whose first input is `value` and whose others are the visitor's state."""
+        """Describe the call of an event: its first input is `value`, the others are the visitor's state."""
         config = self._app.config
         [identity] = [
             component["id"]
@@ -244,10 +247,10 @@ class Visitor:
             "trigger_id": identity,
         }
 
-    def _post(self, path: str, body: dict) -> Any:
+    def _post(self, path: str, body: dict) -> dict:
         return self._json("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
-    def _request(self, *request: Any) -> http.client.HTTPResponse:
+    def _request(self, *request: object) -> http.client.HTTPResponse:
         if time.monotonic() - self._used > HANGS_UP_AFTER:
             self._line.close()  # the next request opens it again
         self._line.request(*request)
@@ -255,7 +258,7 @@ class Visitor:
         self._used = time.monotonic()
         return response
 
-    def _json(self, method: str, path: str, body: bytes | None = None, headers: dict | None = None) -> Any:
+    def _json(self, method: str, path: str, body: bytes | None = None, headers: dict | None = None) -> dict:
         with self._request(method, path, body, headers or {}) as response:
             content = response.read()
         if response.status != http.client.OK:

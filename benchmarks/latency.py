@@ -6,15 +6,15 @@ python -m benchmarks.latency --only pictures --pictures 5 --rounds 4
 
 Printed are medians and the ratio of medians, one row per figure:
 
-pictures   wall and processor time of one picture file, and the faces found per picture, for photographs of 640×480
-           and 1280×720 with one face and of 12 megapixels with a large face or without any. Both programs are
-           processes that live on; they take turns on every file after a warm-up.
-start      seconds that `EmotionClassifier.from_pretrained()` takes in a fresh process, import included, beside the
-           import of numpy and Pillow; the first answer in a fresh process, beside `fer`; and `python app.py` until
-           its first page, beside an empty Gradio app.
+pictures   wall and processor time of one picture file, and the faces found per picture, for photographs of
+           640×480 and 1280×720 with one face and of 12 megapixels with a large face or without any. Both
+           programs are processes that live on; they take turns on every file after a warm-up.
+start      seconds that `EmotionClassifier.from_pretrained()` takes in a fresh process, import included,
+           beside the import of numpy and Pillow; the first answer in a fresh process, beside `fer`; and
+           `python app.py` until its first page, beside an empty Gradio app.
 
-The photographs are composed (see `benchmarks.scenes`) from the pictures below the folder --faces, tight crops of
-faces; without it, from the portraits in examples/, so that anyone can run this. `fer` is installed into an
+The photographs are composed (see `benchmarks.scenes`) from the pictures below the folder --faces, tight crops
+of faces; without it, from the portraits in examples/, so that anyone can run this. `fer` is installed into an
 environment of its own on first use.
 """
 
@@ -41,7 +41,7 @@ TWELVE_MEGAPIXELS = (4000, 3000)  # pixels
 
 @dataclass(frozen=True)
 class Photograph:
-    """One kind of picture: its size, the share of its height that the face takes, if any, and its JPEG quality."""
+    """One kind of picture: its size, the share of its height that a face takes, and its JPEG quality."""
 
     name: str
     size: tuple[int, int]

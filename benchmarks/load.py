@@ -1,27 +1,29 @@
-"""The app and the command line under load: many people, many pictures, many cameras, and the memory they take.
+"""The app and the command line under load: many people, pictures and cameras, and the memory they take.
 
 python -m benchmarks.load
 python -m benchmarks.load --only people burst --faces ../shared/fer2013/validation --output load.json
 python -m benchmarks.load --only growth folder            (long)
 
-Every app is started by the benchmark itself on loopback and visited there. Printed is one row per figure, in groups
-that --only picks (all but growth and folder unless named):
+Every app is started by the benchmark itself on loopback and visited there. Printed is one row per figure, in
+groups that --only picks (all but growth and folder unless named):
 
-people   20 people who upload pictures of 640×480 and ask `/classify`, each as fast as the answers come, for a minute:
-         errors, answers per second, 95 % within so many seconds; beside an empty Gradio app (an image in, JSON out)
-         that gets the same in turn.
-burst    300 requests at the same moment: how many are answered, how many are told "busy" and how soon, how many fail.
-memory   of the app and all its processes at its largest and afterwards, for 100 pictures of 12 megapixels asked of
-         the API, then for 100 on the tab for one photo, each from a visitor whose session stays open.
-live     camera frames per second on one processor, inside the app's function and with everything around it; then
-         eight cameras at once on all processors: frames per second of the slowest, and cameras that had to wait
-         longer than a second for their first answer.
+people   20 people who upload pictures of 640×480 and ask `/classify`, each as fast as the answers come, for a
+         minute: errors, answers per second, 95 % within so many seconds; beside an empty Gradio app (an image
+         in, JSON out) that gets the same in turn.
+burst    300 requests at the same moment: how many are answered, how many are told "busy" and how soon, how
+         many fail.
+memory   of the app and all its processes at its largest and afterwards, for 100 pictures of 12 megapixels
+         asked of the API, then for 100 on the tab for one photo, each from a visitor whose session stays
+         open.
+live     camera frames per second on one processor, inside the app's function and with everything around it;
+         then eight cameras at once on all processors: frames per second of the slowest, and cameras that had
+         to wait longer than a second for their first answer.
 growth   memory after 2,000 requests, less that after the first 500.
-folder   `python -m emotion` over 2,000 pictures: pictures per second beside `--workers 1`, the memory at its largest,
-         and how much larger it is in the last quarter than in the second.
+folder   `python -m emotion` over 2,000 pictures: pictures per second beside `--workers 1`, the memory at its
+         largest, and how much larger it is in the last quarter than in the second.
 
-The pictures are composed (see `benchmarks.scenes`) from those below the folder --faces, or from the portraits in
-examples/. Linux only.
+The pictures are composed (see `benchmarks.scenes`) from those below the folder --faces, or from the portraits
+in examples/. Linux only.
 """
 
 import argparse
@@ -87,7 +89,7 @@ def main() -> int:
     return status
 
 
-# --- Many people -----------------------------------------------------------------------------------------------------
+# --- Many people --------------------------------------------------------------------------------------------
 
 
 def people(options: argparse.Namespace) -> list[Row]:
@@ -172,7 +174,7 @@ def burst(options: argparse.Namespace) -> list[Row]:
     ]
 
 
-# --- Memory ----------------------------------------------------------------------------------------------------------
+# --- Memory -------------------------------------------------------------------------------------------------
 
 
 def memory_of_photos(options: argparse.Namespace) -> list[Row]:
@@ -237,7 +239,7 @@ def spread(
             return list(itertools.chain.from_iterable(threads.map(walk, lanes)))
 
 
-# --- Cameras ---------------------------------------------------------------------------------------------------------
+# --- Cameras ------------------------------------------------------------------------------------------------
 
 
 def live(options: argparse.Namespace) -> list[Row]:
@@ -274,7 +276,7 @@ def live(options: argparse.Namespace) -> list[Row]:
     ]
 
 
-# --- Folders ---------------------------------------------------------------------------------------------------------
+# --- Folders ------------------------------------------------------------------------------------------------
 
 
 def folder(options: argparse.Namespace) -> list[Row]:
@@ -307,11 +309,11 @@ def folder(options: argparse.Namespace) -> list[Row]:
     ]
 
 
-# --- Pictures --------------------------------------------------------------------------------------------------------
+# --- Pictures -----------------------------------------------------------------------------------------------
 
 
-def pictures(options: argparse.Namespace, number: int, **how) -> list[bytes]:
-    """Compose photographs with one face each, 640×480 with faces of 110 to 260 pixels unless `how` says otherwise."""
+def pictures(options: argparse.Namespace, number: int, **how: object) -> list[bytes]:
+    """Compose photographs with one face each, 640×480, faces of 110 to 260 pixels unless told otherwise."""
     faces = face_files(options.faces)
     rng = np.random.default_rng(options.seed)
     return [compose([faces[rng.integers(len(faces))]], rng, colour=True, **how).jpeg for _ in range(number)]

@@ -1,18 +1,19 @@
-"""Whole photographs instead of face crops: are the faces found, and is their emotion still named?
+"""Whole photographs instead of face crops: whether faces are found and their emotion is still named.
 
 python -m benchmarks.pipeline --faces ../shared/fer2013/validation
 python -m benchmarks.pipeline --faces ../shared/fer2013/validation --peers --output pipeline.json
 python -m benchmarks.pipeline --faces ../shared/fer2013/validation --quick
 
-Scenes are composed (see `benchmarks.scenes`) from the faces of FOLDER/<label>/*, so the truth is known. The same
-scenes go to the peer `fer` in the same run. About 0.3 % of the FER2013 files show no face at all, and nothing finds
-those.
+Scenes are composed (see `benchmarks.scenes`) from the faces of FOLDER/<label>/*, so the truth is known. The
+same scenes go to the peer `fer` in the same run. About 0.3 % of the FER2013 files show no face at all, and
+nothing finds those.
 
-Printed are shares, one row per figure: of ordinary scenes with one face, with two to six, without any; then of
-difficult ones (`KINDS`): leaning heads, small faces, large pictures, a face that fills the picture, and false faces
-in large pictures or among shuffled pieces of faces. With --press also of press photographs set into scenes in their
-colours. --quick takes fewer scenes of every kind, for comparing variants of the face search. A difficult scene
-depends on --seed, its kind and its number alone, so it stays the same when others are added or left out.
+Printed are shares, one row per figure: of ordinary scenes with one face, with two to six, without any; then
+of difficult ones (`KINDS`): leaning heads, small faces, large pictures, a face that fills the picture, and
+false faces in large pictures or among shuffled pieces of faces. With --press also of press photographs set
+into scenes in their colours. --quick takes fewer scenes of every kind, for comparing variants of the face
+search. A difficult scene depends on --seed, its kind and its number alone, so it stays the same when others
+are added or left out.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -59,14 +60,14 @@ def without_face(_: Path, rng: np.random.Generator, *, size: tuple[int, int]) ->
     return compose([], rng, size=size, draw=clutter if rng.integers(2) else None)
 
 
-def one_face(path: Path, rng: np.random.Generator, **how) -> Scene:
+def one_face(path: Path, rng: np.random.Generator, **how: object) -> Scene:
     """Set one face into a scene; half of the faces get a hard edge, half a soft one."""
     return compose([path], rng, feather=feather(rng), **how)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of difficult scenes: what makes one from a face's file, whether it shows a face, whether it is large."""
+    """One kind of difficult scenes: what makes one from a face's file; whether it shows one, is large."""
 
     make: Callable[[Path, np.random.Generator], Scene]
     face: bool = True
@@ -335,7 +336,7 @@ def own_label(
 
 
 def turned(classifier: EmotionClassifier, scenes: list[Scene]) -> dict[str, float]:
-    """Share of turned pictures with the matching EXIF tag that give the same boxes and labels as upright ones."""
+    """Share of turned pictures with a matching EXIF tag that give the boxes and labels of upright ones."""
     same = []
     for scene in scenes:
         upright = named(classifier.predict(scene.jpeg))
@@ -386,7 +387,7 @@ def feather(rng: np.random.Generator) -> float:
     return float(rng.choice([0.0, 0.06]))
 
 
-def mean(values) -> float:
+def mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 

@@ -20,8 +20,10 @@ from emotion import EmotionClassifier
 from emotion.config import TrainingConfig
 from emotion.data.dataset import load_dataset
 from emotion.errors import EmotionError
-from emotion.model.classifier import EMBEDDED
-from emotion.model.engines import LITERT_FILE, LiteRTNetwork, export_litert, load_keras
+from emotion.model.description import LITERT_FILE
+from emotion.model.engines import LiteRTNetwork
+from emotion.model.keras_engine import export_litert, load_keras
+from emotion.model.loading import EMBEDDED
 
 PRECISIONS = ("float32", "float16", "int8")
 TIMED_ROUNDS = 200

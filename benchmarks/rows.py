@@ -1,4 +1,4 @@
-"""What a benchmark prints: one row per figure, ours beside a peer's and the ratio. Nothing is measured here."""
+"""What a benchmark prints: one row per figure, ours beside a peer's and the ratio. Measures nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One figure, None where there is nothing to tell; the peer is what stands beside it in the same run, if anything."""
+    """One figure, None where there is nothing to tell, and what a peer reached in the same run, if any."""
 
     figure: str
     unit: str

@@ -104,7 +104,7 @@ def compose(
 
 
 def film(path: Path, rng: np.random.Generator, *, frames: int, colour: bool = False) -> list[bytes]:
-    """Compose the frames of a camera that is not held still: one scene that goes round in a circle, as JPEG."""
+    """Compose the frames of a camera that is not held still, as JPEG: one scene goes round in a circle."""
     with Image.open(io.BytesIO(compose([path], rng, colour=colour).jpeg)) as scene:
         still = np.pad(np.asarray(scene), ((SWAY, SWAY), (SWAY, SWAY), (0, 0)), mode="edge")
     pictures = []

@@ -1,4 +1,7 @@
-"""Tell how angry, happy or sad faces look. The public names, and nothing else: each is loaded when it is used."""
+"""Tell how angry, happy or sad faces look.
+
+The version and the public names, and nothing else: each is loaded when it is used.
+"""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -7,6 +10,9 @@ if TYPE_CHECKING:
     from emotion.errors import DataError, EmotionError, InvalidImageError, ModelLoadError, PublishError
     from emotion.model.classifier import EmotionClassifier
     from emotion.predictions.face import FacePrediction
+
+# The one place that says it: the package builder reads it here, and a clone knows it without being installed.
+__version__ = "0.1.0"
 
 _HOMES = {
     "DataError": "emotion.errors",
@@ -26,6 +32,7 @@ __all__ = [
     "InvalidImageError",
     "ModelLoadError",
     "PublishError",
+    "__version__",
 ]
 
 

@@ -247,7 +247,7 @@ def follow_recipe(name: str | None, given: dict[str, Any]) -> TrainingConfig:
     ValueError
         If a value is out of its range.
     """
-    config = TrainingConfig(**{**RECIPES.get(name, {}), **given})
+    config = TrainingConfig(**{**(RECIPES.get(name, {}) if name else {}), **given})
     if "prior_correction" in given:
         return config
     kept = tuple(entry for entry in config.prior_correction if entry.rpartition("=")[0] not in config.labels)

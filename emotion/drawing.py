@@ -6,20 +6,42 @@ What a prediction means is decided in `emotion.model.classifier`; pages and file
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from emotion.predictions.colours import NOT_SURE, emotion_colour, text_colour
 
-if TYPE_CHECKING:
-    from emotion.predictions.face import FacePrediction
-    from emotion.video.tracking import TrackedFace
+Box = tuple[int, int, int, int]
+
+
+class Answer(Protocol):
+    """What is drawn of a face, be it of a picture or followed through a clip."""
+
+    @property
+    def box(self) -> Box | None:
+        """x, y, width, height in pixels of the picture."""
+
+    @property
+    def label(self) -> str | None:
+        """The emotion, None when the model is not sure."""
+
+    @property
+    def confidence(self) -> float:
+        """0..1: how sure the model is."""
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """One per label."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no label."""
 
 
 def annotate(
-    picture: np.ndarray, predictions: Sequence[FacePrediction | TrackedFace], *, selected: int | None = None
+    picture: np.ndarray, predictions: Sequence[Answer], *, selected: int | None = None
 ) -> Image.Image:
     """Draw a numbered box around every face, coloured by emotion, with the answer in words.
 
@@ -28,8 +50,8 @@ def annotate(
     picture
         uint8 array (height, width, 3), upright RGB. It is not changed.
     predictions
-        Faces whose `box` is (x, y, width, height) in pixels of `picture`. Their order gives the numbers, from 1;
-        followed faces keep their `id`. A prediction without a box is skipped.
+        Faces whose `box` is (x, y, width, height) in pixels of `picture`. Their order gives the numbers, from
+        1; followed faces keep their `id`. A prediction without a box is skipped.
     selected
         Index of a face to emphasise.
 
@@ -44,7 +66,7 @@ def annotate(
         if prediction.box is None:
             continue
         unit = _line_width(image.size, prediction.box)
-        _draw_box(draw, prediction, unit, emphasise=index == selected)
+        _draw_box(draw, prediction.box, prediction.label, unit, emphasise=index == selected)
         number = getattr(prediction, "id", index + 1)
         _draw_tag(
             draw, image.size, prediction.box, f"{number}  {describe(prediction)}", prediction.label, unit
@@ -52,7 +74,7 @@ def annotate(
     return image
 
 
-def annotate_with_bars(picture: np.ndarray, predictions: Sequence[FacePrediction]) -> Image.Image:
+def annotate_with_bars(picture: np.ndarray, predictions: Sequence[Answer]) -> Image.Image:
     """Draw the boxes of `annotate` and, below the picture, the probability bars of every face.
 
     Parameters
@@ -89,32 +111,33 @@ def annotate_with_bars(picture: np.ndarray, predictions: Sequence[FacePrediction
     return sheet
 
 
-def describe(prediction: FacePrediction, *, reason: bool = False) -> str:
-    """Return the answer and its confidence in words, "happy 97%", or "not sure", with the reason if asked for."""
+def describe(prediction: Answer, *, reason: bool = False) -> str:
+    """Return the answer in words: "happy 97%", or "not sure", with the reason if asked for."""
     if prediction.label is not None:
         return f"{prediction.label} {prediction.confidence:.0%}"
     return f"{NOT_SURE} ({prediction.reason})" if reason and prediction.reason else NOT_SURE
 
 
-def _draw_box(draw: ImageDraw.ImageDraw, prediction: FacePrediction, unit: int, *, emphasise: bool) -> None:
-    x, y, width, height = prediction.box
+def _draw_box(draw: ImageDraw.ImageDraw, box: Box, label: str | None, unit: int, *, emphasise: bool) -> None:
+    x, y, width, height = box
     corners = (x, y, x + width - 1, y + height - 1)
     # A white and a dark rim keep the coloured line visible on any picture.
     draw.rectangle(_grow(corners, unit), outline="white", width=unit * (4 if emphasise else 3))
-    draw.rectangle(corners, outline=emotion_colour(prediction.label), width=unit * (3 if emphasise else 2))
+    draw.rectangle(corners, outline=emotion_colour(label), width=unit * (3 if emphasise else 2))
 
 
 def _draw_tag(
     draw: ImageDraw.ImageDraw,
     size: tuple[int, int],
-    box: tuple[int, int, int, int],
+    box: Box,
     text: str,
     label: str | None,
     unit: int,
 ) -> None:
-    font = ImageFont.load_default(max(12, min(max(size) // 30, box[2] // 4)))  # readable when shown reduced
+    letters = max(12, min(max(size) // 30, box[2] // 4))  # readable when the picture is shown reduced
+    font = ImageFont.load_default(letters)
     left, _, right, _ = draw.textbbox((0, 0), text, font=font)
-    width, height = right - left + 4 * unit, round(1.5 * font.size)
+    width, height = right - left + 4 * unit, round(1.5 * letters)
     x = max(0, min(box[0] - unit, size[0] - width))
     y = box[1] - height - unit if box[1] - height - unit >= 0 else box[1] + unit
     background = emotion_colour(label)
@@ -129,7 +152,7 @@ def _draw_bar(
     width: int,
     label: str,
     probability: float,
-    font: ImageFont.FreeTypeFont,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:
     x, y = corner
     start, full = x + 70, width - 70 - 44
@@ -139,10 +162,10 @@ def _draw_bar(
     draw.text((start + full + 6, y), f"{probability:.0%}", fill="black", font=font)
 
 
-def _line_width(size: tuple[int, int], box: tuple[int, int, int, int]) -> int:
+def _line_width(size: tuple[int, int], box: Box) -> int:
     """Return a line width that suits the picture and does not drown a small face."""
     return max(1, min(max(size) // 320, box[2] // 24))
 
 
-def _grow(corners: tuple[int, int, int, int], by: int) -> tuple[int, int, int, int]:
+def _grow(corners: Box, by: int) -> Box:
     return corners[0] - by, corners[1] - by, corners[2] + by, corners[3] + by

@@ -70,12 +70,12 @@ class Range:
         return " and ".join(f"{words} {end}" for words, end in ends if end is not None) or "a finite number"
 
 
-def typed_name(item: Field) -> str:
+def typed_name(item: Field[Any]) -> str:
     """Return the command-line spelling of a field: `image_size` → `--image-size`."""
     return item.metadata["option"] or "--" + item.name.replace("_", "-")
 
 
-def check_value(item: Field, value: Any) -> None:
+def check_value(item: Field[Any], value: Any) -> None:
     """Refuse a value of the wrong type or out of range.
 
     Parameters
@@ -90,11 +90,12 @@ def check_value(item: Field, value: Any) -> None:
     ValueError
         Naming the option and what it must be.
     """
-    kind, many = type(item.default), isinstance(item.default, tuple)
-    if many and not isinstance(value, list | tuple):
+    default: Any = item.default
+    kind, many = type(default), isinstance(default, tuple)
+    if many and not isinstance(value, (list, tuple)):
         raise ValueError(f"{typed_name(item)} must be a list, not {value!r}.")
-    if many and item.default:
-        kind = type(item.default[0])
+    if many and default:
+        kind = type(default[0])
     if many and kind is int and not value:
         raise ValueError(f"{typed_name(item)} needs one number or more.")
     for entry in value if many else (value,):

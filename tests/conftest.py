@@ -48,8 +48,12 @@ def trained_model(tmp_path_factory, drawn_data) -> Path:
     return output
 
 
+# Fixtures that train, or start a process of their own: whatever needs one of them is slow.
+SLOW_FIXTURES = {"trained_model", "trained", "app"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs the trained model is slow."""
+    """Mark what is slow because of a fixture."""
     for item in items:
-        if "trained_model" in getattr(item, "fixturenames", ()):
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)

@@ -216,7 +216,7 @@ class HubServer:
         if isinstance(files, Path):
             paths = sorted(path for path in files.rglob("*") if path.is_file())
             files = {path.relative_to(files).as_posix(): path.read_bytes() for path in paths}
-        repository = self._create(repo_id, repo_type, private=private, gated=gated)
+        repository = self.create(repo_id, repo_type, private=private, gated=gated)
         self.add_commit(repository, files)
         return repository
 
@@ -225,7 +225,7 @@ class HubServer:
     ) -> Commit:
         """Commit more files to a branch."""
         stored = {
-            path: self._store(content, large=_is_large(path, content)) for path, content in files.items()
+            path: self.store(content, large=_is_large(path, content)) for path, content in files.items()
         }
         parent = repository.branches[branch]
         repository.branches[branch] = _commit({**parent.files, **stored}, "Add files", parent)
@@ -336,14 +336,14 @@ class HubServer:
                     fault.after(response)
             return response
 
-    def _create(self, repo_id: str, repo_type: str, *, private: bool, gated: bool = False) -> Repository:
+    def create(self, repo_id: str, repo_type: str, *, private: bool, gated: bool = False) -> Repository:
         repository = Repository(repo_id, repo_type, private=private, gated=gated)
-        first = {".gitattributes": self._store(GIT_ATTRIBUTES, large=False)}
+        first = {".gitattributes": self.store(GIT_ATTRIBUTES, large=False)}
         repository.branches["main"] = _commit(first, "initial commit", None)
         self.repositories[repo_type, repo_id] = repository
         return repository
 
-    def _store(self, content: bytes, *, large: bool) -> str:
+    def store(self, content: bytes, *, large: bool) -> str:
         oid = hashlib.sha256(content).hexdigest() if large else git_hash(content)
         self.objects[oid] = content
         return oid
@@ -414,7 +414,7 @@ class _Exchange:
         url = f"{self.hub.url}/{'' if kind == 'model' else kind + 's/'}{repo_id}"
         if (kind, repo_id) in self.hub.repositories:
             raise Refused(409, f"You already created this {kind} repo: {repo_id}", url=url)
-        self.hub._create(repo_id, kind, private=wanted.get("visibility") == "private")
+        self.hub.create(repo_id, kind, private=wanted.get("visibility") == "private")
         return json_response({"url": url, "name": repo_id})
 
     def information(self, repo_id: str, kind: str, revision: str = "main") -> Response:
@@ -585,7 +585,7 @@ class _Exchange:
     def apply(self, key: str, value: dict, files: dict[str, str]) -> None:
         path = value["path"]
         if key == "file":
-            files[path] = self.hub._store(base64.b64decode(value["content"]), large=False)
+            files[path] = self.hub.store(base64.b64decode(value["content"]), large=False)
         elif key == "lfsFile":
             if value["oid"] not in self.hub.objects:
                 raise Refused(400, f"LFS pointer pointed to a file that does not exist: {path}")
@@ -699,7 +699,7 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-def _handler_for(hub: HubServer) -> type[BaseHTTPRequestHandler]:
+def _handler_for(hub: HubServer) -> type[BaseHTTPRequestHandler]:  # noqa: C901
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import pytest
 
 from emotion.config import RECIPES, TrainingConfig, current_names, follow_recipe
-from emotion.model.classifier import EMBEDDED
+from emotion.model.loading import EMBEDDED
 
 
 def test_round_trip_through_json():

@@ -78,7 +78,8 @@ def test_every_label_has_its_own_fixed_colour():
 def test_the_box_is_drawn_where_the_face_is_in_its_colour():
     picture = grey()
     boxed = np.asarray(annotate(picture, [face()]))
-    assert boxed.shape == picture.shape and (picture == 128).all()
+    assert boxed.shape == picture.shape
+    assert (picture == 128).all()
     assert tuple(boxed[50, 100]) == rgb(EMOTION_COLOURS["happy"])
     assert tuple(boxed[139, 100]) == rgb(EMOTION_COLOURS["happy"])
     assert (boxed[60:130, 70:130] == 128).all(), "the face itself stays visible"
@@ -88,7 +89,8 @@ def test_the_box_is_drawn_where_the_face_is_in_its_colour():
 def test_an_unsure_face_is_grey_and_says_so():
     unsure = face(label=None, confidence=0.3, reason="neutral or mixed")
     boxed = annotate(grey(), [unsure])
-    assert has_colour(boxed, NOT_SURE_COLOUR) and not has_colour(boxed, EMOTION_COLOURS["happy"])
+    assert has_colour(boxed, NOT_SURE_COLOUR)
+    assert not has_colour(boxed, EMOTION_COLOURS["happy"])
     assert describe(unsure) == "not sure"
     assert describe(unsure, reason=True) == "not sure (neutral or mixed)"
     assert describe(face()) == "happy 90%"
@@ -120,12 +122,14 @@ def test_the_selected_face_is_emphasised():
     faces = [face(), face(box=(180, 50, 80, 90))]
     plain, chosen = (np.asarray(annotate(grey(480, 640), faces, selected=index)) for index in (None, 1))
     changed = (plain != chosen).any(axis=(0, 2))
-    assert changed[170:270].any() and not changed[:150].any()
+    assert changed[170:270].any()
+    assert not changed[:150].any()
 
 
 def test_bars_stand_below_the_picture_with_lengths_like_the_probabilities():
     sheet = np.asarray(annotate_with_bars(grey(), [face(shares=(0.25, 0.5, 0.25), box=(60, 50, 80, 90))]))
-    assert sheet.shape[1] == 320 and sheet.shape[0] > 240
+    assert sheet.shape[1] == 320
+    assert sheet.shape[0] > 240
     below = sheet[240:]
     lengths = {
         name: (below == rgb(EMOTION_COLOURS[name])).all(axis=2).sum(axis=1).max()

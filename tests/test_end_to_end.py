@@ -1,4 +1,4 @@
-"""The whole loop with real processes: train, publish, pull, serve, classify, and what a stranger does with Keras."""
+"""The whole loop with real processes: train, publish, pull, serve, classify, and a stranger with Keras."""
 
 import json
 import re
@@ -59,7 +59,8 @@ def pictures(tmp_path_factory) -> dict[str, list[Path]]:
     return files
 
 
-def test_training_publishes_one_commit_with_a_card_that_names_the_model(hub, run):
+@pytest.mark.usefixtures("run")
+def test_training_publishes_one_commit_with_a_card_that_names_the_model(hub):
     assert len(hub.repository(MODEL).history()) == 2
     assert hub.repository(MODEL).tags["v1"] is hub.repository(MODEL).branches["main"]
     files = hub.files(MODEL)
@@ -73,13 +74,16 @@ def test_training_publishes_one_commit_with_a_card_that_names_the_model(hub, run
     assert accuracy > 0.6, "chance is 0.33"
 
 
-def test_pulled_model_classifies_and_says_where_it_comes_from(hub, run, pictures):
+@pytest.mark.usefixtures("run")
+def test_pulled_model_classifies_and_says_where_it_comes_from(hub, pictures):
     code = """
 import json, sys
 from emotion import EmotionClassifier
 classifier = EmotionClassifier.from_pretrained("user/facial-emotion@v1")
 paths = json.load(sys.stdin)
-answers = {label: [classifier.predict(path)[0].probabilities for path in files] for label, files in paths.items()}
+answers = {
+    label: [classifier.predict(path)[0].probabilities for path in files] for label, files in paths.items()
+}
 print(json.dumps([classifier.revision, classifier.notice, "tensorflow" in sys.modules, answers]))
 """
     paths = {label: [str(path) for path in files] for label, files in pictures.items()}
@@ -110,7 +114,8 @@ print(json.dumps(model.predict(numpy.load("faces.npy").astype("float32"), verbos
     np.testing.assert_allclose(by_keras, by_litert, atol=1e-5)
 
 
-def test_the_app_serves_the_published_model(hub, run, pictures, tmp_path):
+@pytest.mark.usefixtures("run")
+def test_the_app_serves_the_published_model(hub, pictures, tmp_path):
     with app(hub, MODEL, tmp_path / "app.log") as url:
         client = Client(url, verbose=False)
         answers = {
@@ -156,7 +161,8 @@ def test_ctrl_c_during_an_upload_says_how_to_publish_later(hub, run):
     )  # fmt: skip
     deadline = time.monotonic() + 300
     while not hub.asked("POST .*user/another/commit/"):
-        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
         time.sleep(0.05)
 
     process.send_signal(signal.SIGINT)
@@ -168,7 +174,8 @@ def test_ctrl_c_during_an_upload_says_how_to_publish_later(hub, run):
     assert "Traceback" not in printed
 
 
-def test_without_the_hub_the_copy_on_this_computer_answers(hub, run):
+@pytest.mark.usefixtures("run")
+def test_without_the_hub_the_copy_on_this_computer_answers(hub):
     """Comes last: the Hub is gone afterwards."""
     code = (
         "from emotion import EmotionClassifier;"
@@ -223,7 +230,8 @@ class app:
             )
         deadline = time.monotonic() + 300
         while "Running on local URL" not in self.log.read_text():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.1)
         return self.url
 

@@ -53,7 +53,8 @@ def test_a_recipe_is_a_set_of_valid_settings_that_help_spells_out(name):
     config = TrainingConfig(**RECIPES[name])
     assert config != TrainingConfig()
     described = " ".join(build_parser().format_help().split())
-    assert f"{name}:" in described and f"--epochs {config.epochs}" in described
+    assert f"{name}:" in described
+    assert f"--epochs {config.epochs}" in described
 
 
 @pytest.mark.parametrize(
@@ -84,5 +85,6 @@ def test_what_cannot_be_done_is_one_line_on_standard_error(typed, message, capsy
     monkeypatch.chdir(tmp_path)
     assert main(typed) == 2
     printed = capsys.readouterr().err
-    assert printed.startswith(message) and len(printed.splitlines()) == 1
+    assert printed.startswith(message)
+    assert len(printed.splitlines()) == 1
     assert not list(tmp_path.iterdir())

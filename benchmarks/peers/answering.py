@@ -1,7 +1,8 @@
 """A process that looks at one picture after another and says how long each took; the same for every program.
 
-It reads one path per line from standard input and writes one JSON line {wall, processor, faces} per path, after a
-line "ready" once the model is loaded. Needs nothing but Python, because it also runs in the peers' environments.
+It reads one path per line from standard input and writes one JSON line {wall, processor, faces} per path,
+after a line "ready" once the model is loaded. Needs nothing but Python, because it also runs in the peers'
+environments.
 """
 
 import json

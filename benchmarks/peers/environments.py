@@ -64,7 +64,7 @@ def fer_scores(faces: np.ndarray) -> Scores:
 
 
 def fer_detections(pictures: Sequence[Path], labels: Sequence[str]) -> list[list[dict]]:
-    """Return the faces that `fer` finds in each picture file: box (x, y, width, height) and best of the labels."""
+    """Return the faces that `fer` finds in each file: box (x, y, width, height) and best of the labels."""
     with tempfile.TemporaryDirectory() as scratch:
         names, answers = Path(scratch, "pictures.json"), Path(scratch, "answers.json")
         names.write_text(json.dumps([str(path) for path in pictures]))

@@ -1,7 +1,8 @@
 """Faces that the package `fer` finds in whole pictures; runs in its own environment.
 
-python fer_pictures.py PICTURES ANSWERS LABEL...: reads a JSON list of picture files and writes, for every picture, a
-JSON list of {box, label}, where label is the one of LABEL... that it scores highest."""
+python fer_pictures.py PICTURES ANSWERS LABEL...: reads a JSON list of picture files and writes, for every
+picture, a JSON list of {box, label}, where label is the one of LABEL... that it scores highest.
+"""
 
 import json
 import sys

@@ -1,7 +1,8 @@
 """Scores of the package `fer` for plain face crops; runs in its own environment.
 
 python fer_scores.py FACES SIZE SCORES: reads uint8 grey faces (n, SIZE, SIZE) from the file FACES and
-writes {labels, scores, seconds_per_face} as JSON to the file SCORES."""
+writes {labels, scores, seconds_per_face} as JSON to the file SCORES.
+"""
 
 import json
 import statistics
@@ -22,7 +23,7 @@ def main(faces_file: str, size: str, scores_file: str) -> None:
     def predict(face: np.ndarray) -> np.ndarray:
         # What FER.detect_emotions does with a box, without the margin that is not there around a plain crop.
         resized = cv2.resize(face, (64, 64)).astype("float32")
-        return model._classify_emotions((resized / 255 - 0.5)[None] * 2)[0]
+        return model._classify_emotions((resized / 255 - 0.5)[None] * 2)[0]  # noqa: SLF001
 
     for _ in range(10):
         predict(faces[0])

@@ -6,6 +6,7 @@ Nothing is removed here; `dataset` decides.
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def audit_findings(
     splits: np.ndarray,
     prints: Prints,
     groups: np.ndarray,
-) -> dict:
+) -> dict[str, Any]:
     """Return what the report says about the pictures, before anything is removed; can be written as JSON.
 
     Parameters
@@ -74,7 +75,7 @@ def audit_findings(
     }
 
 
-def count_copies(groups: np.ndarray, splits: np.ndarray, names: list[str]) -> dict:
+def count_copies(groups: np.ndarray, splits: np.ndarray, names: list[str]) -> dict[str, Any]:
     """{pictures, within: {split: pictures}, across: {"train/test": test pictures with a copy in train}}."""
     within = {name: int((splits == name).sum() - len(set(groups[splits == name]))) for name in names}
     across = {
@@ -84,7 +85,7 @@ def count_copies(groups: np.ndarray, splits: np.ndarray, names: list[str]) -> di
     return {"pictures": len(groups) - len(set(groups)), "within": within, "across": across}
 
 
-def findings_in_words(findings: dict) -> list[str]:
+def findings_in_words(findings: dict[str, Any]) -> list[str]:
     """Return the audit in a few plain sentences, for the log and the model card."""
     total = sum(sum(counts.values()) for counts in findings["files"].values())
     lines = [f"{total} readable pictures: " + describe_counts(findings["files"]) + "."]

@@ -64,7 +64,8 @@ class FaceBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    # Keras leaves this method without a type of its own.
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:  # pyrefly: ignore[bad-override]
         epoch, order = self._epoch_order
         chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
         faces = self.examples.load(chosen, self.size, self.channels)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Dataset:
     calibration: Examples
     report: Examples
     report_split: str
-    audit: dict = field(repr=False)
+    audit: dict[str, Any] = field(repr=False)
     fingerprint: str
 
 

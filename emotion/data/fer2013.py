@@ -54,7 +54,8 @@ def open_csv(path: Path, *, labels: tuple[str, ...], background: tuple[str, ...]
             "Name the ones to use with --labels and --background."
         )
     target_of = {str(FER2013_EMOTIONS.index(name.lower())): target for target, name in enumerate(outputs)}
-    offsets, listed = [], {}
+    offsets: list[int] = []
+    listed: dict[str, list[tuple[str, int]]] = {}
     with open(path, "rb") as file:
         columns = [
             name.strip('" \r\n\ufeff').lower()

@@ -24,7 +24,7 @@ SYNONYMS = {  # columns of vote files such as FER+'s: how the folders call them
 }
 
 
-def load_soft_targets(path: str | os.PathLike, dataset: Dataset, *, column: str = "image") -> np.ndarray:
+def load_soft_targets(path: str | os.PathLike[str], dataset: Dataset, *, column: str = "image") -> np.ndarray:
     """Read votes or probabilities per picture as training targets.
 
     The CSV has a column `image` (the identifier in `dataset.train`: a path below the data folder, or
@@ -81,7 +81,7 @@ def load_soft_targets(path: str | os.PathLike, dataset: Dataset, *, column: str 
 
 
 def output_columns(
-    fields: Sequence[str], outputs: tuple[str, ...], path: str | os.PathLike, image_column: str
+    fields: Sequence[str], outputs: tuple[str, ...], path: str | os.PathLike[str], image_column: str
 ) -> list[str | None]:
     """For each output the column of a vote file that holds it; None for a background without one.
 

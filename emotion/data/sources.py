@@ -140,7 +140,7 @@ def labelled_trees(root: Path, depth: int) -> Iterator[tuple[Path, Splits]]:
     """`root` and the folders below it that hold labelled pictures, nearest first, by name."""
     level = [root]
     for _ in range(depth + 1):
-        deeper = []
+        deeper: list[Path] = []
         for tree in level:
             splits = read_tree(tree)
             if splits:

@@ -2,149 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import math
 import os
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emotion.errors import ModelLoadError
-from emotion.model import hub
-from emotion.model.engines import (
-    KERAS_FILES,
-    LITERT_FILE,
-    WEIGHTS_FILE,
-    KerasNetwork,
-    Network,
-    compress_weights,
-    export_litert,
-    load_network,
-)
-from emotion.predictions.calibration import Calibration
+from emotion.model.description import CARD_FILE, LONGEST_TEXT, Description
+from emotion.model.engines import Network
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
-from emotion.vision.crop import (
-    CHANNELS,
-    LARGEST_CROP,
-    SMALLEST_CROP,
-    Located,
-    crop_face,
-    crop_square,
-    scaled_place,
-)
+from emotion.vision.crop import Located, crop_face, crop_square, scaled_place
 from emotion.vision.faces import detect_faces
 from emotion.vision.images import Picture, open_image, open_picture
 from emotion.vision.quality import quality_problem
 
 if TYPE_CHECKING:
-    import keras
     from PIL import Image
 
     from emotion.report.report import Report
 
     AnyPicture = str | os.PathLike | bytes | Image.Image | np.ndarray | Picture
-
-logger = logging.getLogger(__name__)
-
-EMBEDDED = Path(__file__).parents[1] / "pretrained"
-EMBEDDED_NAME = "embedded default"
-DESCRIPTION_FILE = "emotion.json"
-CARD_FILE = "README.md"
-FORMAT = 1
-RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow")
-
-
-@dataclass(frozen=True)
-class Description:
-    """The content of `emotion.json`: whatever the weights need to be used right.
-
-    Attributes
-    ----------
-    labels : tuple of str
-        The emotions that predictions name.
-    outputs : tuple of str
-        What every network output means, in order: the labels, then background classes.
-    input_size, channels : int
-        The faces that the network takes, in pixels, and 1 for grey or 3 for colour.
-    calibration : Calibration
-        Temperature and "not sure" threshold.
-    training : dict
-        The `TrainingConfig` of the run.
-    data : dict
-        Source and fingerprint of the training data.
-    versions : dict
-        Libraries that the model was saved with.
-    """
-
-    labels: tuple[str, ...]
-    outputs: tuple[str, ...]
-    input_size: int
-    channels: int
-    calibration: Calibration
-    training: dict[str, Any]
-    data: dict[str, Any]
-    versions: dict[str, str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return {
-            "format": FORMAT,
-            "labels": list(self.labels),
-            "outputs": [
-                {"name": name, "label": name if name in self.labels else None} for name in self.outputs
-            ],
-            "input": {"size": self.input_size, "channels": self.channels, "range": [0, 255]},
-            "calibration": {
-                "method": "temperature scaling",
-                "temperature": self.calibration.temperature,
-                "fitted_on": self.calibration.fitted_on,
-            },
-            "threshold": self.calibration.threshold,
-            "training": self.training,
-            "data": self.data,
-            "versions": self.versions,
-        }
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Description:
-        """Rebuild from `to_dict`.
-
-        Raises
-        ------
-        ValueError, KeyError, TypeError
-            If something is missing or of another format.
-        """
-        if values["format"] != FORMAT:
-            raise ValueError(f"format {values['format']} is newer than this program knows")
-        labels = tuple(map(str, values["labels"]))
-        outputs = tuple(str(output["name"]) for output in values["outputs"])
-        if len(labels) < 2 or outputs[: len(labels)] != labels:
-            raise ValueError("the labels must be the first outputs, and at least two")
-        size, channels = int(values["input"]["size"]), int(values["input"]["channels"])
-        if not SMALLEST_CROP <= size <= LARGEST_CROP or channels not in CHANNELS:
-            raise ValueError(
-                f"faces must be {SMALLEST_CROP} to {LARGEST_CROP} pixels wide and have 1 or 3 channels"
-            )
-        calibration = values["calibration"]
-        temperature, threshold = float(calibration["temperature"]), float(values["threshold"])
-        if not (0 < temperature < math.inf and 0 <= threshold <= 1):
-            raise ValueError("temperature or threshold is out of range")
-        return cls(
-            labels=labels,
-            outputs=outputs,
-            input_size=size,
-            channels=channels,
-            calibration=Calibration(temperature, threshold, int(calibration.get("fitted_on", 0))),
-            training=dict(values.get("training", {})),
-            data=dict(values.get("data", {})),
-            versions=dict(values.get("versions", {})),
-        )
 
 
 class EmotionClassifier:
@@ -197,6 +77,7 @@ class EmotionClassifier:
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | os.PathLike | None = None,
+        isolated: bool = False,
     ) -> EmotionClassifier:
         """Load a model: the embedded default, a folder, or one from the Hub. No code from it is run.
 
@@ -208,42 +89,25 @@ class EmotionClassifier:
             Branch, tag or commit on the Hub.
         token, cache_dir : optional
             As for every Hugging Face library; `token=False` reads public models only.
+        isolated : bool
+            Run the network in a process of its own, with limits on memory, time and rights: for models that
+            strangers name. It needs a `model.tflite`.
 
         Raises
         ------
         ModelLoadError
             If there is no such model, or it cannot be read or trusted.
         """
-        if reference is None or Path(reference).is_dir():
-            folder = EMBEDDED if reference is None else Path(reference)
-            return cls._from_folder(folder, model_name=EMBEDDED_NAME if reference is None else str(reference))
-        repo_id, _, named_revision = str(reference).partition("@")
-        if repo_id.count("/") != 1 or repo_id.startswith((".", "/", "~")):
-            raise ModelLoadError(
-                f"There is no folder {str(reference)!r}. "
-                "Name a folder that train.py saved, or a model on the Hub as owner/name."
-            )
-        snapshot = hub.pull(
-            repo_id, revision=revision or named_revision or None, token=token, cache_dir=cache_dir
-        )
-        notice = (
-            f"The Hub did not answer; this is the copy of {repo_id} on this computer."
-            if snapshot.offline
-            else None
-        )
-        return cls._from_folder(
-            snapshot.folder, model_name=repo_id, revision=snapshot.revision, notice=notice
-        )
+        from emotion.model.loading import load
+
+        return load(reference, revision=revision, token=token, cache_dir=cache_dir, isolated=isolated)
 
     @classmethod
     def from_pretrained_or_default(cls, reference: str | None = None, **options: Any) -> EmotionClassifier:
         """Load a model, or the embedded default with a notice that says why: an app must answer something."""
-        try:
-            return cls.from_pretrained(reference or None, **options)
-        except ModelLoadError as error:
-            classifier = cls.from_pretrained()
-            classifier.notice = f"{error} Until then the {EMBEDDED_NAME} model answers."
-            return classifier
+        from emotion.model.loading import load_or_default
+
+        return load_or_default(reference, **options)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -288,7 +152,10 @@ class EmotionClassifier:
     def card(self) -> str | None:
         """The model card that came with the model, as Markdown."""
         path = self.folder / CARD_FILE if self.folder else None
-        return path.read_text(encoding="utf-8") if path and path.is_file() else None
+        if path is None or not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return file.read(LONGEST_TEXT).decode("utf-8", errors="replace")
 
     def predict(self, picture: AnyPicture, *, limit: int = 20) -> list[FacePrediction]:
         """Find the faces in a picture and tell what each shows.
@@ -381,7 +248,7 @@ class EmotionClassifier:
         Parameters
         ----------
         folder : path
-            Created if needed; files of an earlier model in it are replaced.
+            Created if needed; an earlier model in it is replaced as a whole, also when the process is killed.
         litert_precision : {"float32", "float16", "int8"}
             Precision of `model.tflite`, which is written where Keras runs on TensorFlow. Below float32, the
             weights of the Keras model are rounded to the 10 bits of float16's fraction and compressed.
@@ -393,21 +260,9 @@ class EmotionClassifier:
         Path
             The folder.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(self.network, KerasNetwork) or self.folder is None:
-            self._write_network(folder, litert_precision)
-        elif folder.resolve() != self.folder.resolve():
-            for name in (*KERAS_FILES, LITERT_FILE):
-                if (self.folder / name).is_file():
-                    shutil.copyfile(self.folder / name, folder / name)
-        _write_json(folder / DESCRIPTION_FILE, self.description.to_dict())
-        if self.report is not None:
-            from emotion.report.plots import write_report
+        from emotion.model.saving import save
 
-            write_report(self.report, folder)
-        (folder / CARD_FILE).write_text(self.render_card(repo_id), encoding="utf-8")
-        return folder
+        return save(self, Path(folder), litert_precision=litert_precision, repo_id=repo_id)
 
     def render_card(self, repo_id: str | None = None) -> str:
         """Render the model card from the report, with `repo_id` in its examples."""
@@ -442,7 +297,9 @@ class EmotionClassifier:
         """
         if self.folder is None:
             raise ModelLoadError("Save the model with save_pretrained(folder) before publishing it.")
-        return hub.publish(
+        from emotion.model.publish import publish
+
+        return publish(
             self.folder,
             repo_id,
             private=private,
@@ -450,43 +307,6 @@ class EmotionClassifier:
             tag=tag,
             token=token,
             card=self.render_card,
-        )
-
-    @classmethod
-    def _from_folder(
-        cls, folder: Path, *, model_name: str, revision: str | None = None, notice: str | None = None
-    ) -> EmotionClassifier:
-        path = folder / DESCRIPTION_FILE
-        try:
-            description = Description.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError as error:
-            raise ModelLoadError(
-                f"{folder} holds no model of this project: {DESCRIPTION_FILE} is missing. "
-                "Name a folder that train.py saved."
-            ) from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelLoadError(
-                f"{path} cannot be used: {error}. Save or download the model again."
-            ) from error
-        network = load_network(folder)
-        if network.outputs != len(description.outputs):
-            raise ModelLoadError(
-                f"{folder} is inconsistent: the network has {network.outputs} outputs, {DESCRIPTION_FILE} names "
-                f"{len(description.outputs)}. Save or download the model again."
-            )
-        told = (description.input_size, description.input_size, description.channels)
-        if any(own not in (None, side) for own, side in zip(network.input_shape, told, strict=True)):
-            raise ModelLoadError(
-                f"{folder} is inconsistent: the network takes faces of another size or number of channels than "
-                f"{DESCRIPTION_FILE} says. Save or download the model again."
-            )
-        return cls(
-            network,
-            description,
-            folder=folder,
-            model_name=model_name,
-            revision=revision,
-            notice=notice,
         )
 
     def _predict_crops(self, crops: Sequence[np.ndarray]) -> list[FacePrediction]:
@@ -508,38 +328,3 @@ class EmotionClassifier:
             },
             reason=None if sure else NEUTRAL_OR_MIXED,
         )
-
-    def _write_network(self, folder: Path, litert_precision: str) -> None:
-        import keras
-
-        model: keras.Model = self.network.model
-        keras.saving.save_model(model, folder, zipped=False)
-        if litert_precision != "float32":
-            compress_weights(folder / WEIGHTS_FILE)
-        if (folder / "assets").is_dir() and not any((folder / "assets").iterdir()):
-            (folder / "assets").rmdir()
-        (folder / LITERT_FILE).unlink(missing_ok=True)
-        if keras.backend.backend() == "tensorflow":
-            export_litert(model, folder / LITERT_FILE, size=self.input_size, precision=litert_precision)
-        else:
-            logger.warning(
-                "%s is served by Keras: %s is written by TensorFlow only. To add it where TensorFlow is installed, "
-                "load the folder with EmotionClassifier.from_pretrained and save it again.",
-                folder,
-                LITERT_FILE,
-            )
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of the installed libraries that a saved model should name."""
-    found = {}
-    for package in RECORDED_PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

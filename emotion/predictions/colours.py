@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# The colours of Okabe and Ito ("Color Universal Design", 2008), darkened where needed so that every one keeps a
-# contrast of 3:1 on a white and on a near-black page. People with any kind of colour vision can tell them apart.
+# The colours of Okabe and Ito ("Color Universal Design", 2008), darkened where needed so that every one keeps
+# a contrast of 3:1 on a white and on a near-black page. People with any colour vision can tell them apart.
 EMOTION_COLOURS = {
     "angry": "#D55E00",
     "happy": "#009E73",

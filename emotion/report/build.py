@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -84,7 +84,7 @@ def build_report(
         top2_accuracy=_rounded(metrics.top_k_accuracy(shown, truth, 2))
         if len(truth) and len(labels) > 2
         else None,
-        macro_f1=_rounded(np.nanmean(metrics.precision_recall_f1(counts)[2])) if f1 else None,
+        macro_f1=_rounded(float(np.nanmean(metrics.precision_recall_f1(counts)[2]))) if f1 else None,
         per_class=per_class,
         confusion_matrix=ConfusionMatrix(tuple(labels), tuple(tuple(map(int, row)) for row in counts)),
         roc={name: _roc(shown[:, k], truth == k) for k, name in enumerate(labels)},
@@ -108,7 +108,7 @@ def _accuracy(correct: np.ndarray) -> Accuracy:
     if not len(correct):
         return Accuracy()
     low, high = metrics.wilson_interval(int(correct.sum()), len(correct))
-    return Accuracy(_rounded(correct.mean()), (_rounded(low), _rounded(high)), len(correct))
+    return Accuracy(_rounded(correct.mean()), (round(low, 6), round(high, 6)), len(correct))
 
 
 def _per_class(counts: np.ndarray, labels: Sequence[str]) -> dict[str, ClassFigures]:
@@ -150,7 +150,7 @@ def _calibration(
 
 def _bins(rows: Sequence[dict[str, float]]) -> tuple[CalibrationBin, ...]:
     return tuple(
-        CalibrationBin(_rounded(row["confidence"]), _rounded(row["accuracy"]), int(row["faces"]))
+        CalibrationBin(round(row["confidence"], 6), round(row["accuracy"], 6), int(row["faces"]))
         for row in rows
     )
 
@@ -179,7 +179,7 @@ def _not_sure(
         error_among_answered=_rounded(1 - correct[answered].mean()) if answered.any() else None,
         confidence_auroc=_rounded(metrics.area_under_curve(confidence, labelled)),
         background_not_sure={
-            name: _rounded(np.mean(values < threshold)) for name, values in background.items()
+            name: round(float(np.mean(values < threshold)), 6) for name, values in background.items()
         },
         background_auroc={
             name: _rounded(
@@ -194,8 +194,9 @@ def _not_sure(
 
 
 def _history(curves: Mapping[str, Sequence[float]]) -> History:
-    names = [item.name for item in fields(History)]
-    return History(**{name: tuple(map(_rounded, curves[name])) for name in names if name in curves})
+    """Take over whole curves: one with a gap is no curve."""
+    names = [item.name for item in fields(History) if item.name in curves]
+    return History(**{name: _curve(curves[name]) for name in names if all(map(math.isfinite, curves[name]))})
 
 
 def _thin(x: np.ndarray, y: np.ndarray) -> tuple[Curve, Curve]:
@@ -203,7 +204,11 @@ def _thin(x: np.ndarray, y: np.ndarray) -> tuple[Curve, Curve]:
     if len(x) > CURVE_POINTS:
         kept = np.linspace(0, len(x) - 1, CURVE_POINTS).round().astype(int)
         x, y = x[kept], y[kept]
-    return tuple(map(_rounded, x)), tuple(map(_rounded, y))
+    return _curve(x), _curve(y)
+
+
+def _curve(values: Iterable[float]) -> Curve:
+    return tuple(round(float(value), 6) for value in values)
 
 
 def _rounded(value: float) -> float | None:

@@ -256,8 +256,9 @@ Its outputs, in this order: {columns}.
 `emotion.json` holds the meaning of every output, the temperature and the threshold."""
 
 
-def _get(values: dict[str, Any], *keys: str) -> Any:
+def _get(values: dict[str, Any], *keys: str) -> Any:  # noqa: ANN401
     """Return a value further in, None where the way ends early."""
+    found: Any = values
     for key in keys:
-        values = (values or {}).get(key)
-    return values
+        found = (found or {}).get(key)
+    return found

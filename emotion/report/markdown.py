@@ -15,7 +15,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def harmless(value: object) -> str:
     """Return anything as text that Markdown shows as it is."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return ", ".join(map(harmless, value)) or "–"
     text = " ".join(str(value).split())
     for character in "\\`*<>|[]":

@@ -59,7 +59,7 @@ def calibration_bins(
     confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
 ) -> list[dict[str, float]]:
     """Mean confidence and accuracy in equal steps of confidence (lower edge excluded) that hold faces."""
-    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    index = _bin_index(confidence, bins)
     return [
         {
             "confidence": float(confidence[index == k].mean()),
@@ -83,13 +83,14 @@ def calibration_error_by_chance(confidence: np.ndarray, bins: int = CALIBRATION_
     says. With n faces the error cannot tell confidences apart that are better than this.
     """
     rng = np.random.default_rng(0)
+    index = _bin_index(confidence, bins)
+    # A bin's gap, weighted by its faces, is the difference of two sums.
+    expected = np.bincount(index, confidence, minlength=bins)
     errors = [
-        expected_calibration_error(
-            calibration_bins(confidence, rng.random(len(confidence)) < confidence, bins)
-        )
+        np.abs(expected - np.bincount(index, rng.random(len(index)) < confidence, minlength=bins)).sum()
         for _ in range(1000)
     ]
-    return float(np.median(errors))
+    return float(np.median(errors)) / len(index)
 
 
 def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -102,6 +103,10 @@ def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarr
     answered = np.arange(1, len(order) + 1)
     wrong = np.cumsum(~correct[order])
     return answered[last_of_ties] / len(order), (wrong / answered)[last_of_ties]
+
+
+def _bin_index(confidence: np.ndarray, bins: int) -> np.ndarray:
+    return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ def training_command(training: dict[str, Any]) -> str:
         if isinstance(value, bool):
             typed.append(option_name(name) if value else option_name(name).replace("--", "--no-", 1))
         elif value is not None:
-            values = value if isinstance(value, list | tuple) else [value]
+            values = value if isinstance(value, (list, tuple)) else [value]
             typed += [option_name(name), *map(str, values)]
     return shlex.join(typed)
 
@@ -127,7 +127,7 @@ def _rows(audit: dict[str, Any], finding: str) -> list[tuple[str, dict[str, Any]
 
 def _flat(findings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Return nested findings as lines, without lists: they name files, and names of files can be private."""
-    lines = []
+    lines: list[tuple[str, Any]] = []
     for key, value in findings.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):

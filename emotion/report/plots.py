@@ -14,7 +14,15 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
 from emotion.predictions.colours import emotion_colour
-from emotion.report.report import PLOTS, PLOTS_FOLDER, Report, write_report_file
+from emotion.report.report import (
+    PLOTS,
+    PLOTS_FOLDER,
+    History,
+    Report,
+    RiskCoverage,
+    RobustnessFigures,
+    write_report_file,
+)
 
 DOTS_PER_INCH = 120
 INK = "#222222"
@@ -101,7 +109,7 @@ def faces_sheet(
 
 def training(report: Report) -> Figure:
     """Draw loss and accuracy of every epoch."""
-    history = asdict(report.history)
+    history = asdict(report.history or History())
     panels = [key for key in ("loss", "accuracy") if history[key] or history[f"val_{key}"]]
     figure = _figure(4.2 * len(panels), 3.6)
     for axes, key in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
@@ -149,10 +157,10 @@ def roc(report: Report) -> Figure:
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":", label="guessing, AUC 0.500")
     for label, curve in report.roc.items():
-        if curve.auc is None:
+        across, up = curve.false_positive_rate, curve.true_positive_rate
+        if curve.auc is None or across is None or up is None:
             continue
-        rates = curve.false_positive_rate, curve.true_positive_rate
-        axes.plot(*rates, color=emotion_colour(label), label=f"{label}, AUC {curve.auc:.3f}")
+        axes.plot(across, up, color=emotion_colour(label), label=f"{label}, AUC {curve.auc:.3f}")
     _dress(axes, "ROC, one label against the rest", x="false positive rate", y="true positive rate")
     axes.set_aspect("equal")
     axes.legend(frameon=False, fontsize=9, loc="lower right")
@@ -186,17 +194,17 @@ def calibration(report: Report) -> Figure:
 def risk_coverage(report: Report) -> Figure:
     """Draw wrong answers against faces answered, for every threshold; the chosen one is marked."""
     figures = report.not_sure
-    curve = figures.risk_coverage
+    curve = figures.risk_coverage or RiskCoverage()
     figure = _figure(5.2, 4.0)
     axes = figure.subplots()
     axes.plot(curve.coverage, curve.risk, color=BLUE)
-    chosen = figures.coverage, figures.error_among_answered
-    if None not in (*chosen, figures.threshold):
-        axes.plot(*chosen, marker="o", color=ORANGE, markersize=8)
-        left = chosen[0] > 0.6  # where the words have room beside the curve
+    answered, wrong = figures.coverage, figures.error_among_answered
+    if answered is not None and wrong is not None and figures.threshold is not None:
+        axes.plot(answered, wrong, marker="o", color=ORANGE, markersize=8)
+        left = answered > 0.6  # where the words have room beside the curve
         axes.annotate(
-            f"threshold {figures.threshold:.3f}:\n{chosen[0]:.1%} answered, {chosen[1]:.1%} of them wrong",
-            chosen,
+            f"threshold {figures.threshold:.3f}:\n{answered:.1%} answered, {wrong:.1%} of them wrong",
+            (answered, wrong),
             xytext=(-12, 14) if left else (12, -24),
             textcoords="offset points",
             ha="right" if left else "left",
@@ -213,17 +221,16 @@ def risk_coverage(report: Report) -> Figure:
 
 def robustness(report: Report) -> Figure:
     """Draw the accuracy under every kind of damage, best first."""
-    figures = report.robustness
+    figures = report.robustness or RobustnessFigures()
+    clean = figures.clean or 0.0
     conditions = sorted(figures.conditions.items(), key=lambda item: item[1])
     names, values = zip(*conditions, strict=True)
     figure = _figure(6.0, 1.4 + 0.27 * len(names))
     axes = figure.subplots()
     bars = axes.barh(names, values, color=BLUE, height=0.62)
     axes.bar_label(bars, [f"{value:.1%}" for value in values], padding=-38, color="white", fontsize=9)
-    axes.axvline(figures.clean, color=INK, linewidth=1, linestyle=":")
-    axes.text(
-        figures.clean, len(names) - 0.4, f"clean {figures.clean:.1%}", ha="center", color=INK, fontsize=9
-    )
+    axes.axvline(clean, color=INK, linewidth=1, linestyle=":")
+    axes.text(clean, len(names) - 0.4, f"clean {clean:.1%}", ha="center", color=INK, fontsize=9)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(names) + 0.2)
     _dress(axes, "Accuracy on damaged faces")

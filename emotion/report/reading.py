@@ -116,7 +116,7 @@ def _dictionary(kind: Any, value: object) -> Any:
 
 def _anything(value: object, levels: int) -> Any:
     """Return JSON values of few levels and finite numbers; `_UNFIT` for others."""
-    if isinstance(value, dict | list):
+    if isinstance(value, (dict, list)):
         if not levels or len(value) > MOST_ITEMS:
             return _UNFIT
         if isinstance(value, dict):

@@ -184,7 +184,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `report.json`."""
-        return {"format": FORMAT, **_plain(self)}
+        return {"format": FORMAT, **_figures(self)}
 
     @classmethod
     def from_dict(cls, values: object) -> Report:
@@ -291,7 +291,7 @@ PLOTS: dict[str, Plot] = {
     "robustness": Plot("Accuracy on damaged faces", lambda report: report.robustness is not None),
     "training": Plot(
         "Loss and accuracy while training",
-        lambda report: any(_plain(report.history).values()) if report.history else False,
+        lambda report: any(_figures(report.history).values()) if report.history else False,
     ),
 }
 
@@ -312,15 +312,20 @@ def write_report_file(report: Report, folder: Path) -> None:
 
 
 def _is_curve(x: Curve | None, y: Curve | None) -> bool:
-    return bool(x and y) and len(x) == len(y)
+    return x is not None and y is not None and 0 < len(x) == len(y)
 
 
-def _plain(value: Any) -> Any:
+def _figures(part: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return a dataclass as a JSON object."""
+    return {item.name: _plain(getattr(part, item.name)) for item in fields(part)}
+
+
+def _plain(value: object) -> object:
     """Return JSON's own types."""
-    if is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if is_dataclass(value) and not isinstance(value, type):
+        return _figures(value)
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value

@@ -115,7 +115,8 @@ def _degrade(picture: np.ndarray, rng: np.random.Generator, config: TrainingConf
     fault = rng.integers(4)
     if fault == 0:
         small = int(size * rng.uniform(0.4, 0.8))
-        image = image.resize((small, small), Image.BOX).resize((size, size), Image.BILINEAR)
+        image = image.resize((small, small), Image.Resampling.BOX)
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
     elif fault == 1:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 1.5) * size / 48))
     elif fault == 2:

@@ -130,7 +130,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             If the loss is no number any more; the checkpoint stays that of the last epoch in which it was.
         """
         logs = logs if logs is not None else {}
-        network = self.model
+        network = self._network
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))
         self._refuse_divergence(epoch + 1, logs["loss"])
         current = [keras.ops.convert_to_numpy(variable) for variable in network.trainable_variables]
@@ -157,6 +157,13 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             if old != latest:
                 old.unlink()
         self._log_progress(epoch + 1)
+
+    @property
+    def _network(self) -> keras.Model:
+        """The network that is being fitted."""
+        if self.model is None:
+            raise RuntimeError("Keras calls this while it fits a network, and nobody else does.")
+        return self.model
 
     def _refuse_divergence(self, epoch: int, loss: float) -> None:
         if math.isfinite(loss):
@@ -189,7 +196,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             "stopped": self.stopped,
             "history": self.history,
             "random_states": [
-                keras.ops.convert_to_numpy(variable).tolist() for variable in _random_states(self.model)
+                keras.ops.convert_to_numpy(variable).tolist() for variable in _random_states(self._network)
             ],
         }
         write_whole(

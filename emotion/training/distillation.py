@@ -69,7 +69,7 @@ def teacher_answers(teachers: Sequence[str], dataset: Dataset, *, workers: int =
                 "--background."
             )
     answers = [_answers(classifier, dataset, workers) for classifier in classifiers]
-    return np.mean(answers, axis=0, dtype=np.float32)
+    return np.stack(answers).mean(axis=0, dtype=np.float32)
 
 
 def _answers(teacher: EmotionClassifier, dataset: Dataset, workers: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -54,7 +55,7 @@ class FittedNetwork:
 def fit(
     config: TrainingConfig,
     dataset: Dataset,
-    output: str | os.PathLike,
+    output: str | os.PathLike[str],
     *,
     resume: bool = False,
     soft_targets: np.ndarray | None = None,
@@ -90,17 +91,23 @@ def fit(
     keras.utils.set_random_seed(config.seed)
 
     outputs = len(dataset.outputs)
-    faces = {"outputs": outputs, "batch_size": config.batch_size, "size": config.image_size}
-    faces |= {"channels": config.channels, "seed": config.seed, "workers": config.workers}
-    batches = FaceBatches(
+    batches_of = partial(
+        FaceBatches,
+        outputs=outputs,
+        batch_size=config.batch_size,
+        size=config.image_size,
+        channels=config.channels,
+        seed=config.seed,
+        workers=config.workers,
+    )
+    batches = batches_of(
         dataset.train,
         shuffle=True,
-        augment=lambda pictures, rng: augment(pictures, rng, config),
+        augment=partial(augment, config=config),
         soft_targets=soft_targets,
-        **faces,
     )
-    clean = FaceBatches(dataset.train, shuffle=True, augment=None, **faces)
-    held_out = FaceBatches(dataset.calibration, shuffle=False, augment=None, **faces)
+    clean = batches_of(dataset.train, shuffle=True)
+    held_out = batches_of(dataset.calibration, shuffle=False)
 
     with _dtype_policy(config.precision):
         network = build_network(config, outputs)

@@ -20,7 +20,7 @@ LOCK_FILE = "run.lock"
 
 
 @contextmanager
-def written_by_one_run(output: str | os.PathLike) -> Iterator[Path]:
+def written_by_one_run(output: str | os.PathLike[str]) -> Iterator[Path]:
     """Create a folder and keep other runs out of it.
 
     Raises
@@ -46,7 +46,7 @@ def written_by_one_run(output: str | os.PathLike) -> Iterator[Path]:
         ) from error
 
 
-def save_run_config(config: TrainingConfig, output: str | os.PathLike) -> None:
+def save_run_config(config: TrainingConfig, output: str | os.PathLike[str]) -> None:
     """Write the configuration that `load_run_config` reads, before anything else of a run."""
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def save_run_config(config: TrainingConfig, output: str | os.PathLike) -> None:
     write_whole(output / CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def load_run_config(output: str | os.PathLike) -> TrainingConfig:
+def load_run_config(output: str | os.PathLike[str]) -> TrainingConfig:
     """Return the configuration that a run in `output` was started with, by whichever version.
 
     Raises
@@ -79,12 +79,12 @@ def load_run_config(output: str | os.PathLike) -> TrainingConfig:
         ) from error
 
 
-def has_checkpoint(output: str | os.PathLike) -> bool:
+def has_checkpoint(output: str | os.PathLike[str]) -> bool:
     """Return whether a run in `output` has completed an epoch, so that it can be resumed."""
     return (Path(output) / CHECKPOINT_FOLDER / STATE_FILE).exists()
 
 
-def forget_checkpoint(output: str | os.PathLike) -> None:
+def forget_checkpoint(output: str | os.PathLike[str]) -> None:
     """Make sure that nothing in `output` is resumed."""
     (Path(output) / CHECKPOINT_FOLDER / STATE_FILE).unlink(missing_ok=True)
 

@@ -101,7 +101,7 @@ CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def _generator(crop: np.ndarray) -> np.random.Generator:
     """Return random numbers that depend on the face alone."""
-    return np.random.default_rng(zlib.crc32(np.ascontiguousarray(crop)))
+    return np.random.default_rng(zlib.crc32(crop.tobytes()))
 
 
 def _clipped(values: np.ndarray) -> np.ndarray:

@@ -34,7 +34,11 @@ AUDIT_FILE = "audit.json"  # names files: stays on this disk and is never publis
 
 
 def train_model(
-    config: TrainingConfig, output: str | os.PathLike, *, resume: bool = False, command: str | None = None
+    config: TrainingConfig,
+    output: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    command: str | None = None,
 ) -> EmotionClassifier:
     """Train, calibrate, evaluate and save a model.
 
@@ -85,7 +89,7 @@ def train_model(
     return EmotionClassifier.from_pretrained(output)
 
 
-def continued_config(output: str | os.PathLike, given: dict[str, Any]) -> TrainingConfig:
+def continued_config(output: str | os.PathLike[str], given: dict[str, Any]) -> TrainingConfig:
     """Return the configuration of the run in `output`, with options that win over it.
 
     Raises
@@ -99,7 +103,7 @@ def continued_config(output: str | os.PathLike, given: dict[str, Any]) -> Traini
 
 
 def evaluate_model(
-    reference: str | None, data: str, output: str | os.PathLike, *, revision: str | None = None
+    reference: str | None, data: str, output: str | os.PathLike[str], *, revision: str | None = None
 ) -> Report:
     """Measure a finished model on a data set and write `report.json` and plots to `output`.
 
@@ -153,7 +157,7 @@ def can_publish() -> bool:
 
 
 def publish_model(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     repo_id: str | None = None,
     *,
     private: bool = False,

@@ -10,8 +10,9 @@ import numpy as np
 
 from emotion.config import TrainingConfig, public_source
 from emotion.data.dataset import Dataset
-from emotion.model.classifier import Description, EmotionClassifier, library_versions
-from emotion.model.engines import KerasNetwork
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.description import Description, library_versions
+from emotion.model.keras_engine import KerasNetwork
 from emotion.report.plots import faces_sheet
 from emotion.training.evaluation import evaluate
 from emotion.training.fit import FittedNetwork
@@ -108,7 +109,7 @@ def write_wrong_faces(
         for index in wrong
     ]
     return faces_sheet(
-        examples.load(wrong, SHEET_FACE, 1),
+        list(examples.load(wrong, SHEET_FACE, 1)),
         captions,
         folder / WRONG_FACES_FILE,
         title="Most certain and wrong: the label given, and the answer",

@@ -12,8 +12,10 @@ import numpy as np
 from emotion.config import OWN_TEACHER, TrainingConfig
 from emotion.data.dataset import Dataset
 from emotion.data.soft_targets import load_soft_targets
-from emotion.model.classifier import DESCRIPTION_FILE, EmotionClassifier
-from emotion.model.engines import load_keras
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.description import DESCRIPTION_FILE
+from emotion.model.keras_engine import load_keras
+from emotion.report.report import History, Report
 from emotion.training.distillation import blend_targets, teacher_answers
 from emotion.training.fit import FittedNetwork, fit
 from emotion.training.folder import forget_checkpoint, has_checkpoint
@@ -55,7 +57,8 @@ def plan_stages(config: TrainingConfig, output: Path) -> list[Stage]:
 
     Every member after the first has new weights, another seed and the first as its teacher.
     """
-    stages, size = [], config.ensemble_size
+    stages: list[Stage] = []
+    size = config.ensemble_size
     if config.teacher_epochs:
         teacher = replace(
             config,
@@ -153,11 +156,13 @@ def _initial_weights(stage: Stage) -> tuple[keras.Model, tuple[str, ...]] | None
     classifier = EmotionClassifier.from_pretrained(
         stage.folder / TEACHER_FOLDER if reference == OWN_TEACHER else reference
     )
+    if classifier.folder is None:
+        raise RuntimeError("A classifier that was loaded has a folder.")
     return load_keras(classifier.folder), classifier.outputs
 
 
 def _load_saved(folder: Path) -> FittedNetwork:
     """Return a network that an earlier part of this run has fitted and saved."""
-    report = EmotionClassifier.from_pretrained(folder).report
-    history = {name: list(curve) for name, curve in asdict(report.history).items() if curve}
+    report = EmotionClassifier.from_pretrained(folder).report or Report()
+    history = {name: list(curve) for name, curve in asdict(report.history or History()).items() if curve}
     return FittedNetwork(load_keras(folder), history, report.model.get("best_epoch", 0), interrupted=False)

@@ -7,12 +7,12 @@ from emotion.report.report import Report
 __all__ = ["log_to_terminal", "summary"]
 
 
-def summary(report: Report) -> str:
+def summary(report: Report | None) -> str:
     """Return the figures of a report that a person looks at first, as a few lines of text."""
-    accuracy, calibration, not_sure = report.accuracy, report.calibration, report.not_sure
-    if accuracy.value is None:
+    if report is None or report.accuracy.value is None or report.accuracy.interval is None:
         return "No face with a label was held out, so there is nothing to report."
-    low, high = accuracy.interval
+    accuracy, calibration, not_sure = report.accuracy, report.calibration, report.not_sure
+    low, high = report.accuracy.interval
     lines = [
         f"Accuracy {accuracy.value:.1%} (95 % interval {low:.1%} to {high:.1%}) on {accuracy.faces} faces "
         f"that nothing was chosen on ({report.data.report_split}).",

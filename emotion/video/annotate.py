@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.stream import VideoStream
 
 from emotion.drawing import annotate
 from emotion.errors import EmotionError
@@ -37,7 +40,7 @@ CLOCK = Fraction(1, 90_000)  # seconds per tick of the written clip; the customa
 # would make FFmpeg open other files and addresses on behalf of whoever uploads one.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif"
 # The first one that this build of FFmpeg has is used; browsers play all of them in an MP4.
-ENCODERS = {
+ENCODERS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast", "crf": "24", "maxrate": "2500k", "bufsize": "5000k"},
     "libopenh264": {},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "34", "b": "0"},
@@ -51,8 +54,8 @@ class InvalidVideoError(EmotionError, ValueError):
 
 def annotate_clip(
     classifier: EmotionClassifier,
-    path_in: str | os.PathLike,
-    path_out: str | os.PathLike,
+    path_in: str | os.PathLike[str],
+    path_out: str | os.PathLike[str],
     *,
     progress: Callable[[float], None] | None = None,
     max_seconds: float = MAX_SECONDS,
@@ -67,7 +70,8 @@ def annotate_clip(
     ----------
     classifier : EmotionClassifier
     path_in, path_out : path
-        The clip, whose sound is not copied, and where to write the annotated one (".mp4"; an existing file is replaced).
+        The clip, whose sound is not copied, and where to write the annotated one (".mp4"; an existing file is
+        replaced).
     progress : callable, optional
         Called with the finished fraction, 0 to 1. What it raises ends the work, so it can cancel.
     max_seconds : float
@@ -96,7 +100,8 @@ def annotate_clip(
         history=math.inf,
         history_step=0.0,
     )
-    detected_at, waiting = -math.inf, []
+    detected_at = -math.inf
+    waiting: list[tuple[float, np.ndarray]] = []
     with Clip(path_in, max_seconds=max_seconds) as clip, _writer(path_out) as write:
         for time, picture in clip.frames():
             if time - detected_at < 1 / detections_per_second - 0.5 / MAX_RATE:
@@ -109,7 +114,8 @@ def annotate_clip(
                 share = (earlier - detected_at) / (time - detected_at)
                 write(earlier, np.asarray(annotate(frame, _between(before, after, share))))
             write(time, np.asarray(annotate(picture, after)))
-            detected_at, waiting = time, []
+            detected_at = time
+            waiting.clear()
             if progress is not None:
                 progress(min(time / (clip.seconds or max_seconds), 0.99))
         for time, picture in waiting:
@@ -139,15 +145,18 @@ class Clip:
         If the file is no video, states a length above `max_seconds`, or has frames above 50 megapixels.
     """
 
-    def __init__(self, path: str | os.PathLike, *, max_seconds: float = MAX_SECONDS):
+    def __init__(self, path: str | os.PathLike[str], *, max_seconds: float = MAX_SECONDS) -> None:
         self.max_seconds = max_seconds
         # FFmpeg gets an open file, never a name: names may be addresses ("http:", "concat:").
         with contextlib.ExitStack() as resources:
             file = resources.enter_context(open(path, "rb"))
             try:
-                self._container = resources.enter_context(
+                self._container: InputContainer = resources.enter_context(
                     av.open(
-                        file, container_options={"format_whitelist": CONTAINERS}, metadata_errors="replace"
+                        file,
+                        "r",
+                        container_options={"format_whitelist": CONTAINERS},
+                        metadata_errors="replace",
                     )
                 )
             except (av.FFmpegError, OSError) as error:
@@ -158,7 +167,7 @@ class Clip:
     def __enter__(self) -> Clip:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -182,6 +191,7 @@ class Clip:
         """
         rate = float(self._stream.average_rate or 25)
         decoded, first, time, shown = 0, 0.0, 0.0, -math.inf
+        size, quarter_turns = (0, 0), 0
         try:
             for frame in self._container.decode(self._stream):
                 stated = frame.time
@@ -224,8 +234,8 @@ class Clip:
                 f"The frames are too large ({self._stream.width} x {self._stream.height} pixels). "
                 "Export the clip in full HD or smaller."
             )
-        self.seconds = None
-        if self._stream.duration is not None:
+        self.seconds: float | None = None
+        if self._stream.duration is not None and self._stream.time_base is not None:
             self.seconds = float(self._stream.duration * self._stream.time_base)
         elif self._container.duration is not None:
             self.seconds = self._container.duration / av.time_base
@@ -252,24 +262,21 @@ def _between(
 ) -> tuple[TrackedFace, ...]:
     """Move the boxes of earlier faces this share (0..1) of the way to where the same faces are later."""
     later = {face.id: face.box for face in after}
-    return tuple(
-        replace(
-            face,
-            box=tuple(
-                round(old + share * (new - old))
-                for old, new in zip(face.box, later.get(face.id, face.box), strict=True)
-            ),
-        )
-        for face in before
-    )
+
+    def moved(face: TrackedFace) -> TrackedFace:
+        ends = zip(face.box, later.get(face.id, face.box), strict=True)
+        x, y, width, height = (round(old + share * (new - old)) for old, new in ends)
+        return replace(face, box=(x, y, width, height))
+
+    return tuple(map(moved, before))
 
 
 @contextlib.contextmanager
-def _writer(path: str | os.PathLike) -> Iterator[Callable[[float, np.ndarray], None]]:
+def _writer(path: str | os.PathLike[str]) -> Iterator[Callable[[float, np.ndarray], None]]:
     """Give a function that appends a frame (seconds, uint8 RGB) to an MP4; an error removes the file."""
     encoder = next(name for name in ENCODERS if name in av.codecs_available)
     container = av.open(os.fspath(path), "w", format="mp4", options={"movflags": "+faststart"})
-    stream = container.add_stream(encoder, rate=MAX_RATE, options=ENCODERS[encoder])
+    stream = cast(VideoStream, container.add_stream(encoder, rate=MAX_RATE, options=ENCODERS[encoder]))
     stream.pix_fmt = "yuv420p"
     codec = stream.codec_context
     codec.time_base = CLOCK

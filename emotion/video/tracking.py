@@ -49,7 +49,7 @@ class Timeline:
     labels: tuple[str, ...]
     moments: tuple[Moment, ...] = ()
 
-    def to_csv(self, path: str | os.PathLike) -> None:
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line per moment: time_seconds, face, every label, confidence, label (empty: not sure)."""
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -100,7 +100,7 @@ class FaceTracker:
         margin: float = 0.05,
         history: float = 30.0,
         history_step: float = 0.2,
-    ):
+    ) -> None:
         self.labels = tuple(labels)
         self.threshold = threshold
         self.smoothing = smoothing
@@ -146,17 +146,15 @@ class FaceTracker:
         now = self._now = max(time - self._start, self._now)
         self._tracks = [track for track in self._tracks if now - track.seen <= self.timeout]
 
-        matches = _match(
-            [track.last_box for track in self._tracks], [prediction.box for prediction in predictions]
-        )
-        for index, prediction in enumerate(predictions):
+        found = [(prediction, prediction.box) for prediction in predictions if prediction.box is not None]
+        matches = _match([track.last_box for track in self._tracks], [box for _, box in found])
+        for index, (prediction, box) in enumerate(found):
             if index in matches:
                 track = self._tracks[matches[index]]
+                self._follow(track, prediction, box, now)
             else:
-                self._faces_seen += 1
-                track = _Track(id=self._faces_seen, seen=now)
+                track = self._begin(prediction, box, now)
                 self._tracks.append(track)
-            self._follow(track, prediction, now)
             if now - track.recorded >= self.history_step - 1e-6:
                 track.recorded = now
                 self._moments.append(Moment(now, self._snapshot(track)))
@@ -164,20 +162,30 @@ class FaceTracker:
             self._moments.popleft()
         return self.faces
 
-    def _follow(self, track: _Track, prediction: FacePrediction, now: float) -> None:
-        elapsed, track.seen, track.last_box = now - track.seen, now, prediction.box
-        box, scores = np.array(prediction.box, np.float64), self._scores(prediction)
-        # Every reason but this one is about the picture rather than the expression.
-        unusable = prediction.reason not in (None, NEUTRAL_OR_MIXED)
+    def _begin(self, prediction: FacePrediction, box: Box, now: float) -> _Track:
+        self._faces_seen += 1
+        track = _Track(
+            id=self._faces_seen,
+            seen=now,
+            last_box=box,
+            box=np.array(box, np.float64),
+            scores=self._scores(prediction),
+            unusable=float(_is_unusable(prediction)),
+            picture_reason=prediction.reason if _is_unusable(prediction) else None,
+        )
+        track.label = self._choose(track)
+        return track
+
+    def _follow(self, track: _Track, prediction: FacePrediction, box: Box, now: float) -> None:
+        elapsed, track.seen, track.last_box = now - track.seen, now, box
+        unusable = _is_unusable(prediction)
+        answers = _share(elapsed, self.smoothing)
+        track.box += _share(elapsed, self.box_smoothing) * (np.array(box, np.float64) - track.box)
+        track.unusable += answers * (float(unusable) - track.unusable)
         if unusable:
             track.picture_reason = prediction.reason
-        if track.scores is None:
-            track.box, track.scores, track.unusable = box, scores, float(unusable)
         else:
-            track.box = _towards(track.box, box, elapsed, self.box_smoothing)
-            track.unusable = _towards(track.unusable, float(unusable), elapsed, self.smoothing)
-            if not unusable:
-                track.scores = _towards(track.scores, scores, elapsed, self.smoothing)
+            track.scores += answers * (self._scores(prediction) - track.scores)
         track.label = self._choose(track)
 
     def _scores(self, prediction: FacePrediction) -> np.ndarray:
@@ -196,13 +204,14 @@ class FaceTracker:
         return self.labels[best] if track.scores[best] >= self.threshold else None
 
     def _snapshot(self, track: _Track) -> TrackedFace:
-        shown = track.scores / max(track.scores.sum(), 1e-9)
+        shown: np.ndarray = track.scores / max(float(track.scores.sum()), 1e-9)
+        x, y, width, height = (int(value) for value in np.rint(track.box))
         reason = None
         if track.label is None:
             reason = track.picture_reason if track.unusable > 0.5 else NEUTRAL_OR_MIXED
         return TrackedFace(
             id=track.id,
-            box=tuple(int(value) for value in np.rint(track.box)),
+            box=(x, y, width, height),
             probabilities={label: float(value) for label, value in zip(self.labels, shown, strict=True)},
             confidence=float(track.scores.max()),
             label=track.label,
@@ -214,19 +223,23 @@ class FaceTracker:
 class _Track:
     id: int
     seen: float
-    box: np.ndarray | None = None
-    last_box: Box = (0, 0, 0, 0)  # as detected; `box` is the smoothed one
-    scores: np.ndarray | None = None  # per label, not renormalised: the largest is the confidence
-    unusable: float = 0.0  # smoothed share of recent frames in which the face was too small, too blurred, ...
-    picture_reason: str | None = None
+    last_box: Box  # as detected; `box` is the smoothed one
+    box: np.ndarray
+    scores: np.ndarray  # per label, not renormalised: the largest is the confidence
+    unusable: float  # smoothed share of recent frames in which the face was too small, too blurred, ...
+    picture_reason: str | None
     label: str | None = None
     recorded: float = -math.inf
 
 
-def _towards(old, new, elapsed: float, time_constant: float):
-    """Move a value or array towards a new one, as far as the elapsed seconds say at any frame rate."""
-    weight = 1.0 if time_constant <= 0 else 1 - math.exp(-elapsed / time_constant)
-    return old + weight * (new - old)
+def _is_unusable(prediction: FacePrediction) -> bool:
+    """Whether there is a reason that is about the picture rather than the expression."""
+    return prediction.reason not in (None, NEUTRAL_OR_MIXED)
+
+
+def _share(elapsed: float, time_constant: float) -> float:
+    """Return how far a value moves towards a new one in the elapsed seconds, 0..1, at any frame rate."""
+    return 1.0 if time_constant <= 0 else 1 - math.exp(-elapsed / time_constant)
 
 
 def _match(known: list[Box], found: list[Box]) -> dict[int, int]:

@@ -8,6 +8,7 @@ threads work meanwhile.
 from __future__ import annotations
 
 import functools
+import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ from emotion.vision.litert import allocate, new_interpreter
 WEIGHTS = Path(__file__).with_name("face_detector.tflite")
 # Pixels. The network takes multiples of 32; of 64, there are fewer shapes to keep an interpreter ready for.
 CANVAS_STEP = 64
-# Pixels of a canvas; larger ones are rare, and an interpreter that waits for them keeps their memory.
-LARGEST_KEPT = 640 * 640
-INTERPRETERS_KEPT = 8
+# Those that no thread uses are kept for the next picture, of those for canvases of more pixels only the last: each
+# takes 70 MB.
+INTERPRETERS_KEPT, LARGE_CANVAS = 8, 640 * 640
 # Intersection over union above which two detections are the same face.
 OVERLAP = 0.3
 
@@ -81,9 +82,9 @@ class FaceNetwork:
         return interpreter
 
     def _give_back(self, interpreter: Any, rows: int, columns: int) -> None:
-        if rows * columns > LARGEST_KEPT:
-            return
         with self._lock:
+            if rows * columns > LARGE_CANVAS:
+                self._idle = [entry for entry in self._idle if math.prod(entry[0]) <= LARGE_CANVAS]
             self._idle.append(((rows, columns), interpreter))
             del self._idle[:-INTERPRETERS_KEPT]
 

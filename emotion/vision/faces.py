@@ -28,13 +28,15 @@ from emotion.vision.detector import (
 SEARCH_SIDE, HUGE_SIDE = 640, 320
 # Where these find nothing, small faces are looked for: in a picture enlarged to so many pixels, or by this factor as
 # long as it does not exceed so many.
-FINE_SIDE, MOST_ENLARGED, ENLARGED, MOST_SEARCHED = 1280, 2.0, 1.28, 2560
-# Pixels: large pictures are searched in pieces that share a margin. Memory does not grow with the picture, and a face
-# that one piece cuts is whole in the other.
-PIECE_SIDE, PIECE_MARGIN = 1280, 160
+FINE_SIDE, MOST_ENLARGED, ENLARGED, MOST_SEARCHED = 1280, 2.0, 1.25, 2496
+# Pixels: it is searched in pieces that share a margin, four for 12 megapixels. Memory does not grow with the picture,
+# and a small face that one piece cuts is whole in the other.
+PIECE, PIECE_MARGIN = (1280, 1024), 64
 
 # A face is one from this score on; what scores less, down to the second, is in doubt and looked at again.
 SURE, POSSIBLE = 0.5, 0.1
+# Beside a face that is one, less is an accident.
+POSSIBLE_BESIDE = 0.15
 # So many small and so many large ones in doubt, at the most.
 MOST_DOUBTFUL = 4
 
@@ -45,6 +47,8 @@ SMALLEST = 10
 CLOSE_SIDE, CLOSE_REACH = 192, 2.5
 # Sides of the candidate: how far from its centre a closer look may see the face, and how small or large.
 CLOSE_SHIFT, CLOSE_SIZES = 0.3, (0.5, 1.8)
+# A look that scores less is not repeated in the mirror.
+CLOSE_POSSIBLE = 0.15
 # Of the picture's shorter side: larger faces in doubt are looked at turned to either side, in degrees.
 LARGE = 0.15
 TURNS = (-40, 40)
@@ -131,25 +135,43 @@ def _look_for_small_faces(picture: np.ndarray) -> list[np.ndarray]:
     """Find faces (15,) in the enlarged picture, where accidents are as frequent: each is looked at twice."""
     longest = max(picture.shape[:2])
     factor = max(FINE_SIDE / longest, min(ENLARGED, MOST_SEARCHED / longest), 1.0)
-    candidates = _look(picture, min(factor, MOST_ENLARGED), POSSIBLE)
+    candidates = _look_at_pieces(picture, min(factor, MOST_ENLARGED), POSSIBLE)
     sure, doubtful = _sure_and_doubtful(candidates, picture)
     return _confirmed(picture, sure + doubtful)
 
 
 def _look(picture: np.ndarray, factor: float, least: float) -> np.ndarray:
     """Return the candidates (n, 15), best first, that a picture shows when it is scaled by a factor."""
+    scaled = _scaled(picture, factor)
+    return _moved(face_network()(np.asarray(scaled), least), 1 / factor)
+
+
+def _look_at_pieces(picture: np.ndarray, factor: float, least: float) -> np.ndarray:
+    """Do the same in pieces of one shape, for which an interpreter is ready, whatever the size of the picture."""
+    scaled = _scaled(picture, factor)
+    across, down = PIECE if scaled.width >= scaled.height else PIECE[::-1]
+    found = []
+    for top in _starts(scaled.height, down):
+        for left in _starts(scaled.width, across):
+            # Beyond the picture's edge it is black.
+            piece = np.asarray(scaled.crop((left, top, left + across, top + down)))
+            found.append(_moved(face_network()(piece, least), 1, left, top))
+    return _moved(suppress(np.concatenate(found)), 1 / factor)
+
+
+def _starts(length: int, piece: int) -> list[int]:
+    """Place pieces evenly so that neighbours share a margin at least."""
+    count = max(1, -(-(length - PIECE_MARGIN) // (piece - PIECE_MARGIN)))
+    return [round(number * (length - piece) / max(count - 1, 1)) for number in range(count)]
+
+
+def _scaled(picture: np.ndarray, factor: float) -> Image.Image:
     height, width = picture.shape[:2]
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
     image = Image.fromarray(picture)
-    if factor != 1:
-        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    scaled, step = np.asarray(image), PIECE_SIDE - PIECE_MARGIN
-    pieces = [
-        _moved(face_network()(scaled[top : top + PIECE_SIDE, left : left + PIECE_SIDE], least), 1, left, top)
-        for top in range(0, max(1, size[1] - PIECE_MARGIN), step)
-        for left in range(0, max(1, size[0] - PIECE_MARGIN), step)
-    ]
-    return _moved(suppress(np.concatenate(pieces)), 1 / factor)
+    if factor == 1:
+        return image
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
 def _sure_and_doubtful(
@@ -158,6 +180,8 @@ def _sure_and_doubtful(
     """Divide candidates (n, 15), best first, into those that are faces and the best of those that may be."""
     sure = [candidate for candidate in candidates if candidate[SCORE] >= SURE]
     rest = candidates[len(sure) :]
+    if sure:
+        rest = rest[rest[:, SCORE] >= POSSIBLE_BESIDE]
     small = [candidate for candidate in rest if not _is_large(candidate, picture)]
     large = [candidate for candidate in rest if _is_large(candidate, picture)]
     return sure, small[:MOST_DOUBTFUL] + large[:MOST_DOUBTFUL]
@@ -201,12 +225,18 @@ def _look_turned(close: Image.Image, angle: float) -> np.ndarray:
     """Detect the face in the middle of a close-up that is turned counter-clockwise by `angle` degrees meanwhile."""
     middle, expected = close.width / 2, close.width / CLOSE_REACH
     low, high = (factor * expected for factor in CLOSE_SIZES)
+    turned = np.asarray(
+        close.rotate(angle, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128)) if angle else close
+    )
     same = []
-    turned = close.rotate(angle, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128)) if angle else close
-    for look in _plain_and_mirrored(turned):
-        away = np.hypot(*(look[:, :2] + look[:, 2:4] / 2 - middle).T)
-        sides = np.sqrt(look[:, 2] * look[:, 3])
-        same.append(look[(away < CLOSE_SHIFT * expected) & (low < sides) & (sides < high)])
+    for look in (_seen, _seen_mirrored):
+        found = look(turned)
+        away = np.hypot(*(found[:, :2] + found[:, 2:4] / 2 - middle).T)
+        sides = np.sqrt(found[:, 2] * found[:, 3])
+        same.append(found[(away < CLOSE_SHIFT * expected) & (low < sides) & (sides < high)])
+        # The mean with another look could hardly be enough.
+        if not (same[-1][:, SCORE] > CLOSE_POSSIBLE).any():
+            return np.zeros(COLUMNS, np.float32)
     seen = _mean(same)
     centre = seen[:2] + seen[2:4] / 2
     upright = _rotated(centre, angle, middle)
@@ -231,15 +261,19 @@ def _tight_face(picture: np.ndarray) -> DetectedFace | None:
     return None
 
 
-def _plain_and_mirrored(close: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-    """Detect faces in a picture as it is and mirrored, however unsure: two arrays (n, 15), best first."""
-    plain = np.asarray(close)
-    mirrored = face_network()(plain[:, ::-1], 0.01)
-    mirrored[:, 0] = close.width - mirrored[:, 0] - mirrored[:, 2]
-    landmarks = mirrored[:, LANDMARKS].reshape(-1, 5, 2)[:, MIRRORED_LANDMARKS]
-    landmarks[:, :, 0] = close.width - landmarks[:, :, 0]
-    mirrored[:, LANDMARKS] = landmarks.reshape(-1, 10)
-    return face_network()(plain, 0.01), mirrored
+def _seen(close: np.ndarray) -> np.ndarray:
+    """Detect faces in a close-up, uint8 (side, side, 3), however unsure: (n, 15), best first."""
+    return face_network()(close, 0.01)
+
+
+def _seen_mirrored(close: np.ndarray) -> np.ndarray:
+    """Do the same in the mirrored close-up; the detections are those of the plain one."""
+    found, width = _seen(close[:, ::-1]), close.shape[1]
+    found[:, 0] = width - found[:, 0] - found[:, 2]
+    landmarks = found[:, LANDMARKS].reshape(-1, 5, 2)[:, MIRRORED_LANDMARKS]
+    landmarks[:, :, 0] = width - landmarks[:, :, 0]
+    found[:, LANDMARKS] = landmarks.reshape(-1, 10)
+    return found
 
 
 def _mean(looks: list[np.ndarray]) -> np.ndarray:

@@ -216,7 +216,7 @@ def _from_pil(image: Image.Image, max_pixels: int, searched_side: int | None) ->
 
 def _from_file(file: io.BufferedIOBase, name: str, max_pixels: int, searched_side: int | None) -> Picture:
     try:
-        with Image.open(file, formats=_readable_formats()) as image:
+        with Image.open(file, formats=readable_formats()) as image:
             _check_size(*image.size, name, max_pixels)
             return _upright_rgb(image, name, searched_side)
     except InvalidImageError:
@@ -227,6 +227,8 @@ def _from_file(file: io.BufferedIOBase, name: str, max_pixels: int, searched_sid
         raise InvalidImageError(
             f"{name} is not a picture that can be read. Use JPEG, PNG, WebP, GIF, HEIC, AVIF, TIFF or BMP."
         ) from error
+    except MemoryError:
+        raise
     except Exception as error:  # hostile bytes make Pillow's readers raise anything, struct.error included
         raise _unreadable(name, error) from error
 
@@ -248,7 +250,8 @@ def _unreadable(name: str, error: Exception) -> InvalidImageError:
 
 
 @functools.cache
-def _readable_formats() -> tuple[str, ...]:
+def readable_formats() -> tuple[str, ...]:
+    """Return those of `FORMATS` that can be read here."""
     try:  # HEIC needs a plug-in, which registers itself with Pillow
         importlib.import_module("pi_heif").register_heif_opener()
     except ImportError:

@@ -1,7 +1,6 @@
 """A process of its own for what comes from strangers: it may crash, hang or ask for gigabytes, and only it ends.
 
-What runs inside is a module with `prepare(setup)` and `answer(question)`; this file knows nothing of pictures or
-networks. POSIX only for the limits on memory, time and files: elsewhere the process is apart, and no more.
+What runs inside is a module with `prepare()` and `answer(question)`; this file knows nothing of pictures or networks. POSIX only for the limits on memory, time and files: elsewhere the process is apart, and no more.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,23 +41,25 @@ class Sandbox:
     Parameters
     ----------
     module : str
-        Defines `prepare(setup: bytes) -> bytes`, called once before the limits hold and answered by `setup`, and
-        `answer(question: bytes) -> bytes`.
-    setup : bytes
-        What `prepare` gets, such as the content of a file: once limited, the process opens none.
+        Defines `prepare()`, called once before the limits hold, to import what `answer(question: bytes) -> bytes`
+        needs: once limited, the process opens no file.
+    first : callable, optional
+        Returns the first question to every new process, such as the content of a model; see `first_answer`.
     memory : int
         Bytes that it may take beyond what it had when it was prepared.
     seconds : float
         Processor time for one answer; waiting on the clock ends after ten times as long.
     """
 
-    def __init__(self, module: str, *, setup: bytes = b"", memory: int, seconds: float) -> None:
-        self._module, self._setup = module, setup
+    def __init__(
+        self, module: str, *, first: Callable[[], bytes] | None = None, memory: int, seconds: float
+    ) -> None:
+        self._module, self._first = module, first
         self._memory, self._seconds = memory, seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
         self._closer: weakref.finalize | None = None
-        self.prepared = b""
+        self._first_answer = b""
 
     def ask(self, question: bytes) -> bytes:
         """Return the module's answer.
@@ -71,8 +73,8 @@ class Sandbox:
             process = self._process or self._start()
             return self._exchange(process, question, 10 * self._seconds)
 
-    def start(self) -> bytes:
-        """Start the process if none runs, and return what `prepare` answered.
+    def first_answer(self) -> bytes:
+        """Return what the running process answered to the first question; start one if none runs.
 
         Raises
         ------
@@ -82,7 +84,7 @@ class Sandbox:
         with self._lock:
             if self._process is None:
                 self._start()
-            return self.prepared
+            return self._first_answer
 
     def close(self) -> None:
         """End the process; a later question starts a new one."""
@@ -105,14 +107,17 @@ class Sandbox:
             },
         )
         self._process, self._closer = process, weakref.finalize(self, _end, process)
-        self.prepared = self._exchange(process, self._setup, STARTS_WITHIN)
+        self._exchange(process, None, STARTS_WITHIN)
+        if self._first is not None:
+            self._first_answer = self._exchange(process, self._first(), STARTS_WITHIN)
         return process
 
-    def _exchange(self, process: subprocess.Popen, message: bytes, seconds: float) -> bytes:
+    def _exchange(self, process: subprocess.Popen, message: bytes | None, seconds: float) -> bytes:
         timer = threading.Timer(seconds, process.kill)
         timer.start()
         try:
-            _send(process.stdin, message)
+            if message is not None:
+                _send(process.stdin, message)
             return _receive(process.stdout)
         except (OSError, EOFError, ValueError) as error:
             self.close()
@@ -154,9 +159,9 @@ def main(module_name: str, limits: str) -> None:
     memory, seconds = limits.split(",")
     module = importlib.import_module(module_name)
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
-    prepared = module.prepare(_receive(questions))
+    module.prepare()
     limit(int(memory))
-    _send(answers, prepared)
+    _send(answers, b"")
     while True:
         try:
             question = _receive(questions)
@@ -188,7 +193,7 @@ def limit(memory: int) -> None:
 
 
 @contextlib.contextmanager
-def _processor_seconds(seconds: float):
+def _processor_seconds(seconds: float) -> Iterator[None]:
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, seconds)
     try:

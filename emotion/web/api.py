@@ -31,7 +31,8 @@ class Api:
         Args:
             picture: The picture to look at, of any usual format and orientation.
 
-        Returns:
+        Returns
+        -------
             The model, its revision, and for every face, largest first, its box (x, y, width, height in pixels of the
             upright picture), label (null when the model is not sure, with the reason), confidence and probabilities.
         """

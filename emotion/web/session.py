@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
 from emotion.errors import InvalidImageError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
+from emotion.model.isolation import IsolatedNetwork
 from emotion.video.annotate import MAX_SECONDS
-from emotion.vision.images import Picture, open_picture
+from emotion.vision.decoding import PictureDecoder
+from emotion.vision.images import Picture
+from emotion.web.processors import usable_processors
 from emotion.web.uploads import Uploads
 
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
@@ -38,6 +43,9 @@ class Limits:
         One uploaded file, and all files of one upload.
     body_bytes : int
         Any other request: pictures inside JSON, as a camera's frames and tools send them.
+    visitor_models : int
+        Models that visitors named and that are ready at the same time, each in a process of its own; the one that
+        answered longest ago goes first, and starts again when its visitor comes back.
     waiting_per_processor : int
         Requests that wait; beyond, the app says that it is busy. This many take a few seconds.
     """
@@ -51,6 +59,7 @@ class Limits:
     file_bytes: int = 100_000_000
     upload_bytes: int = 1_000_000_000
     body_bytes: int = 16_000_000
+    visitor_models: int = 4
     waiting_per_processor: int = 32
 
 
@@ -73,6 +82,9 @@ class Session:
         self.classifier = classifier
         self.limits = limits or Limits()
         self.uploads = Uploads()
+        self.decoder = PictureDecoder(workers=max(2, usable_processors()))
+        self._visitor_models: OrderedDict[int, IsolatedNetwork] = OrderedDict()
+        self._lock = threading.Lock()
         self.examples = sorted(path for path in examples.iterdir() if path.suffix in PICTURE_ENDINGS)
 
     @classmethod
@@ -96,7 +108,7 @@ class Session:
         if isinstance(source, Path) and not source.exists():
             raise InvalidImageError("The file is no longer here. Send it again.")
         try:
-            return open_picture(source)
+            return self.decoder.open(source)
         except InvalidImageError as error:
             if not isinstance(source, Path):
                 raise
@@ -104,10 +116,17 @@ class Session:
 
     def classifier_for(self, own: EmotionClassifier | None) -> EmotionClassifier:
         """Return the model that answers a visitor: their own, or the host's."""
-        return own or self.classifier
+        if own is None:
+            return self.classifier
+        with self._lock:
+            self._visitor_models[id(own)] = own.network
+            self._visitor_models.move_to_end(id(own))
+            while len(self._visitor_models) > self.limits.visitor_models:
+                self._visitor_models.popitem(last=False)[1].close()
+        return own
 
     def load_for_visitor(self, reference: str) -> EmotionClassifier:
-        """Load a model from the Hub that a visitor named.
+        """Load a model from the Hub that a visitor named, to run in a process of its own.
 
         Raises
         ------
@@ -118,4 +137,4 @@ class Session:
         if not HUB_REFERENCE.fullmatch(reference) or Path(reference.partition("@")[0]).exists():
             raise ModelLoadError("Write the model as owner/name or owner/name@revision, as on the Hub.")
         # token=False: a visitor must not read private models with the rights of whoever runs this page.
-        return EmotionClassifier.from_pretrained(reference, token=False)
+        return EmotionClassifier.from_pretrained(reference, token=False, isolated=True)

@@ -32,9 +32,11 @@ def test_batches_hold_every_face_once_with_its_target(small: Dataset):
     batches = batches_of(small)
     faces, targets = map(np.concatenate, zip(*batches, strict=True))
 
-    assert len(batches) == 3 and [len(batches[index][0]) for index in range(3)] == [5, 5, 2]
+    assert len(batches) == 3
+    assert [len(batches[index][0]) for index in range(3)] == [5, 5, 2]
     assert faces.dtype == targets.dtype == np.float32
-    assert 1 < faces.max() <= 255 and faces.min() >= 0
+    assert 1 < faces.max() <= 255
+    assert faces.min() >= 0
     expected = small.train.load(np.arange(12), 48, 1)
     for face, target in zip(faces, targets, strict=True):
         index = int(np.flatnonzero((expected == face).all(axis=(1, 2, 3)))[0])
@@ -87,7 +89,7 @@ def test_keras_fits_on_the_batches_in_their_order(small: Dataset, workers: int):
     class Recorder(keras.layers.Layer):
         """Counts what it is shown; the sum of all pixels tells which faces there were."""
 
-        def build(self, shape):
+        def build(self, shape):  # noqa: ARG002
             self.total = self.add_weight(shape=(), initializer="zeros", trainable=False, dtype="float64")
 
         def call(self, faces):

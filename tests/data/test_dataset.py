@@ -80,7 +80,9 @@ def test_copies_stay_on_one_side_of_every_split(tmp_path: Path):
         for part in (dataset.train, dataset.calibration, dataset.report)
     ]
     assert all(sides)
-    assert not names[0] & names[1] and not names[0] & names[2] and not names[1] & names[2]
+    assert not names[0] & names[1]
+    assert not names[0] & names[2]
+    assert not names[1] & names[2]
     assert len(dataset.train) + len(dataset.calibration) + len(dataset.report) == 270
     assert dataset.audit["copies"]["exact"]["pictures"] == 90
     assert dataset.audit["copies"]["exact_and_near"]["pictures"] == 180
@@ -129,7 +131,8 @@ def test_broken_files_are_left_out_and_listed(tmp_path: Path):
 
     dataset = load(tmp_path)
 
-    assert len(dataset.train) == 12 and len(dataset.calibration) + len(dataset.report) == 12
+    assert len(dataset.train) == 12
+    assert len(dataset.calibration) + len(dataset.report) == 12
     listed = [entry["file"] for entry in dataset.audit["unreadable"]["files"]]
     assert listed == ["train/sad/text.jpg", "validation/sad/empty.png"]
 

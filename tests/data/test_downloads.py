@@ -13,7 +13,7 @@ from tests.hub_server import HubServer
 
 @pytest.fixture
 def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """kagglehub as it behaves for the default data set; returns what was asked for."""
+    """Stand-in for kagglehub as it behaves for the default data set; returns what was asked for."""
     root = tmp_path / "kaggle/datasets/owner/emotions/versions/1"
     fill_splits(root / "Emotions Dataset/Emotions Dataset", train=5, test=4)
     for label in (*LABELS, "fear"):
@@ -42,15 +42,18 @@ def test_kaggle_data_set_is_found_beside_an_unrelated_tree(kaggle: list[str]):
     )
 
 
-def test_labels_that_only_the_other_tree_has_choose_it(kaggle: list[str]):
+@pytest.mark.usefixtures("kaggle")
+def test_labels_that_only_the_other_tree_has_choose_it():
     dataset = load("kaggle:owner/emotions", labels=("fear", "happy"))
 
     assert all(name.startswith("EmotionsDataset/data/") for name in dataset.train.identifiers)
 
 
-def test_kaggle_refusals_say_what_to_do(kaggle: list[str], monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.usefixtures("kaggle")
+def test_kaggle_refusals_say_what_to_do(monkeypatch: pytest.MonkeyPatch):
     message = refusal("kaggle:owner/nothing")
-    assert "404 Client Error" in message and "https://www.kaggle.com/datasets/owner/nothing" in message
+    assert "404 Client Error" in message
+    assert "https://www.kaggle.com/datasets/owner/nothing" in message
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     assert "pip install kagglehub" in refusal("kaggle:owner/emotions")
 

@@ -23,7 +23,8 @@ def test_soft_targets_follow_the_votes(small: Dataset, tmp_path: Path):
 
     targets = load_soft_targets(votes, small)
 
-    assert targets.shape == (len(small.train), 4) and targets.dtype == np.float32
+    assert targets.shape == (len(small.train), 4)
+    assert targets.dtype == np.float32
     row = small.train.identifiers.index
     np.testing.assert_allclose(targets[row("train/angry/000.png")], [0.25, 0, 0.25, 0.5])
     np.testing.assert_allclose(targets[row("train/happy/001.png")], [0, 0.8, 0.2, 0])

@@ -38,7 +38,8 @@ def test_examples_give_the_pixels_of_their_files(tmp_path: Path):
     train = load(tmp_path).train
     faces = train.load(np.array([5, 0]), 48, 1)
 
-    assert faces.shape == (2, 48, 48, 1) and faces.dtype == np.uint8
+    assert faces.shape == (2, 48, 48, 1)
+    assert faces.dtype == np.uint8
     for face, index in zip(faces, (5, 0), strict=True):
         np.testing.assert_array_equal(face[..., 0], Image.open(tmp_path / train.identifiers[index]))
     colour = train.load(np.array([5]), 24, 3)
@@ -121,7 +122,8 @@ def test_files_that_are_no_data_set(tmp_path: Path):
 def test_one_class_only(tmp_path: Path):
     fill_splits(tmp_path, labels=("happy",), train=4, validation=4)
     message = refusal(tmp_path)
-    assert "no folder angry and no folder sad" in message and "It holds: happy" in message
+    assert "no folder angry and no folder sad" in message
+    assert "It holds: happy" in message
     assert "two folders or more" in refusal(tmp_path, labels=("happy",))
     assert "two folders or more" in refusal(tmp_path, labels=())
 
@@ -129,7 +131,9 @@ def test_one_class_only(tmp_path: Path):
 def test_a_label_without_folder_names_those_there_are(tmp_path: Path):
     fill_splits(tmp_path, labels=("happy", "sad", "surprised"), train=4, validation=4)
     message = refusal(tmp_path, labels=("happy", "surprise"))
-    assert "no folder surprise" in message and "happy, sad, surprised" in message and "--labels" in message
+    assert "no folder surprise" in message
+    assert "happy, sad, surprised" in message
+    assert "--labels" in message
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
@@ -154,7 +158,8 @@ def test_only_broken_files(tmp_path: Path):
             (tmp_path / split / label).mkdir(parents=True)
             (tmp_path / split / label / "text.jpg").write_text("This is a text file.")
     message = refusal(tmp_path)
-    assert "None of the 6 files" in message and "text.jpg" in message
+    assert "None of the 6 files" in message
+    assert "text.jpg" in message
 
 
 def test_no_training_pictures(tmp_path: Path):

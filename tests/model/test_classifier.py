@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from emotion import EmotionClassifier, InvalidImageError, ModelLoadError
-from emotion.model.classifier import EMBEDDED
-from emotion.model.engines import export_litert
+from emotion.model.keras_engine import export_litert
+from emotion.model.loading import EMBEDDED
 from tests.drawn_faces import draw_face
 
 ROOT = Path(__file__).parents[2]
@@ -136,7 +136,8 @@ def test_a_picture_may_be_a_path_bytes_an_image_or_an_array(classifier, tmp_path
     answers = [classifier.predict(form) for form in forms]
     assert len(answers[0]) == 1
     _, _, width, height = answers[0][0].box
-    assert 0 < width <= picture.width and 0 < height <= picture.height
+    assert 0 < width <= picture.width
+    assert 0 < height <= picture.height
     assert all(answer == answers[0] for answer in answers[1:])
 
 
@@ -173,7 +174,8 @@ def test_the_embedded_default_needs_no_network_and_fits(monkeypatch):
 def test_an_app_gets_the_default_and_a_notice_when_its_model_is_missing(tmp_path):
     classifier = EmotionClassifier.from_pretrained_or_default(str(tmp_path / "nowhere"))
     assert classifier.model_name == "embedded default"
-    assert "nowhere" in classifier.notice and "embedded default" in classifier.notice
+    assert "nowhere" in classifier.notice
+    assert "embedded default" in classifier.notice
     assert EmotionClassifier.from_pretrained_or_default("").notice is None
 
 

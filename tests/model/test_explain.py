@@ -8,9 +8,11 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
-from emotion.model.classifier import Description, EmotionClassifier
-from emotion.model.engines import KerasNetwork, LiteRTNetwork
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.description import Description
+from emotion.model.engines import LiteRTNetwork
 from emotion.model.explain import heatmap, overlay, viridis, where
+from emotion.model.keras_engine import KerasNetwork
 from emotion.predictions.calibration import Calibration
 from emotion.vision.crop import crop_face
 from emotion.vision.faces import detect_faces
@@ -34,7 +36,8 @@ class BrightnessReader:
     def network(self, crops):
         assert crops.dtype == np.float32
         assert crops.shape[1:] == (SIZE, SIZE, self.channels)
-        assert crops.min() >= 0 and crops.max() <= 255
+        assert crops.min() >= 0
+        assert crops.max() <= 255
         rows, columns = self.region
         evidence = self.gain * (crops[:, rows, columns].mean(axis=(1, 2, 3)) / 255 - 0.5)
         logits = np.stack([0 * evidence, evidence, -evidence, 0 * evidence + self.neutral], axis=1)
@@ -106,7 +109,8 @@ def test_the_heat_lies_where_a_trained_network_learned_to_look(classifier, face)
     assert classifier.predict_faces([face])[0].label == "happy"
     heat = heatmap(classifier, face)
     row, column = np.unravel_index(heat.argmax(), heat.shape)
-    assert 28 <= row < 46 and 10 <= column < 38
+    assert 28 <= row < 46
+    assert 10 <= column < 38
     inside = np.zeros((SIZE, SIZE), bool)
     inside[MOUTH] = True
     assert heat[inside].mean() > 3 * heat[~inside].mean()

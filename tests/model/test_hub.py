@@ -10,7 +10,8 @@ import pytest
 from huggingface_hub import constants
 
 from emotion.errors import ModelLoadError, PublishError
-from emotion.model.hub import publish, publish_command, pull
+from emotion.model.publish import publish, publish_command
+from emotion.model.pull import pull
 from tests.hub_server import OTHER_TOKEN, READ_TOKEN, WRITE_TOKEN, HubServer
 
 CARD = b"---\nlicense: mit\nlibrary_name: keras\n---\n# A model\n"
@@ -247,7 +248,8 @@ def test_without_a_network(hub: HubServer, saved: Path):
         publish(saved)
 
 
-def test_offline_mode_is_named(hub: HubServer, saved: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.usefixtures("hub")
+def test_offline_mode_is_named(saved: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(PublishError, match=r"HF_HUB_OFFLINE is set.*Unset it"):
         publish(saved, "user/model", token=WRITE_TOKEN)
@@ -386,7 +388,7 @@ def test_unreachable_hub_means_the_local_copy(
 
 def test_hub_that_never_answers_means_the_local_copy(published: HubServer, monkeypatch: pytest.MonkeyPatch):
     online = pull("user/model")
-    monkeypatch.setattr("emotion.model.hub.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("emotion.model.pull.ANSWER_SECONDS", 0.05)
     published.stall("")
     assert pull("user/model").folder == online.folder
     with pytest.raises(ModelLoadError, match=r"cannot be reached \(.*timed out\)"):
@@ -454,7 +456,8 @@ def test_token_without_permission_to_read(published: HubServer):
         pull("user/model", token=READ_TOKEN)
 
 
-def test_wrong_token_is_not_hidden_behind_the_local_copy(published: HubServer):
+@pytest.mark.usefixtures("published")
+def test_wrong_token_is_not_hidden_behind_the_local_copy():
     pull("user/model")
     with pytest.raises(ModelLoadError, match="does not accept the token"):
         pull("user/model", token="hf_revoked")
@@ -532,14 +535,16 @@ def test_mirror_that_names_files_its_own_way(published: HubServer):
     assert content_of(pull("user/model").folder) == PUBLISHED
 
 
-def test_disk_without_links(published: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+@pytest.mark.usefixtures("published")
+def test_disk_without_links(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
     snapshot = pull("user/model", cache_dir=tmp_path / "plain files")
     assert not any(path.is_symlink() for path in snapshot.folder.rglob("*"))
     assert content_of(snapshot.folder) == PUBLISHED
 
 
-def test_token_is_never_logged(hub: HubServer, saved: Path, caplog: pytest.LogCaptureFixture):
+@pytest.mark.usefixtures("hub")
+def test_token_is_never_logged(saved: Path, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.DEBUG)
     publish(saved, "user/model", private=True, token=WRITE_TOKEN)
     pull("user/model", token=WRITE_TOKEN)
@@ -547,9 +552,10 @@ def test_token_is_never_logged(hub: HubServer, saved: Path, caplog: pytest.LogCa
     assert WRITE_TOKEN not in caplog.text
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_hub_by_its_environment(published: HubServer):
     code = (
-        "import sys; from emotion.model.hub import pull; snapshot = pull('user/model');"
+        "import sys; from emotion.model.pull import pull; snapshot = pull('user/model');"
         "print(snapshot.revision, 'tensorflow' in sys.modules, 'keras' in sys.modules)"
     )
     root = Path(__file__).parents[2]

@@ -44,7 +44,8 @@ def test_temperature_stays_in_its_range_for_faultless_and_for_missing_answers():
 
 def test_temperature_keeps_zero_probabilities_finite():
     tempered = calibrating.apply_temperature(np.array([[1.0, 0.0, 0.0]]), 2.0)
-    assert np.isfinite(tempered).all() and tempered.sum() == pytest.approx(1)
+    assert np.isfinite(tempered).all()
+    assert tempered.sum() == pytest.approx(1)
 
 
 def test_tempering_then_restricting_equals_restricting_then_tempering():
@@ -66,7 +67,9 @@ def test_threshold_meets_all_goals_where_that_is_possible():
     background = rng.beta(1.5, 2, 1000)
     threshold = calibrating.choose_threshold(confidence, correct, background)
     answered, error, unsure = rule_figures(threshold, confidence, correct, background)
-    assert answered >= 0.80 and error <= 0.07 and unsure >= 0.60
+    assert answered >= 0.80
+    assert error <= 0.07
+    assert unsure >= 0.60
     assert rule_figures(0, confidence, correct, background)[1] > 0.07  # the rule had work to do
 
 
@@ -84,7 +87,8 @@ def test_threshold_without_background_trades_errors_for_answers():
     correct = rng.random(4000) < confidence**0.22
     threshold = calibrating.choose_threshold(confidence, correct, np.empty(0))
     answered, error, _ = rule_figures(threshold, confidence, correct, np.zeros(1))
-    assert 1 - correct.mean() > 0.07 >= error and 0.80 <= answered < 1
+    assert 1 - correct.mean() > 0.07 >= error
+    assert 0.80 <= answered < 1
 
 
 def test_threshold_of_a_hopeless_network_still_answers_somebody():
@@ -92,7 +96,8 @@ def test_threshold_of_a_hopeless_network_still_answers_somebody():
     confidence, correct = rng.random(500), rng.random(500) < 0.4
     threshold = calibrating.choose_threshold(confidence, correct, rng.random(500))
     answered, _, unsure = rule_figures(threshold, confidence, correct, rng.random(500))
-    assert answered > 0 and unsure > 0
+    assert answered > 0
+    assert unsure > 0
 
 
 def test_threshold_without_faces_always_answers():
@@ -104,7 +109,8 @@ def test_calibrate_uses_labels_for_the_temperature_and_background_for_the_thresh
     calibration = calibrating.calibrate(probabilities, targets, len(LABELS))
     labelled = targets < 3
     only = calibrating.calibrate(probabilities[labelled], targets[labelled], len(LABELS))
-    assert calibration.temperature == only.temperature and calibration.temperature > 1
+    assert calibration.temperature == only.temperature
+    assert calibration.temperature > 1
     tempered = calibrating.apply_temperature(probabilities, calibration.temperature)
     confidence, correct = tempered[:, :3].max(axis=1), tempered[:, :3].argmax(axis=1) == targets
     assert calibration.threshold == calibrating.choose_threshold(

@@ -21,7 +21,8 @@ def test_a_class_never_met_has_no_figures_rather_than_zero():
     counts = figures.confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
     precision, recall, f1 = figures.precision_recall_f1(counts)
     assert np.isnan([precision[2], recall[2], f1[2]]).all()
-    assert recall[0] == 0.5 and precision[1] == 0.5
+    assert recall[0] == 0.5
+    assert precision[1] == 0.5
 
 
 def test_roc_and_area_agree_with_scikit_learn_also_with_ties():
@@ -30,7 +31,8 @@ def test_roc_and_area_agree_with_scikit_learn_also_with_ties():
     scores = np.round(rng.random(500) + 0.4 * positives, 1)
     false_rate, true_rate = figures.roc_curve(scores, positives)
     expected = metrics.roc_curve(positives, scores, drop_intermediate=False)
-    assert np.allclose(false_rate, expected[0]) and np.allclose(true_rate, expected[1])
+    assert np.allclose(false_rate, expected[0])
+    assert np.allclose(true_rate, expected[1])
     assert figures.area_under_curve(scores, positives) == pytest.approx(
         metrics.roc_auc_score(positives, scores)
     )
@@ -76,7 +78,8 @@ def test_risk_coverage_groups_ties_and_ends_with_all_faces():
 def test_perfect_confidences_still_measure_an_error_on_few_faces():
     few, many = (np.random.default_rng(3).uniform(0.5, 1, faces) for faces in (200, 20_000))
     by_chance = figures.calibration_error_by_chance(few)
-    assert 0.03 < by_chance < 0.12 and figures.calibration_error_by_chance(many) < by_chance / 5
+    assert 0.03 < by_chance < 0.12
+    assert figures.calibration_error_by_chance(many) < by_chance / 5
     right = np.random.default_rng(4).random(200) < few
     measured = figures.expected_calibration_error(figures.calibration_bins(few, right))
     assert by_chance / 3 < measured < by_chance * 3

@@ -1,4 +1,4 @@
-"""Faces whose class is the position of a bright column, as arrays at hand, and a network that looks for it."""
+"""Faces whose class is the position of a bright column, as arrays, and a network that looks for it."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -48,7 +48,8 @@ def stripes(faces=200, size=24, seed=0):
 
 
 def stripe_network(faces):
-    assert faces.dtype == np.float32 and faces.max() > 1
+    assert faces.dtype == np.float32
+    assert faces.max() > 1
     columns = faces.mean(axis=(1, 3))
     logits = (
         np.stack([columns[:, 4 * k + 2 : 4 * k + 4].mean(axis=1) for k in range(len(OUTPUTS))], axis=1) / 10

@@ -11,7 +11,7 @@ from emotion.config import TrainingConfig
 from emotion.data.dataset import load_dataset
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.engines import KerasNetwork, load_keras
+from emotion.model.keras_engine import KerasNetwork, load_keras
 from emotion.training.distillation import blend_targets, teacher_answers
 from emotion.training.fit import correct_priors
 from emotion.training.runs import train_model
@@ -39,7 +39,8 @@ def test_a_teacher_answers_for_every_training_face_in_the_order_of_the_outputs(t
     config = TrainingConfig(data=str(drawn_data), labels=("sad", "happy", "angry"), background=("neutral",))
     dataset = load_dataset(config, progress=False)
     answers = teacher_answers([str(trained_model)], dataset)
-    assert answers.shape == (len(dataset.train), 4) and answers.dtype == np.float32
+    assert answers.shape == (len(dataset.train), 4)
+    assert answers.dtype == np.float32
     np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
     right = answers.argmax(axis=1) == dataset.train.targets
     assert right.mean() > 0.6, "chance is 0.25"

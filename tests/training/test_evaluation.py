@@ -27,15 +27,18 @@ def test_evaluate_chooses_on_one_half_and_reports_on_the_other():
         dataset.calibration.targets,
         len(LABELS),
     )
-    assert found.probabilities.shape == (200, 5) and dataset.report.largest_batch == 64
-    assert found.report.data.fingerprint == "f00d" and found.report.data.audit == dataset.audit
+    assert found.probabilities.shape == (200, 5)
+    assert dataset.report.largest_batch == 64
+    assert found.report.data.fingerprint == "f00d"
+    assert found.report.data.audit == dataset.audit
     assert found.report.history == History(loss=(1.0, 0.5))
     assert set(found.report.robustness.conditions) == set(CONDITIONS)
     assert found.report.robustness.clean == found.report.accuracy.value
     assert found.report.robustness.faces == found.report.accuracy.faces
 
     again = evaluate(stripe_network, dataset, calibration=Calibration(2.0, 0.25, 9), **settings)
-    assert again.report.calibration.temperature == 2.0 and again.report.not_sure.threshold == 0.25
+    assert again.report.calibration.temperature == 2.0
+    assert again.report.not_sure.threshold == 0.25
 
 
 def test_of_many_faces_a_selection_is_damaged():
@@ -43,7 +46,8 @@ def test_of_many_faces_a_selection_is_damaged():
     figures = measure_robustness(
         stripe_network, examples, LABELS, size=24, channels=1, most_faces=40, progress=False
     )
-    assert figures.faces == examples.largest_batch == 40 and figures.clean > 0.9
+    assert figures.faces == examples.largest_batch == 40
+    assert figures.clean > 0.9
     assert figures.mean == pytest.approx(np.mean(list(figures.conditions.values())))
     none = ArrayExamples(examples.faces[:5], np.full(5, 4))
     assert measure_robustness(stripe_network, none, LABELS, size=24, channels=1, progress=False) is None

@@ -9,8 +9,9 @@ import pytest
 from emotion.config import TrainingConfig
 from emotion.data.dataset import load_dataset
 from emotion.errors import DataError
-from emotion.model.classifier import EMBEDDED, EmotionClassifier
-from emotion.model.engines import load_keras
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.keras_engine import load_keras
+from emotion.model.loading import EMBEDDED
 from emotion.training.fit import adopt_weights, correct_priors, fit
 from emotion.training.folder import load_run_config
 from emotion.training.networks import build_network

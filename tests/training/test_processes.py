@@ -16,7 +16,7 @@ from emotion.config import RECIPES
 from emotion.data.batches import FaceBatches
 from emotion.data.dataset import load_dataset
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.engines import load_keras
+from emotion.model.keras_engine import load_keras
 from emotion.training.fit import correct_priors
 from emotion.training.folder import load_run_config
 from emotion.training.networks import average_mirrored, build_network
@@ -30,8 +30,9 @@ ROOT = Path(__file__).parents[2]
 
 # Python code after which TensorFlow cannot be found, as if it were not installed.
 HIDE_TENSORFLOW = (
-    "from importlib.machinery import PathFinder; find = PathFinder.find_spec; PathFinder.find_spec = classmethod("
-    "lambda _, name, *rest: None if name.split('.')[0] == 'tensorflow' else find(name, *rest))"
+    "from importlib.machinery import PathFinder; find = PathFinder.find_spec; "
+    "PathFinder.find_spec = classmethod(lambda _, name, *rest: None if name.split('.')[0] == 'tensorflow' "
+    "else find(name, *rest))"
 )
 
 
@@ -79,7 +80,8 @@ def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_pa
     state = output / "teacher" / "checkpoint" / "state.json"
     deadline = time.monotonic() + 180
     while not state.exists():
-        assert first.poll() is None and time.monotonic() < deadline
+        assert first.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     first.send_signal(signal.SIGINT)
     assert first.wait(timeout=120) == 130, "half a teacher is not worth learning from"
@@ -100,7 +102,8 @@ def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_pa
     assert epochs == [3, 2, 2]
     assert classifier.description.training["shift"] == RECIPES["best"]["shift"]
     card = (output / "README.md").read_text()
-    assert "--teacher-epochs 3" in card and "The answers are the mean of 2 networks" in card
+    assert "--teacher-epochs 3" in card
+    assert "The answers are the mean of 2 networks" in card
 
     dataset = load_dataset(load_run_config(output), progress=False)
     first = build_network(load_run_config(output), 4)

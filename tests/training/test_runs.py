@@ -1,4 +1,4 @@
-"""A run goes from pictures to a saved model and names no file of anyone; finished models can be measured again."""
+"""A run goes from pictures to a saved model, names no file of anyone; finished models are measured again."""
 
 import csv
 import json

@@ -23,7 +23,9 @@ def test_the_best_recipe_is_a_teacher_and_two_members():
     config = TrainingConfig(**RECIPES["best"], seed=5)
     teacher, first, second = plan_stages(config, OUTPUT)
 
-    assert not teacher.is_member and first.is_member and second.is_member
+    assert not teacher.is_member
+    assert first.is_member
+    assert second.is_member
     assert [stage.saved for stage in (teacher, first, second)] == [
         OUTPUT / "teacher",
         OUTPUT / "network1",
@@ -35,11 +37,15 @@ def test_the_best_recipe_is_a_teacher_and_two_members():
         OUTPUT / "network2",
     ]
     assert [stage.config.seed for stage in (teacher, first, second)] == [6, 5, 7]
-    assert teacher.config.epochs == 70 and teacher.config.teacher_epochs == 0
-    assert teacher.config.prior_correction == () and teacher.config.initial_weights is None
+    assert teacher.config.epochs == 70
+    assert teacher.config.teacher_epochs == 0
+    assert teacher.config.prior_correction == ()
+    assert teacher.config.initial_weights is None
     assert first.config == config
-    assert second.config.teacher == (str(OUTPUT / "network1"),) and second.config.initial_weights is None
-    assert second.config.prior_correction == config.prior_correction and second.config.teacher_epochs == 0
+    assert second.config.teacher == (str(OUTPUT / "network1"),)
+    assert second.config.initial_weights is None
+    assert second.config.prior_correction == config.prior_correction
+    assert second.config.teacher_epochs == 0
 
 
 def test_a_teacher_starts_from_weights_that_are_not_its_own():

@@ -31,7 +31,8 @@ class HappyOnTheLeft:
     threshold = 0.5
 
     def predict_located(self, picture, faces):
-        assert picture.pixels.dtype == np.uint8 and picture.scale == 1
+        assert picture.pixels.dtype == np.uint8
+        assert picture.scale == 1
         return [self._answer(face) for face in faces]
 
     @staticmethod
@@ -141,7 +142,9 @@ def test_a_clip_is_annotated_and_its_timeline_written(tmp_path, person):
     assert timeline.moments[-1].face.box[0] - timeline.moments[0].face.box[0] == pytest.approx(
         10 * 27, abs=30
     )
-    assert fractions == sorted(fractions) and fractions[-1] == 1.0 and 0.4 < fractions[5] < 0.6
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert 0.4 < fractions[5] < 0.6
 
     timeline.to_csv(tmp_path / "timeline.csv")
     with open(tmp_path / "timeline.csv", newline="", encoding="utf-8") as file:
@@ -240,7 +243,8 @@ def test_a_recording_without_a_stated_length_is_annotated(tmp_path):
         assert clip.seconds is None
     fractions = []
     annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4", progress=fractions.append)
-    assert fractions == sorted(fractions) and fractions[-1] == 1.0
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
     assert len(decode(tmp_path / "out.mp4")) == 30
 
 

@@ -278,7 +278,8 @@ def test_a_picture_opens_no_larger_than_the_search_needs_it():
     encoded = encode(Image.linear_gradient("L").resize((4000, 3000)), "JPEG")
     picture = open_picture(encoded)
     assert picture.pixels.shape == (1500, 2000, 3)
-    assert picture.size == (4000, 3000) and picture.scale == 2
+    assert picture.size == (4000, 3000)
+    assert picture.scale == 2
     assert np.array_equal(picture.full().pixels, open_image(encoded))
     assert picture.full().scale == 1
 

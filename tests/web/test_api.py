@@ -62,15 +62,18 @@ def classify(client, path):
 def test_the_api_answers_in_the_documented_form(client):
     answer = classify(client, HAPPY)
     assert set(answer) == {"model", "revision", "faces"}
-    assert answer["model"] == "embedded default" and answer["revision"] is None
+    assert answer["model"] == "embedded default"
+    assert answer["revision"] is None
     (face,) = answer["faces"]
     assert set(face) == {"box", "label", "confidence", "reason", "probabilities"}
-    assert face["label"] == "happy" and face["reason"] is None
+    assert face["label"] == "happy"
+    assert face["reason"] is None
     assert tuple(face["probabilities"]) == LABELS
     assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-3)
     x, y, width, height = face["box"]
     picture = Image.open(HAPPY)
-    assert 0 <= x < x + width <= picture.width and 0 <= y < y + height <= picture.height
+    assert 0 <= x < x + width <= picture.width
+    assert 0 <= y < y + height <= picture.height
 
 
 def test_the_api_gives_the_answer_of_the_python_package(client):
@@ -158,11 +161,14 @@ def test_the_mcp_tool_classifies(app):
             return tools, answer
 
     tools, answer = asyncio.run(call())
-    assert len(tools) == 1 and "classify" in tools[0].name
-    assert "happy" in tools[0].description and "not sure" in tools[0].description
+    assert len(tools) == 1
+    assert "classify" in tools[0].name
+    assert "happy" in tools[0].description
+    assert "not sure" in tools[0].description
     assert not answer.isError
     said = ast.literal_eval(answer.content[0].text)  # Gradio hands a dict on as Python writes it
-    assert said["faces"][0]["label"] == "happy" and said["model"] == "embedded default"
+    assert said["faces"][0]["label"] == "happy"
+    assert said["model"] == "embedded default"
     assert app.files_on_disk() == []
 
 
@@ -184,4 +190,5 @@ def test_a_model_that_cannot_be_loaded_is_replaced_with_a_visible_notice(tmp_pat
         client.close()
         with urllib.request.urlopen(f"{app.url}/config") as response:
             config = response.read().decode()
-    assert "nobody/nothing" in config and "em-notice" in config
+    assert "nobody/nothing" in config
+    assert "em-notice" in config

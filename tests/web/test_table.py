@@ -12,7 +12,8 @@ def test_the_csv_holds_one_line_per_face_and_defuses_formulas():
     lines = list(csv.DictReader(io.StringIO(predictions_csv(rows, LABELS))))
     assert [line["picture"] for line in lines] == ["a.jpg", "a.jpg", "'=cmd().jpg", "b, c.jpg"]
     assert [line["face"] for line in lines] == ["1", "2", "0", "1"]
-    assert (
-        lines[0]["label"] == "happy" and lines[1]["reason"] == "too small" and lines[2]["reason"] == "no face"
-    )
-    assert float(lines[0]["happy"]) == 0.8 and lines[0]["width"] == "3"
+    assert lines[0]["label"] == "happy"
+    assert lines[1]["reason"] == "too small"
+    assert lines[2]["reason"] == "no face"
+    assert float(lines[0]["happy"]) == 0.8
+    assert lines[0]["width"] == "3"

@@ -14,7 +14,9 @@ def test_the_report_of_the_embedded_model_is_shown():
     classifier = EmotionClassifier.from_pretrained()
     html = model_summary(classifier)
     assert f"{classifier.report.accuracy.value:.1%}" in html
-    assert "<table" in html and "Calibration" in html and "Limits" in html
+    assert "<table" in html
+    assert "Calibration" in html
+    assert "Limits" in html
     assert all(label in html for label in classifier.labels)
 
 
@@ -23,7 +25,9 @@ def test_a_report_with_gaps_shows_what_is_there():
         labels=LABELS, threshold=0.5, report=Report.from_dict({"accuracy": None, "macro_f1": 0.5})
     )
     html = model_summary(classifier)
-    assert "50.0%" in html and "None" not in html and "nan" not in html
+    assert "50.0%" in html
+    assert "None" not in html
+    assert "nan" not in html
     assert "without a report" in model_summary(SimpleNamespace(labels=LABELS, report=None))
 
 

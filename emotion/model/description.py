@@ -1,0 +1,147 @@
+"""The saved format, said once: its files, and `emotion.json`, whatever the weights need to be used right."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from emotion.predictions.calibration import Calibration
+from emotion.vision.crop import CHANNELS, LARGEST_CROP, SMALLEST_CROP
+
+DESCRIPTION_FILE = "emotion.json"
+WEIGHTS_FILE = "model.weights.h5"
+KERAS_FILES = ("config.json", "metadata.json", WEIGHTS_FILE)
+LITERT_FILE = "model.tflite"
+NETWORK_FILES = (*KERAS_FILES, LITERT_FILE)
+CARD_FILE = "README.md"
+# Bytes: what tells about a model is a small thing, also where a stranger wrote it.
+LONGEST_TEXT = 2**20
+
+FORMAT = 1
+RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow")
+# A label is a word or a few, no page of text; a network has some outputs, not thousands.
+LONGEST_LABEL, MOST_OUTPUTS = 60, 200
+
+
+@dataclass(frozen=True)
+class Description:
+    """The content of `emotion.json`: whatever the weights need to be used right.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The emotions that predictions name.
+    outputs : tuple of str
+        What every network output means, in order: the labels, then background classes.
+    input_size, channels : int
+        The faces that the network takes, in pixels, and 1 for grey or 3 for colour.
+    calibration : Calibration
+        Temperature and "not sure" threshold.
+    training : dict
+        The `TrainingConfig` of the run.
+    data : dict
+        Source and fingerprint of the training data.
+    versions : dict
+        Libraries that the model was saved with.
+    files : dict
+        SHA-256 of the network's files, by name; empty in models of before there were any.
+    """
+
+    labels: tuple[str, ...]
+    outputs: tuple[str, ...]
+    input_size: int
+    channels: int
+    calibration: Calibration
+    training: dict[str, Any]
+    data: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "format": FORMAT,
+            "labels": list(self.labels),
+            "outputs": [
+                {"name": name, "label": name if name in self.labels else None} for name in self.outputs
+            ],
+            "input": {"size": self.input_size, "channels": self.channels, "range": [0, 255]},
+            "calibration": {
+                "method": "temperature scaling",
+                "temperature": self.calibration.temperature,
+                "fitted_on": self.calibration.fitted_on,
+            },
+            "threshold": self.calibration.threshold,
+            "training": self.training,
+            "data": self.data,
+            "versions": self.versions,
+            "files": self.files,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Description:
+        """Rebuild from `to_dict`.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If something is missing or of another format.
+        """
+        if type(values["format"]) is not int or values["format"] != FORMAT:
+            raise ValueError(f"format {str(values['format'])[:20]!r} is none that this program knows")
+        labels = tuple(_name(label) for label in values["labels"])
+        outputs = tuple(_name(output["name"]) for output in values["outputs"])
+        if len(labels) < 2 or outputs[: len(labels)] != labels:
+            raise ValueError("the labels must be the first outputs, and at least two")
+        if len(set(outputs)) < len(outputs) or len(outputs) > MOST_OUTPUTS:
+            raise ValueError(f"the outputs must have different names, at most {MOST_OUTPUTS}")
+        size, channels = values["input"]["size"], values["input"]["channels"]
+        if type(size) is not int or not SMALLEST_CROP <= size <= LARGEST_CROP:
+            raise ValueError(f"faces must be {SMALLEST_CROP} to {LARGEST_CROP} whole pixels wide")
+        if type(channels) is not int or channels not in CHANNELS:
+            raise ValueError("faces must have 1 or 3 channels")
+        calibration = values["calibration"]
+        temperature, threshold = float(calibration["temperature"]), float(values["threshold"])
+        if not (0 < temperature < math.inf and 0 <= threshold <= 1):
+            raise ValueError("temperature or threshold is out of range")
+        return cls(
+            labels=labels,
+            outputs=outputs,
+            input_size=size,
+            channels=channels,
+            calibration=Calibration(temperature, threshold, _count(calibration.get("fitted_on", 0))),
+            training=dict(values.get("training", {})),
+            data=dict(values.get("data", {})),
+            versions=dict(values.get("versions", {})),
+            files={str(name): str(digest) for name, digest in dict(values.get("files", {})).items()},
+        )
+
+
+def _name(value: object) -> str:
+    if (
+        not isinstance(value, str)
+        or not value.strip()
+        or len(value) > LONGEST_LABEL
+        or not value.isprintable()
+    ):
+        raise ValueError(f"a label must be 1 to {LONGEST_LABEL} printable characters")
+    return value
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise ValueError("the number of faces that the calibration was fitted on is none")
+    return int(value)
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the installed libraries that a saved model should name."""
+    found = {}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

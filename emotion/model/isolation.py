@@ -1,0 +1,115 @@
+"""Networks of strangers: run in a process of its own, whose end is noticed by nobody but who asked for it.
+
+LiteRT is no sandbox: a changed file can crash the process that runs it. What holds here is what `vision.sandbox`
+limits: memory, time, files, connections and the rights of a user.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion.errors import ModelLoadError
+from emotion.model.description import LITERT_FILE
+from emotion.vision.sandbox import Sandbox, SandboxError
+
+if TYPE_CHECKING:
+    from emotion.model.engines import LiteRTNetwork
+
+# Bytes and seconds of processor time: a hundred times what the embedded network takes for a batch.
+MOST_MEMORY = 400_000_000
+MOST_SECONDS = 5.0
+# Bytes: a larger file is no network for faces of 48 pixels.
+LARGEST_FILE = 64 * 2**20
+
+# A question is the file, then batches: number of faces and float32 pixels. An answer is one byte, well or failed;
+# then the shape as JSON, float32 probabilities, or a message.
+COUNT = struct.Struct("<I")
+WELL, FAILED = b"o", b"x"
+
+
+class IsolatedNetwork:
+    """A stranger's `model.tflite`; see `emotion.model.engines.Network`.
+
+    Raises
+    ------
+    ModelLoadError
+        If the folder has no such file, or it is not a network that takes faces and gives probabilities.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+            raise ModelLoadError(
+                f"A model that is tried here needs a {LITERT_FILE} of at most {LARGEST_FILE // 2**20} MiB. "
+                "Save it where TensorFlow is installed and publish it again."
+            )
+        self._worker = Sandbox(__name__, first=path.read_bytes, memory=MOST_MEMORY, seconds=MOST_SECONDS)
+        shape = json.loads(self._well(self._worker.first_answer))
+        self.input_shape = tuple(shape["input_shape"])
+        self.outputs = int(shape["outputs"])
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        """Return the probabilities (n, outputs) of faces (n, size, size, channels) in 0..255.
+
+        Raises
+        ------
+        ModelLoadError
+            If the process crashed, took too long, or answered anything else.
+        """
+        content = np.ascontiguousarray(faces, np.float32).tobytes()
+        answer = self._well(lambda: self._worker.ask(COUNT.pack(len(faces)) + content))
+        if len(answer) != 4 * len(faces) * self.outputs:
+            raise ModelLoadError(
+                "This model answers with something else than probabilities. Use another one."
+            )
+        return np.frombuffer(answer, np.float32).reshape(len(faces), self.outputs)
+
+    def close(self) -> None:
+        """End the process."""
+        self._worker.close()
+
+    def _well(self, ask: Callable[[], bytes]) -> bytes:
+        try:
+            answer = ask()
+        except SandboxError as error:
+            raise ModelLoadError(
+                "This model crashed, or took too much time or memory, and was stopped. Use another one."
+            ) from error
+        if answer[:1] != WELL:
+            raise ModelLoadError(answer[1:].decode(errors="replace") or "This model cannot be run.")
+        return answer[1:]
+
+
+_network: list[LiteRTNetwork] = []
+
+
+def prepare() -> None:
+    """Import LiteRT, and run the embedded network once so that nothing is left to be opened."""
+    from emotion.model.engines import LiteRTNetwork
+
+    embedded = LiteRTNetwork(Path(__file__).parents[1] / "pretrained" / LITERT_FILE)
+    embedded(np.zeros((1, *embedded.input_shape), np.float32))
+
+
+def answer(question: bytes) -> bytes:
+    """Load the network inside the process, then answer for its faces."""
+    from emotion.model.engines import LiteRTNetwork
+
+    try:
+        if not _network:
+            network = LiteRTNetwork(question)
+            _network.append(network)
+            return (
+                WELL + json.dumps({"input_shape": network.input_shape, "outputs": network.outputs}).encode()
+            )
+        [network] = _network
+        (count,) = COUNT.unpack_from(question)
+        faces = np.frombuffer(question, np.float32, offset=COUNT.size).reshape(count, *network.input_shape)
+        return WELL + network(faces).astype(np.float32).tobytes()
+    except (ModelLoadError, ValueError, RuntimeError, MemoryError) as error:
+        return FAILED + str(error).encode()

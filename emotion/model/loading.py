@@ -1,0 +1,147 @@
+"""From a reference to a classifier: the embedded model, a folder, or one from the Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from emotion.errors import ModelLoadError
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.description import (
+    DESCRIPTION_FILE,
+    KERAS_FILES,
+    LITERT_FILE,
+    LONGEST_TEXT,
+    Description,
+)
+from emotion.model.engines import load_network, try_on_one_face
+from emotion.model.isolation import IsolatedNetwork
+from emotion.model.saving import finish_interrupted_save, hash_file
+
+EMBEDDED = Path(__file__).parents[1] / "pretrained"
+EMBEDDED_NAME = "embedded default"
+
+
+def load(
+    reference: str | os.PathLike | None,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike | None = None,
+    isolated: bool = False,
+) -> EmotionClassifier:
+    """Load a model; parameters and errors are those of `EmotionClassifier.from_pretrained`."""
+    if reference is None:
+        return load_folder(EMBEDDED, model_name=EMBEDDED_NAME)
+    if Path(reference).is_dir():
+        return load_folder(Path(reference), model_name=str(reference), isolated=isolated)
+    repo_id, _, named_revision = str(reference).partition("@")
+    if repo_id.count("/") != 1 or repo_id.startswith((".", "/", "~")):
+        raise ModelLoadError(
+            f"There is no folder {str(reference)!r}. "
+            "Name a folder that train.py saved, or a model on the Hub as owner/name."
+        )
+    from emotion.model.pull import pull
+
+    snapshot = pull(repo_id, revision=revision or named_revision or None, token=token, cache_dir=cache_dir)
+    notice = (
+        f"The Hub did not answer; this is the copy of {repo_id} on this computer."
+        if snapshot.offline
+        else None
+    )
+    return load_folder(
+        snapshot.folder, model_name=repo_id, revision=snapshot.revision, notice=notice, isolated=isolated
+    )
+
+
+def load_or_default(reference: str | None, **options: Any) -> EmotionClassifier:
+    """Load a model, or the embedded default with a notice that says why."""
+    try:
+        return load(reference or None, **options)
+    except ModelLoadError as error:
+        classifier = load(None)
+        classifier.notice = f"{error} Until then the {EMBEDDED_NAME} model answers."
+        return classifier
+
+
+def load_folder(
+    folder: Path,
+    *,
+    model_name: str,
+    revision: str | None = None,
+    notice: str | None = None,
+    isolated: bool = False,
+) -> EmotionClassifier:
+    """Load a saved folder, and try its network on one face.
+
+    Raises
+    ------
+    ModelLoadError
+        If it is not a saved model, its files do not belong together, or its network cannot be run.
+    """
+    finish_interrupted_save(folder)
+    description = read_description(folder)
+    check_files(folder, description)
+    network = IsolatedNetwork(folder / LITERT_FILE) if isolated else load_network(folder)
+    if network.outputs != len(description.outputs):
+        raise ModelLoadError(
+            f"{folder} is inconsistent: the network has {network.outputs} outputs, {DESCRIPTION_FILE} names "
+            f"{len(description.outputs)}. Save or download the model again."
+        )
+    expected = (description.input_size, description.input_size, description.channels)
+    if any(own not in (None, side) for own, side in zip(network.input_shape, expected, strict=True)):
+        raise ModelLoadError(
+            f"{folder} is inconsistent: the network takes faces of another size or number of channels than "
+            f"{DESCRIPTION_FILE} says. Save or download the model again."
+        )
+    try_on_one_face(network, description.input_size, description.channels)
+    return EmotionClassifier(
+        network, description, folder=folder, model_name=model_name, revision=revision, notice=notice
+    )
+
+
+def read_description(folder: Path) -> Description:
+    """Read `emotion.json`.
+
+    Raises
+    ------
+    ModelLoadError
+        If it is missing, or not what this program writes.
+    """
+    path = folder / DESCRIPTION_FILE
+    try:
+        with path.open("rb") as file:
+            content = file.read(LONGEST_TEXT + 1)
+        if len(content) > LONGEST_TEXT:
+            raise ValueError("it is larger than a description can be")
+        return Description.from_dict(json.loads(content))
+    except FileNotFoundError as error:
+        raise ModelLoadError(
+            f"{folder} holds no model of this project: {DESCRIPTION_FILE} is missing. "
+            "Name a folder that train.py saved."
+        ) from error
+    except RecursionError as error:
+        raise ModelLoadError(f"{path} is nested too deep. Save or download the model again.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ModelLoadError(f"{path} cannot be used: {error}. Save or download the model again.") from error
+
+
+def check_files(folder: Path, description: Description) -> None:
+    """Compare the network's files with the hashes that the description gives.
+
+    Raises
+    ------
+    ModelLoadError
+        If one is missing or of another content: it belongs to another model.
+    """
+    serving = [LITERT_FILE] if (folder / LITERT_FILE).is_file() else KERAS_FILES
+    for name in serving:
+        digest = description.files.get(name)
+        if digest is None or not (folder / name).is_file():
+            continue
+        if hash_file(folder / name) != digest:
+            raise ModelLoadError(
+                f"{name} in {folder} does not belong to its {DESCRIPTION_FILE}. Save or download the model again."
+            )

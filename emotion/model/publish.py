@@ -1,0 +1,208 @@
+"""Publishing a saved folder to the Hub, in one commit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils import filter_repo_objects, validate_repo_id
+
+from emotion.errors import PublishError
+from emotion.model.description import CARD_FILE, DESCRIPTION_FILE
+from emotion.model.hub import PUBLISHED_FILES, SIGN_IN, checked_token, reason_of
+
+DEFAULT_NAME = "facial-emotion"
+
+logger = logging.getLogger(__name__)
+
+
+def publish(
+    folder: str | os.PathLike,
+    repo_id: str | None = None,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    tag: str | None = None,
+    token: str | None = None,
+    card: Callable[[str], str] | None = None,
+    commit_message: str = "Publish a facial emotion model",
+) -> str:
+    """Publish a saved model as one commit, and create the repository and the branch where needed.
+
+    Files that an earlier model left in the repository and that this one does not have are removed by the same
+    commit, so that a revision never mixes two models. The folder is only read.
+
+    Parameters
+    ----------
+    folder : path
+        What `EmotionClassifier.save_pretrained` wrote; only `PUBLISHED_FILES` leave this computer.
+    repo_id : str, optional
+        "owner/name", or "name" for the signed-in user; by default "<user>/facial-emotion".
+    private : bool
+        Create the repository as private. An existing public repository is refused.
+    revision : str, optional
+        Branch to commit to; created from "main" if it does not exist.
+    tag : str, optional
+        Name to give to the commit.
+    token : str, optional
+        By default the one that `hf auth login` or HF_TOKEN left.
+    card : callable, optional
+        "owner/name" → the model card to publish in place of the folder's, so that its examples name the model.
+
+    Returns
+    -------
+    str
+        The address of the published model.
+
+    Raises
+    ------
+    PublishError
+        With the cause, what to do about it, and the command that publishes the folder later.
+    """
+    folder, name = Path(folder), repo_id or ""
+    files = _files_to_publish(folder)
+    try:
+        token = checked_token(token, PublishError)
+        if not token:
+            raise PublishError(f"You are not signed in to the Hub. Please {SIGN_IN} (or set HF_TOKEN).")
+        api = HfApi(token=token)
+        if "/" not in name:
+            name = f"{api.whoami()['name']}/{name or DEFAULT_NAME}"
+        _create_target(api, name, private=private, revision=revision)
+        replaced = {CARD_FILE: card(name).encode()} if card else {}
+        contents = {path: folder / path for path in files} | replaced
+        commit = _commit_files(api, name, contents, revision=revision, message=commit_message)
+        if tag:
+            _tag_commit(api, name, tag, commit)
+    # A model that took hours to train must not end in a traceback of whatever layer failed.
+    except (Exception, KeyboardInterrupt) as error:
+        command = publish_command(folder, name, private=private, revision=revision, tag=tag)
+        later = f"The saved model in {folder} is untouched. To publish it later without training again:\n    {command}"
+        if isinstance(error, KeyboardInterrupt):
+            logger.warning("Publishing was interrupted. %s", later)
+            raise
+        cause = str(error) if isinstance(error, PublishError) else _why_not_published(error, name)
+        raise PublishError(f"{cause}\n{later}") from error
+    url = f"{constants.ENDPOINT}/{name}" + (f"/tree/{quote(revision, safe='')}" if revision else "")
+    logger.info("published %d files as commit %s: %s", len(files), commit, url)
+    return url
+
+
+def publish_command(
+    folder: str | os.PathLike,
+    repo_id: str | None = None,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    tag: str | None = None,
+) -> str:
+    """Return the shell command that publishes a saved folder later, without training again."""
+    command = ["python", "train.py", "--publish", str(folder), "--push", *([repo_id] if repo_id else [])]
+    command += ["--private"] if private else []
+    command += ["--revision", revision] if revision else []
+    command += ["--tag", tag] if tag else []
+    return shlex.join(command)
+
+
+def _files_to_publish(folder: Path) -> list[str]:
+    if not (folder / DESCRIPTION_FILE).is_file():
+        raise PublishError(
+            f"{folder} holds no saved model ({DESCRIPTION_FILE} is missing). Name a folder that train.py wrote."
+        )
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return list(filter_repo_objects(paths, allow_patterns=list(PUBLISHED_FILES)))
+
+
+def _create_target(api: HfApi, repo_id: str, *, private: bool, revision: str | None) -> None:
+    validate_repo_id(repo_id)
+    api.create_repo(repo_id, private=private or None, exist_ok=True)
+    if private and not api.model_info(repo_id).private:
+        raise PublishError(
+            f"{repo_id} exists and is public, so it would not stay private. Change that at"
+            f" {constants.ENDPOINT}/{repo_id}/settings or choose another name."
+        )
+    if revision and revision != constants.DEFAULT_REVISION:
+        api.create_branch(repo_id, branch=revision, exist_ok=True)
+
+
+def _commit_files(
+    api: HfApi, repo_id: str, contents: dict[str, Path | bytes], *, revision: str | None, message: str
+) -> str:
+    """Make one commit and return its hash. `upload_folder` may make several, so it is not used here."""
+    on_the_hub = filter_repo_objects(
+        api.list_repo_files(repo_id, revision=revision), allow_patterns=list(PUBLISHED_FILES)
+    )
+    operations = [CommitOperationAdd(path, content) for path, content in contents.items()]
+    operations += [CommitOperationDelete(path) for path in on_the_hub if path not in contents]
+    return api.create_commit(repo_id, operations, commit_message=message, revision=revision).oid
+
+
+def _tag_commit(api: HfApi, repo_id: str, tag: str, commit: str) -> None:
+    try:
+        api.create_tag(repo_id, tag=tag, revision=commit)
+    except HfHubHTTPError as error:
+        if error.response.status_code != 409:
+            raise
+        targets = {reference.name: reference.target_commit for reference in api.list_repo_refs(repo_id).tags}
+        if targets.get(tag) != commit:
+            raise PublishError(
+                f"The model is published at {constants.ENDPOINT}/{repo_id}, but the tag {tag} already names"
+                " another commit. Choose another tag."
+            ) from error
+
+
+def _why_not_published(error: Exception, repo_id: str) -> str:
+    """Return the cause of a failed publication and what to do about it, never with the token in it."""
+    if isinstance(error, HFValidationError):
+        return (
+            f"{repo_id!r} cannot be a name on the Hub. Use owner/name with letters, digits, '-', '_' and '.'."
+        )
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set, so nothing can be published. Unset it and publish again."
+    # The client wraps what goes wrong while a large file is sent.
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, HTTPError):
+        error = error.__cause__
+    if isinstance(error, ConnectionError):  # what Xet, the Hub's storage for large files, raises
+        return (
+            f"The upload broke off: {reason_of(error)}. Check the network and publish again; where only plain HTTPS"
+            " gets through, set HF_HUB_DISABLE_XET=1 first."
+        )
+    if not isinstance(error, HTTPError):
+        return f"Publishing failed ({type(error).__name__}: {error})."
+    if not isinstance(error, HfHubHTTPError):
+        return (
+            f"The connection to the Hub ({constants.ENDPOINT}) failed or broke off: {reason_of(error)}."
+            " Check the network and publish again; what was sent completely is not sent twice."
+        )
+    status = error.response.status_code
+    said = error.server_message or "no reason given"
+    if status == 401:
+        return (
+            f"The Hub does not accept the token (wrong, expired or revoked). Please {SIGN_IN}; HF_TOKEN, when"
+            " set, comes first."
+        )
+    if status == 403:
+        return (
+            f"The token may not write to {repo_id} (the Hub says: {said}). Check the owner's name, or"
+            f" {SIGN_IN}."
+        )
+    if status == 404:
+        return f"{repo_id} is not on the Hub any more, or not for you (the Hub says: {said}). Check its name."
+    if status in (409, 412):
+        return f"Someone else is changing {repo_id} at the same time (the Hub says: {said}). Publish again."
+    if status == 429:
+        seconds = error.response.headers.get("Retry-After")
+        wait = f"{seconds} seconds" if seconds else "a few minutes"
+        return f"The Hub limits the number of requests for now. Wait {wait} and publish again."
+    if status >= 500:
+        return (
+            f"The Hub has a problem of its own (HTTP {status}). See https://status.huggingface.co, wait and"
+            " publish again."
+        )
+    return f"The Hub refuses the upload (HTTP {status}: {said})."

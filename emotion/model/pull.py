@@ -1,0 +1,222 @@
+"""Pulling a published model from the Hub, or finding it in the local cache where the Hub cannot be reached."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import filter_repo_objects, validate_repo_id
+
+from emotion.errors import ModelLoadError
+from emotion.model.description import DESCRIPTION_FILE
+from emotion.model.hub import PUBLISHED_FILES, TOKEN_PAGE, checked_token, is_unreachable, reason_of
+
+# Bytes: visitors of an app may name any repository, and its disk and memory are finite.
+LARGEST_MODEL = 2**30
+# Seconds: how long the Hub may take to say which commit a revision is.
+ANSWER_SECONDS = 10
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A published model on this computer's disk.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds the published files.
+    revision : str
+        The full commit hash that the files belong to.
+    offline : bool
+        True when the Hub could not be asked, so that a newer commit may exist.
+    """
+
+    folder: Path
+    revision: str
+    offline: bool
+
+
+def pull(
+    repo_id: str,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike | None = None,
+) -> Snapshot:
+    """Fetch a published model, or find it in the local Hub cache when the Hub cannot be reached.
+
+    Only `PUBLISHED_FILES` are fetched, and their content is compared with the Hub's hashes.
+
+    Parameters
+    ----------
+    repo_id : str
+        "owner/name".
+    revision : str, optional
+        Branch, tag or commit; the branch "main" by default.
+    token : str or False, optional
+        For private models; by default the one that `hf auth login` or HF_TOKEN left, with False none at all.
+    cache_dir : path, optional
+        The Hub cache; by default the one that every Hugging Face library shares.
+
+    Raises
+    ------
+    ModelLoadError
+        If there is no such model or revision, no permission to read it, no connection and no local copy, or
+        if it is larger than `LARGEST_MODEL`, damaged on arrival or not a model of this project.
+    """
+    name = f"{repo_id}@{revision}" if revision else repo_id
+    token = checked_token(token, ModelLoadError)
+    try:
+        validate_repo_id(repo_id)
+        information = HfApi(token=token).model_info(
+            repo_id, revision=revision, timeout=ANSWER_SECONDS, files_metadata=True
+        )
+    except HFValidationError as error:
+        raise ModelLoadError(f"{repo_id!r} cannot name a model on the Hub; write owner/name.") from error
+    except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
+        if not is_unreachable(error):
+            raise ModelLoadError(_why_not_pulled(error, repo_id, revision)) from error
+        return _pull_from_cache(repo_id, revision, cache_dir, name=name, reason=reason_of(error))
+
+    if DESCRIPTION_FILE not in {file.rfilename for file in information.siblings or ()}:
+        raise ModelLoadError(
+            f"{name} on the Hub holds no {DESCRIPTION_FILE}, so it is not a model of this project. Use one that"
+            " `python train.py --push` published."
+        )
+    fetched = filter_repo_objects(
+        information.siblings, allow_patterns=list(PUBLISHED_FILES), key=lambda file: file.rfilename
+    )
+    if (size := sum(file.size or 0 for file in fetched)) > LARGEST_MODEL:
+        raise ModelLoadError(
+            f"{name} on the Hub takes {size / 2**30:.1f} GiB, and models above {LARGEST_MODEL / 2**30:.0f} GiB are not"
+            " fetched. Use a smaller one."
+        )
+    try:
+        folder = _download(repo_id, revision, token, cache_dir)
+        if _discard_damaged(folder):
+            folder = _download(repo_id, revision, token, cache_dir)
+    # OSError: the disk, a file of the wrong size, Xet; RuntimeError: Xet; ValueError: not the Hub's JSON.
+    except (HTTPError, OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
+            raise ModelLoadError(_why_not_pulled(error, repo_id, revision)) from error
+        raise ModelLoadError(
+            f"The download of {name} from the Hub failed ({reason_of(error)}). Check the connection and the"
+            " free disk space, then try again."
+        ) from error
+    if damaged := _discard_damaged(folder):
+        raise ModelLoadError(
+            f"{', '.join(damaged)} of {name} arrived damaged twice: the content differs from the hash that"
+            " the Hub announces. A proxy on the way may change files; try again over another connection."
+        )
+    return Snapshot(folder, folder.name, offline=folder.name != information.sha)
+
+
+def _pull_from_cache(
+    repo_id: str, revision: str | None, cache_dir: str | os.PathLike | None, *, name: str, reason: str
+) -> Snapshot:
+    try:
+        folder = Path(
+            snapshot_download(
+                repo_id,
+                revision=revision,
+                cache_dir=cache_dir,
+                allow_patterns=list(PUBLISHED_FILES),
+                local_files_only=True,
+            )
+        )
+    except LocalEntryNotFoundError as error:
+        raise ModelLoadError(
+            f"The Hub cannot be reached ({reason}) and this computer holds no complete copy of {name}."
+            " Connect and try again, or name the folder of a saved model."
+        ) from error
+    if not (folder / DESCRIPTION_FILE).exists() or any(_damaged(folder)):
+        raise ModelLoadError(
+            f"The Hub cannot be reached ({reason}) and this computer's copy of {name} is damaged. Connect and"
+            " try again: the damaged files are then fetched anew."
+        )
+    logger.warning("The Hub cannot be reached (%s); using the local copy of %s.", reason, name)
+    return Snapshot(folder, folder.name, offline=True)
+
+
+def _download(
+    repo_id: str, revision: str | None, token: str | bool | None, cache_dir: str | os.PathLike | None
+) -> Path:
+    patterns = list(PUBLISHED_FILES)
+    return Path(
+        snapshot_download(
+            repo_id, revision=revision, token=token, cache_dir=cache_dir, allow_patterns=patterns
+        )
+    )
+
+
+def _damaged(folder: Path) -> Iterator[Path]:
+    """Yield the files of a cached snapshot whose content is not what the Hub announced.
+
+    The client checks the size of a file that comes over plain HTTP, not its hash. Its cache names every
+    blob by the hash (SHA-256 of large files, git's SHA-1 of others) and links to it. Where links are
+    impossible, or a mirror of the Hub names files differently, there is nothing to compare with.
+    """
+    for path in sorted(path for path in folder.rglob("*") if path.is_symlink()):
+        expected, content = Path(os.readlink(path)).name, path.read_bytes()
+        if re.fullmatch("[0-9a-f]{64}", expected):
+            actual = hashlib.sha256(content).hexdigest()
+        elif re.fullmatch("[0-9a-f]{40}", expected):
+            actual = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        else:
+            continue
+        if actual != expected:
+            yield path
+
+
+def _discard_damaged(folder: Path) -> list[str]:
+    """Remove damaged files, so that the next download fetches them, and return their names."""
+    damaged = list(_damaged(folder))
+    for path in damaged:
+        (path.parent / os.readlink(path)).unlink()
+        path.unlink()
+    return [path.relative_to(folder).as_posix() for path in damaged]
+
+
+def _why_not_pulled(error: Exception, repo_id: str, revision: str | None) -> str:
+    page = f"{constants.ENDPOINT}/{repo_id}"
+    if isinstance(error, RevisionNotFoundError):
+        return (
+            f"{repo_id} has no branch, tag or commit {revision!r}. See {page}/commits/main for those it has."
+        )
+    if isinstance(error, GatedRepoError):
+        return f"{repo_id} is only for people its owner lets in. Ask at {page}, then type `hf auth login`."
+    status = error.response.status_code
+    if isinstance(error, RepositoryNotFoundError) or status == 404:
+        return (
+            f"There is no model {repo_id} on the Hub that you may see. Check the name at {page}; if it is"
+            " private, type `hf auth login` first. If you meant a folder on this computer, there is none of"
+            " that name."
+        )
+    if status == 401:
+        return (
+            "The Hub does not accept the token (wrong, expired or revoked). Create one at"
+            f" {TOKEN_PAGE} and type `hf auth login`; HF_TOKEN, when set, comes first."
+        )
+    if status == 403:
+        return f"The token may not read {repo_id}. Give it read access to this model at {TOKEN_PAGE}."
+    return (
+        f"The Hub refuses to hand out {repo_id} (HTTP {status}: {error.server_message or 'no reason given'})."
+    )

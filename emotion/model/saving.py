@@ -1,0 +1,119 @@
+"""Writing the saved format, so that a folder holds the old model or the new one, never a mixture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotion.model.description import (
+    CARD_FILE,
+    DESCRIPTION_FILE,
+    LITERT_FILE,
+    NETWORK_FILES,
+    WEIGHTS_FILE,
+)
+
+if TYPE_CHECKING:
+    from emotion.model.classifier import EmotionClassifier
+
+logger = logging.getLogger(__name__)
+
+# Inside the folder of a model: the next one, whole as soon as its description is there.
+NEXT_FOLDER = ".next"
+
+
+def save(
+    classifier: EmotionClassifier,
+    folder: Path,
+    *,
+    litert_precision: str = "float32",
+    repo_id: str | None = None,
+) -> Path:
+    """Write a model; parameters are those of `EmotionClassifier.save_pretrained`."""
+    following = folder / NEXT_FOLDER
+    shutil.rmtree(following, ignore_errors=True)
+    following.mkdir(parents=True)
+    if hasattr(classifier.network, "model") or classifier.folder is None:
+        _write_network(classifier, following, litert_precision)
+    else:
+        for name in NETWORK_FILES:
+            if (classifier.folder / name).is_file():
+                shutil.copyfile(classifier.folder / name, following / name)
+    classifier.description = replace(classifier.description, files=hash_files(following))
+    if classifier.report is not None:
+        from emotion.report.plots import write_report
+
+        write_report(classifier.report, following)
+    (following / CARD_FILE).write_text(classifier.render_card(repo_id), encoding="utf-8")
+    # Last, and at once: from here on the new model is the one that counts.
+    beside = following / f"{DESCRIPTION_FILE}.part"
+    _write_json(beside, classifier.description.to_dict())
+    os.replace(beside, following / DESCRIPTION_FILE)
+    finish_interrupted_save(folder)
+    return folder
+
+
+def finish_interrupted_save(folder: Path) -> None:
+    """Move a whole new model into its place; where the process that saved it was killed, do what it had left to do."""
+    following = folder / NEXT_FOLDER
+    if not (following / DESCRIPTION_FILE).is_file():
+        return
+    for name in NETWORK_FILES:
+        # What the new model does not have goes, unless it was moved already.
+        if not (following / name).exists() and name not in _moved(following):
+            (folder / name).unlink(missing_ok=True)
+    paths = sorted(path for path in following.rglob("*") if path.is_file())
+    for path in sorted(paths, key=lambda path: path.name == DESCRIPTION_FILE):
+        target = folder / path.relative_to(following)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+    shutil.rmtree(following, ignore_errors=True)
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of the network's files in a folder, by name."""
+    return {name: hash_file(folder / name) for name in NETWORK_FILES if (folder / name).is_file()}
+
+
+def _moved(following: Path) -> dict[str, str]:
+    """Return the files that the new model has, by name: those of them that are not there were moved already."""
+    return json.loads((following / DESCRIPTION_FILE).read_text(encoding="utf-8"))["files"]
+
+
+def _write_network(classifier: EmotionClassifier, folder: Path, litert_precision: str) -> None:
+    import keras
+
+    from emotion.model.keras_engine import compress_weights, export_litert
+
+    model = classifier.network.model
+    keras.saving.save_model(model, folder, zipped=False)
+    if litert_precision != "float32":
+        compress_weights(folder / WEIGHTS_FILE)
+    if (folder / "assets").is_dir() and not any((folder / "assets").iterdir()):
+        (folder / "assets").rmdir()
+    if keras.backend.backend() == "tensorflow":
+        size = classifier.input_size
+        export_litert(model, folder / LITERT_FILE, size=size, precision=litert_precision)
+    else:
+        logger.warning(
+            "%s is served by Keras: %s is written by TensorFlow only. To add it where TensorFlow is installed, "
+            "load the folder with EmotionClassifier.from_pretrained and save it again.",
+            folder.parent,
+            LITERT_FILE,
+        )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,85 @@
+"""Strangers' networks: the same answers as in this process, and a message instead of a crash."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion import EmotionClassifier, ModelLoadError
+from emotion.model.engines import LiteRTNetwork
+from emotion.model.isolation import IsolatedNetwork
+from emotion.model.loading import EMBEDDED
+from emotion.vision.sandbox import Sandbox, SandboxError
+from tests.app_process import EXAMPLES
+
+pytestmark = pytest.mark.slow
+
+FACES = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    shutil.copytree(EMBEDDED, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_the_same_answers_as_in_this_process():
+    isolated = IsolatedNetwork(EMBEDDED / "model.tflite")
+    here = LiteRTNetwork(EMBEDDED / "model.tflite")
+    assert isolated.input_shape == here.input_shape
+    assert isolated.outputs == here.outputs
+    for count in (0, 1, 5):
+        assert np.array_equal(isolated(FACES[:count]), here(FACES[:count]))
+    isolated.close()
+    assert np.array_equal(isolated(FACES), here(FACES)), "it starts again when it is asked again"
+    isolated.close()
+
+
+def test_a_classifier_of_a_stranger_s_model_answers_as_any_other(folder):
+    stranger = EmotionClassifier.from_pretrained(folder, isolated=True)
+    assert stranger.predict(EXAMPLES / "2-happy.jpg") == EmotionClassifier.from_pretrained().predict(
+        EXAMPLES / "2-happy.jpg"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", b"\x1c\0\0\0TFL3" + bytes(100)])
+def test_what_is_no_network_is_refused(folder, content):
+    (folder / "model.tflite").write_bytes(content)
+    with pytest.raises(ModelLoadError):
+        EmotionClassifier.from_pretrained(folder, isolated=True)
+
+
+def test_a_model_without_a_litert_file_is_refused_in_plain_words(folder):
+    (folder / "model.tflite").unlink()
+    with pytest.raises(ModelLoadError, match=r"needs a model\.tflite"):
+        EmotionClassifier.from_pretrained(folder, isolated=True)
+
+
+@pytest.mark.parametrize("deed", [b"crash", b"hang", b"exit", b"babble"])
+def test_a_process_that_dies_is_noticed_by_who_asked_and_the_next_question_is_answered(deed):
+    sandbox = Sandbox("tests.model.misbehaving", memory=100_000_000, seconds=0.3)
+    assert sandbox.ask(b"hello") == b"hello"
+    with pytest.raises(SandboxError):
+        sandbox.ask(deed)
+    assert sandbox.ask(b"hello again") == b"hello again"
+    sandbox.close()
+
+
+def test_thousands_of_damaged_files_never_reach_this_process(folder):
+    intact = (folder / "model.tflite").read_bytes()
+    rng = np.random.default_rng(1)
+    outcomes = set()
+    for _ in range(6):
+        damaged = bytearray(intact)
+        for place in rng.integers(0, len(damaged), 2000):
+            damaged[place] = rng.integers(0, 256)
+        (folder / "model.tflite").write_bytes(bytes(damaged))
+        try:
+            network = IsolatedNetwork(folder / "model.tflite")
+            outcomes.add(network(FACES).shape)
+            network.close()
+        except ModelLoadError as error:
+            assert str(error).endswith(".")
+            outcomes.add("refused")
+    assert outcomes <= {(5, 7), "refused"}
