@@ -12,14 +12,14 @@ LIMIT = 1000
 
 
 class Echo:
-    """An app that answers with the length of the body, or breaks off where reading it fails, as frameworks do."""
+    """An app that answers with the length of the body, or breaks off where reading fails."""
 
     def __init__(self, status=200, *, hides_errors=False):
         self.status = status
         self.hides_errors = hides_errors
         self.read = 0
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, _scope, receive, send):
         status = self.status
         try:
             more = True
@@ -90,7 +90,7 @@ def test_uploads_have_a_limit_of_their_own():
 
 def test_an_error_of_the_app_stays_one():
     class Broken:
-        async def __call__(self, scope, receive, send):
+        async def __call__(self, *_):
             raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
