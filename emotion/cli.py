@@ -24,6 +24,8 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.vision.images import EXTENSIONS, open_image
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from emotion.predictions.face import FacePrediction
 
 DONE, SOME_SKIPPED, FAILED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
@@ -180,7 +182,7 @@ def common_folder(inputs: Iterable[Path]) -> str:
     return os.path.commonpath([os.path.abspath(path if path.is_dir() else path.parent) for path in inputs])
 
 
-def save_annotated(picture, faces: tuple[FacePrediction, ...], path: Path) -> None:
+def save_annotated(picture: np.ndarray, faces: tuple[FacePrediction, ...], path: Path) -> None:
     """Save the picture with boxes and bars as JPEG; `a.png` becomes `a.png.jpg`."""
     from emotion.drawing import annotate_with_bars
 
@@ -215,7 +217,8 @@ class TableWriter:
             bars = "  ".join(f"{face.probabilities[label]:>7.1%}" for label in self._labels)
             whole = "the whole picture is taken for a face" if face.box == (0, 0, *answer.size) else None
             remark = "; ".join(filter(None, (face.reason, whole)))
-            line = f"{name:<32}  {number:>4}  {face.label or 'not sure':<9}  {face.confidence:>5.0%}  {bars}  {remark}"
+            told = f"{face.label or 'not sure':<9}  {face.confidence:>5.0%}"
+            line = f"{name:<32}  {number:>4}  {told}  {bars}  {remark}"
             print(line.rstrip(), file=self._file)
 
 

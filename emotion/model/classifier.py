@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from emotion.report.report import Report
 
     AnyPicture = str | os.PathLike | bytes | Image.Image | np.ndarray | Picture
+
+
+class LoadOptions(TypedDict, total=False):
+    """What `EmotionClassifier.from_pretrained` takes beside the model's name."""
+
+    revision: str | None
+    token: str | bool | None
+    cache_dir: str | os.PathLike[str] | None
+    isolated: bool
 
 
 class EmotionClassifier:
@@ -103,7 +112,9 @@ class EmotionClassifier:
         return load(reference, revision=revision, token=token, cache_dir=cache_dir, isolated=isolated)
 
     @classmethod
-    def from_pretrained_or_default(cls, reference: str | None = None, **options: Any) -> EmotionClassifier:
+    def from_pretrained_or_default(
+        cls, reference: str | None = None, **options: Unpack[LoadOptions]
+    ) -> EmotionClassifier:
         """Load a model, or the embedded default with a notice that says why: an app must answer something."""
         from emotion.model.loading import load_or_default
 

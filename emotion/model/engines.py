@@ -1,4 +1,4 @@
-"""The engines that turn face crops into raw probabilities: LiteRT for serving, Keras where that is missing."""
+"""The engines from face crops to raw probabilities: LiteRT for serving, Keras where that is missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ class Network(Protocol):
     """Turns face crops into raw probabilities; may be called from several threads."""
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
-        """Return softmax probabilities, float32 (n, outputs), of float32 faces (n, size, size, channels) in 0..255."""
+        """Return softmax probabilities of faces.
+
+        float32 faces (n, size, size, channels) in 0..255 → float32 (n, outputs).
+        """
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -68,7 +71,8 @@ def try_on_one_face(network: Network, size: int, channels: int) -> None:
         ) from error
     if not np.isfinite(answer).all() or answer.min() < 0 or abs(answer.sum() - 1) > MOST_ROUNDING:
         raise ModelLoadError(
-            "The network does not answer with probabilities: its weights are damaged. Save or download it again."
+            "The network does not answer with probabilities: its weights are damaged. "
+            "Save or download it again."
         )
 
 

@@ -27,8 +27,8 @@ THIRDS = (("upper", ("brows", "eyes")), ("middle", ("eyes", "nose", "cheeks")), 
 # Brightness that remains of the picture where nothing matters.
 DIMMED = 0.45
 
-# The colour map viridis (Smith and van der Walt, 2015, CC0), from heat 0 to 255: heat, red, green, blue. Between these
-# it is straight: matplotlib, which has steps, is never more than 3 of 255 away.
+# The colour map viridis (Smith and van der Walt, 2015, CC0), from heat 0 to 255: heat, red, green, blue.
+# Between these it is straight: matplotlib, which has steps, is never more than 3 of 255 away.
 VIRIDIS = np.array(
     [
         [0, 68, 1, 84],

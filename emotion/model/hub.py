@@ -1,4 +1,4 @@
-"""What pulling from and publishing to the Hugging Face Hub share. Nothing that a repository holds is executed."""
+"""What pulling from and publishing to the Hugging Face Hub share. No code of a repository is run."""
 
 from __future__ import annotations
 

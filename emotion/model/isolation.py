@@ -1,7 +1,7 @@
 """Networks of strangers: run in a process of its own, whose end is noticed by nobody but who asked for it.
 
-LiteRT is no sandbox: a changed file can crash the process that runs it. What holds here is what `vision.sandbox`
-limits: memory, time, files, connections and the rights of a user.
+LiteRT is no sandbox: a changed file can crash the process that runs it. What holds here is what
+`vision.sandbox` limits: memory, time, files, connections and the rights of a user.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MOST_SECONDS = 5.0
 # Bytes: a larger file is no network for faces of 48 pixels.
 LARGEST_FILE = 64 * 2**20
 
-# A question is the file, then batches: number of faces and float32 pixels. An answer is one byte, well or failed;
-# then the shape as JSON, float32 probabilities, or a message.
+# A question is the file, then batches: number of faces and float32 pixels. An answer is one byte, well or
+# failed; then the shape as JSON, float32 probabilities, or a message.
 COUNT = struct.Struct("<I")
 WELL, FAILED = b"o", b"x"
 

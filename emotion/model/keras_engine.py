@@ -1,4 +1,4 @@
-"""The Keras engine: opening a published model safely, running it, and writing it in the formats that are served."""
+"""The Keras engine: opening a published model safely, running it, and writing the formats that are served."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from emotion.model.description import KERAS_FILES, LITERT_FILE
 
 if TYPE_CHECKING:
     import h5py
+    import keras
 
 # Weights of a layer; what compression adds to a file costs more than it saves below.
 LEAST_COMPRESSED = 1024
@@ -23,9 +24,10 @@ BATCH_SIZE = 64
 
 # What a published network may be made of: Keras's safe mode refuses lambdas, this list the rest.
 ALLOWED_LAYERS = {
-    "Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Dense",
-    "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer",
-    "LayerNormalization", "MaxPooling2D", "Multiply", "ReLU", "Rescaling", "Resizing", "SeparableConv2D",
+    "Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D",
+    "Dense", "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
+    "InputLayer", "LayerNormalization", "MaxPooling2D", "Multiply", "ReLU", "Rescaling", "Resizing",
+    "SeparableConv2D",
 }  # fmt: skip
 ALLOWED_OBJECTS = {
     ("keras", "DTypePolicy"),
@@ -39,7 +41,7 @@ ALLOWED_OBJECTS = {
 class KerasNetwork:
     """A Keras model in memory, on whatever backend Keras runs."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: keras.Model) -> None:
         self.model = model
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
@@ -59,7 +61,7 @@ class KerasNetwork:
         return int(self.model.output_shape[-1])
 
 
-def load_keras(folder: str | os.PathLike) -> Any:
+def load_keras(folder: str | os.PathLike) -> keras.Model:
     """Open the Keras model of a saved folder in safe mode, if it is made of known layers only.
 
     Raises
@@ -92,7 +94,7 @@ def load_keras(folder: str | os.PathLike) -> Any:
         ) from error
 
 
-def check_layers(config: Any) -> None:
+def check_layers(config: object) -> None:
     """Refuse a `config.json` that names anything but the layers this project uses.
 
     Raises
@@ -111,7 +113,9 @@ def check_layers(config: Any) -> None:
         )
 
 
-def export_litert(model: Any, path: str | os.PathLike, *, size: int, precision: str = "float32") -> None:
+def export_litert(
+    model: keras.Model, path: str | os.PathLike, *, size: int, precision: str = "float32"
+) -> None:
     """Write a Keras model as a LiteRT file with a free batch size and built-in operators only.
 
     Parameters
@@ -148,12 +152,15 @@ def export_litert(model: Any, path: str | os.PathLike, *, size: int, precision: 
 
 
 def compress_weights(path: str | os.PathLike) -> None:
-    """Round the weights of a Keras file to 10 bits of fraction, float16's, and compress them; Keras reads it as before.
+    """Round the weights of a Keras file to 10 bits of fraction, float16's, and compress them.
+
+    Keras reads it as before.
 
     Parameters
     ----------
     path : path
-        An HDF5 file that `keras.Model.save_weights` wrote, its weights float32. It becomes about half as large.
+        An HDF5 file that `keras.Model.save_weights` wrote, its weights float32. It becomes about half as
+        large.
     """
     import h5py
 
@@ -177,14 +184,14 @@ def compress_weights(path: str | os.PathLike) -> None:
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
-    """Round float32 to 10 bits of fraction; the exponent keeps its range, so nothing overflows as in float16."""
+    """Round float32 to 10 bits of fraction; the exponent keeps its range: no overflow as in float16."""
     if values.dtype != np.float32:
         return values
     fraction, exponent = np.frexp(values)
     return np.ldexp(np.round(fraction * 2**11) / 2**11, exponent).astype(np.float32)
 
 
-def _named_objects(config: Any) -> Iterator[tuple[str, str]]:
+def _named_objects(config: object) -> Iterator[tuple[str, str]]:
     """Yield module and class of everything that a Keras configuration would build."""
     if isinstance(config, dict):
         name = config.get("class_name")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from emotion.errors import ModelLoadError
-from emotion.model.classifier import EmotionClassifier
+from emotion.model.classifier import EmotionClassifier, LoadOptions
 from emotion.model.description import (
     DESCRIPTION_FILE,
     KERAS_FILES,
@@ -56,7 +56,7 @@ def load(
     )
 
 
-def load_or_default(reference: str | None, **options: Any) -> EmotionClassifier:
+def load_or_default(reference: str | None, **options: Unpack[LoadOptions]) -> EmotionClassifier:
     """Load a model, or the embedded default with a notice that says why."""
     try:
         return load(reference or None, **options)
@@ -143,5 +143,6 @@ def check_files(folder: Path, description: Description) -> None:
             continue
         if hash_file(folder / name) != digest:
             raise ModelLoadError(
-                f"{name} in {folder} does not belong to its {DESCRIPTION_FILE}. Save or download the model again."
+                f"{name} in {folder} does not belong to its {DESCRIPTION_FILE}. "
+                "Save or download the model again."
             )

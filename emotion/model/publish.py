@@ -53,7 +53,8 @@ def publish(
     token : str, optional
         By default the one that `hf auth login` or HF_TOKEN left.
     card : callable, optional
-        "owner/name" → the model card to publish in place of the folder's, so that its examples name the model.
+        "owner/name" → the model card to publish in place of the folder's, so that its examples name the
+        model.
 
     Returns
     -------
@@ -83,7 +84,10 @@ def publish(
     # A model that took hours to train must not end in a traceback of whatever layer failed.
     except (Exception, KeyboardInterrupt) as error:
         command = publish_command(folder, name, private=private, revision=revision, tag=tag)
-        later = f"The saved model in {folder} is untouched. To publish it later without training again:\n    {command}"
+        later = (
+            f"The saved model in {folder} is untouched. To publish it later without training again:\n"
+            f"    {command}"
+        )
         if isinstance(error, KeyboardInterrupt):
             logger.warning("Publishing was interrupted. %s", later)
             raise
@@ -113,7 +117,8 @@ def publish_command(
 def _files_to_publish(folder: Path) -> list[str]:
     if not (folder / DESCRIPTION_FILE).is_file():
         raise PublishError(
-            f"{folder} holds no saved model ({DESCRIPTION_FILE} is missing). Name a folder that train.py wrote."
+            f"{folder} holds no saved model ({DESCRIPTION_FILE} is missing). "
+            "Name a folder that train.py wrote."
         )
     paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return list(filter_repo_objects(paths, allow_patterns=list(PUBLISHED_FILES)))
@@ -168,10 +173,11 @@ def _why_not_published(error: Exception, repo_id: str) -> str:
     # The client wraps what goes wrong while a large file is sent.
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, HTTPError):
         error = error.__cause__
-    if isinstance(error, ConnectionError):  # what Xet, the Hub's storage for large files, raises
+    # What Xet, the Hub's storage for large files, raises.
+    if isinstance(error, ConnectionError):
         return (
-            f"The upload broke off: {reason_of(error)}. Check the network and publish again; where only plain HTTPS"
-            " gets through, set HF_HUB_DISABLE_XET=1 first."
+            f"The upload broke off: {reason_of(error)}. Check the network and publish again; where only plain"
+            " HTTPS gets through, set HF_HUB_DISABLE_XET=1 first."
         )
     if not isinstance(error, HTTPError):
         return f"Publishing failed ({type(error).__name__}: {error})."
@@ -180,6 +186,11 @@ def _why_not_published(error: Exception, repo_id: str) -> str:
             f"The connection to the Hub ({constants.ENDPOINT}) failed or broke off: {reason_of(error)}."
             " Check the network and publish again; what was sent completely is not sent twice."
         )
+    return _why_refused(error, repo_id)
+
+
+def _why_refused(error: HfHubHTTPError, repo_id: str) -> str:
+    """Return why the Hub itself refused, by its status, and what to do about it."""
     status = error.response.status_code
     said = error.server_message or "no reason given"
     if status == 401:

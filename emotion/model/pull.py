@@ -1,4 +1,4 @@
-"""Pulling a published model from the Hub, or finding it in the local cache where the Hub cannot be reached."""
+"""Pulling a published model from the Hub, or from the local cache where the Hub cannot be reached."""
 
 from __future__ import annotations
 
@@ -98,16 +98,16 @@ def pull(
 
     if DESCRIPTION_FILE not in {file.rfilename for file in information.siblings or ()}:
         raise ModelLoadError(
-            f"{name} on the Hub holds no {DESCRIPTION_FILE}, so it is not a model of this project. Use one that"
-            " `python train.py --push` published."
+            f"{name} on the Hub holds no {DESCRIPTION_FILE}, so it is not a model of this project. Use one"
+            " that `python train.py --push` published."
         )
     fetched = filter_repo_objects(
         information.siblings, allow_patterns=list(PUBLISHED_FILES), key=lambda file: file.rfilename
     )
     if (size := sum(file.size or 0 for file in fetched)) > LARGEST_MODEL:
         raise ModelLoadError(
-            f"{name} on the Hub takes {size / 2**30:.1f} GiB, and models above {LARGEST_MODEL / 2**30:.0f} GiB are not"
-            " fetched. Use a smaller one."
+            f"{name} on the Hub takes {size / 2**30:.1f} GiB, and models above {LARGEST_MODEL / 2**30:.0f}"
+            " GiB are not fetched. Use a smaller one."
         )
     try:
         folder = _download(repo_id, revision, token, cache_dir)

@@ -60,7 +60,7 @@ def save(
 
 
 def finish_interrupted_save(folder: Path) -> None:
-    """Move a whole new model into its place; where the process that saved it was killed, do what it had left to do."""
+    """Move a whole new model into its place: what a process that was killed while saving had left to do."""
     following = folder / NEXT_FOLDER
     if not (following / DESCRIPTION_FILE).is_file():
         return
@@ -88,7 +88,7 @@ def hash_files(folder: Path) -> dict[str, str]:
 
 
 def _moved(following: Path) -> dict[str, str]:
-    """Return the files that the new model has, by name: those of them that are not there were moved already."""
+    """Return the files that the new model has, by name; those that are not there were moved already."""
     return json.loads((following / DESCRIPTION_FILE).read_text(encoding="utf-8"))["files"]
 
 
@@ -108,8 +108,8 @@ def _write_network(classifier: EmotionClassifier, folder: Path, litert_precision
         export_litert(model, folder / LITERT_FILE, size=size, precision=litert_precision)
     else:
         logger.warning(
-            "%s is served by Keras: %s is written by TensorFlow only. To add it where TensorFlow is installed, "
-            "load the folder with EmotionClassifier.from_pretrained and save it again.",
+            "%s is served by Keras: %s is written by TensorFlow only. To add it where TensorFlow is"
+            " installed, load the folder with EmotionClassifier.from_pretrained and save it again.",
             folder.parent,
             LITERT_FILE,
         )

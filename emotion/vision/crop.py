@@ -14,8 +14,8 @@ from PIL import Image
 SMALLEST_CROP, LARGEST_CROP = 16, 512
 CHANNELS = (1, 3)
 
-# The frame of the training faces around the detector's box, fitted on scenes of the calibration faces: its side in
-# square roots of the box's area, and how far it lies below the box, in its sides.
+# The frame of the training faces around the detector's box, fitted on scenes of the calibration faces: its
+# side in square roots of the box's area, and how far it lies below the box, in its sides.
 FRAME_SIDE = 1.03
 FRAME_DROP = 0.01
 
@@ -26,8 +26,8 @@ MOST_ROLL = 60.0
 # Measured on turned portraits: the detector sees a head of 30° rolled by 20°.
 ROLL_PER_EYES = 1.5
 
-# A square is made smaller than so many sides of the result before anything is filtered: what is seen does not change,
-# and a picture that is a thousand times as wide as it is high takes no gigabytes.
+# A square is made smaller than so many sides of the result before anything is filtered: what is seen does
+# not change, and a picture that is a thousand times as wide as it is high takes no gigabytes.
 MOST_REDUCTION = 8
 
 Box = tuple[int, int, int, int]
@@ -71,8 +71,8 @@ def crop_square(
 ) -> np.ndarray:
     """Cut the square around a box out of a picture and scale it to the network's input.
 
-    The square shares the box's centre and has its longer side. Where it leaves the picture, the picture's edge
-    is repeated. With the whole picture as box, this is how training files are read.
+    The square shares the box's centre and has its longer side. Where it leaves the picture, the picture's
+    edge is repeated. With the whole picture as box, this is how training files are read.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def cut_around(
 
 
 def _span(start: int, length: int, limit: int) -> tuple[slice, tuple[int, int]]:
-    """Return the part of start..start+length that lies in 0..limit, at least one, and what is missing on each side."""
+    """Return the part of start..start+length in 0..limit, at least one, and what is missing on each side."""
     first = min(max(start, 0), limit - 1)
     last = max(min(start + length, limit), first + 1)
     after = min(max(start + length - last, 0), length - (last - first))

@@ -1,4 +1,4 @@
-"""Opening strangers' pictures: in a process of its own, under a limit of time and memory that no format escapes."""
+"""Opening strangers' pictures in a process of its own, with limits on time and memory for every format."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ TOO_MUCH = (
     "Save it as JPEG, PNG or WebP of at most 25 megapixels and send it again."
 )
 
-# A question is one byte, full or as the search needs it, and the file. An answer is one byte, failed or opened;
-# a message, or height and width of the pixels, width and height of the whole picture, and the pixels.
+# A question is one byte, full or as the search needs it, and the file. An answer is one byte, failed or
+# opened; a message, or height and width of the pixels, width and height of the whole picture, and the pixels.
 SEARCHED, FULL = b"s", b"f"
 OPENED, FAILED = b"o", b"x"
 SIZES = struct.Struct("<4I")

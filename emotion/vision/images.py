@@ -20,16 +20,16 @@ from emotion.errors import InvalidImageError
 
 logger = logging.getLogger(__name__)
 
-# Pixels of a picture and of a side, JPEG's own limit; more is refused before decoding (a bomb of 50 KB can hold
-# gigabytes).
+# Pixels of a picture and of a side, JPEG's own limit; more is refused before decoding (a bomb of 50 KB can
+# hold gigabytes).
 MAX_PIXELS, MAX_SIDE = 50_000_000, 65_535
 # Pixels; more is decoded at half size or less: 3 bytes a pixel stay below 75 MB.
 REDUCE_ABOVE = 25_000_000
-# Pixels: the longer side of a large picture after it was reduced by a power of two is at least this, which shows
-# faces of 60 pixels in 12 megapixels well enough to be found.
+# Pixels: the longer side of a large picture after it was reduced by a power of two is at least this, which
+# shows faces of 60 pixels in 12 megapixels well enough to be found.
 SEARCHED_SIDE = 1280
 
-# Only formats that people's pictures have: Pillow's other readers (EPS starts Ghostscript) never see the bytes.
+# Only formats that people's pictures have: Pillow's other readers (EPS starts Ghostscript) see no bytes.
 FORMATS = (
     "JPEG",
     "PNG",
@@ -47,8 +47,8 @@ FORMATS = (
 )
 
 EXTENSIONS = frozenset({
-    ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe",
-    ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+    ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2",
+    ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
 })  # fmt: skip
 
 
@@ -94,7 +94,7 @@ class Picture:
         return self if self.open_full is None else replace(self, pixels=self.open_full(), open_full=None)
 
     def shown(self, side: int) -> Picture:
-        """Return the picture as small as it is shown: no side above `side` pixels, and no way back to the full one."""
+        """Return the picture as small as it is shown: no side above `side` pixels, no way back."""
         image = Image.fromarray(self.pixels)
         if max(image.size) > side:
             image.thumbnail((side, side), reducing_gap=2.0)
@@ -107,8 +107,8 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Parameters
     ----------
     source : path, bytes, PIL image or array
-        An array has shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in grey, RGB or RGBA order and is ``uint8``
-        (0..255), ``uint16`` (0..65535) or ``bool``.
+        An array has shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in grey, RGB or RGBA order and is
+        ``uint8`` (0..255), ``uint16`` (0..65535) or ``bool``.
     max_pixels : int
         Pictures with more pixels are refused before they are decoded.
 
@@ -116,8 +116,8 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     -------
     numpy.ndarray
         ``uint8`` of shape (H, W, 3), 0..255. The EXIF orientation is applied, transparency is laid on white,
-        and an animation gives its first frame. Files above 25 megapixels come reduced by a whole factor. Where a
-        file is cut off, its missing part is grey or black.
+        and an animation gives its first frame. Files above 25 megapixels come reduced by a whole factor.
+        Where a file is cut off, its missing part is grey or black.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Open a picture as large as the search for faces needs it; JPEG files are decoded at that size right away.
+    """Open a picture as large as the search for faces needs it; JPEG files are decoded at that size.
 
     Parameters and errors are those of `open_image`.
     """
@@ -240,8 +240,8 @@ def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
 
 def _too_large(name: str, max_pixels: int, found: str = "far more") -> InvalidImageError:
     return InvalidImageError(
-        f"{name} is too large: {found}, the limit is {max_pixels / 1e6:g} megapixels and {MAX_SIDE} pixels a side. "
-        "Make it smaller first."
+        f"{name} is too large: {found}, the limit is {max_pixels / 1e6:g} megapixels and {MAX_SIDE} pixels a"
+        " side. Make it smaller first."
     )
 
 
@@ -322,7 +322,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Scale by the smallest usual white (1 for floats, 255, 65535) that no value exceeds, else by the largest."""
+    """Scale by the smallest usual white (1 for floats, 255, 65535) above all values, else by the largest."""
     if values.dtype == np.uint16:
         return (values // 257).astype(np.uint8)
     usual = (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)

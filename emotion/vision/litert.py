@@ -62,7 +62,7 @@ _silenced: list[bool] = []
 
 @contextlib.contextmanager
 def _first_time_silent() -> Iterator[None]:
-    """Keep LiteRT's greeting, which no setting turns off, out of the terminal; it greets once in a process."""
+    """Keep LiteRT's greeting, once in a process and turned off by no setting, out of the terminal."""
     if _silenced:
         yield
         return

@@ -1,6 +1,7 @@
-"""A process of its own for what comes from strangers: it may crash, hang or ask for gigabytes, and only it ends.
+"""A process of its own for what strangers send: it may crash, hang or ask for gigabytes, and only it ends.
 
-What runs inside is a module with `prepare()` and `answer(question)`; this file knows nothing of pictures or networks. POSIX only for the limits on memory, time and files: elsewhere the process is apart, and no more.
+What runs inside is a module with `prepare()` and `answer(question)`; this file knows nothing of pictures or
+networks. POSIX only for the limits on memory, time and files: elsewhere the process is apart, and no more.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Sandbox:
     Parameters
     ----------
     module : str
-        Defines `prepare()`, called once before the limits hold, to import what `answer(question: bytes) -> bytes`
-        needs: once limited, the process opens no file.
+        Defines `prepare()`, called once before the limits hold, to import what
+        `answer(question: bytes) -> bytes` needs: once limited, the process opens no file.
     first : callable, optional
         Returns the first question to every new process, such as the content of a model; see `first_answer`.
     memory : int
@@ -167,14 +168,14 @@ def main(module_name: str, limits: str) -> None:
             question = _receive(questions)
         except EOFError:
             return
-        # The clock of the processor, so that a busy machine ends nobody's work; it kills, and nothing can catch it.
+        # The processor's clock, so that a busy machine ends nobody's work. It kills: nothing can catch that.
         with _processor_seconds(float(seconds)):
             answer = module.answer(question)
         _send(answers, answer)
 
 
 def limit(memory: int) -> None:
-    """Let this process take so many more bytes, open no file and no connection, and keep no rights of a user."""
+    """Let this process take so many more bytes, open no file or connection, and keep no rights of a user."""
     if resource is None:
         return
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0

@@ -24,7 +24,7 @@ class Api:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    # Gradio makes the tool's description of this docstring, which is why it is in another form than all others.
+    # Gradio makes the tool's description of this docstring: hence another form than all others have.
     def classify(self, picture: bytes | Path | None) -> dict[str, Any]:
         """Find the faces in a picture and say how each one looks: angry, happy, sad, or not sure.
 
@@ -33,8 +33,9 @@ class Api:
 
         Returns
         -------
-            The model, its revision, and for every face, largest first, its box (x, y, width, height in pixels of the
-            upright picture), label (null when the model is not sure, with the reason), confidence and probabilities.
+            The model, its revision, and for every face, largest first, its box (x, y, width, height in pixels
+            of the upright picture), label (null when the model is not sure, with the reason), confidence and
+            probabilities.
         """
         if picture is None:
             raise gr.Error("There is no picture. Send one as the first argument.", print_exception=False)

@@ -1,4 +1,4 @@
-"""Gradio components that keep people's pictures off the disk: what is shown travels inside the page as data URLs.
+"""Gradio components that keep people's pictures off the disk: they travel inside the page as data URLs.
 
 Gradio itself saves every picture that it shows as a file. What the page looks like is elsewhere.
 """
@@ -76,7 +76,7 @@ class MemoryGallery(gr.Gallery):
 
 
 class UploadedFiles(gr.File):
-    """A `gr.File` that gives the paths of uploads; Gradio's own leaves an empty temporary file behind for each."""
+    """A `gr.File` that gives the paths of uploads; Gradio's own leaves an empty temporary file for each."""
 
     is_template = True
 

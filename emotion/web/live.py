@@ -32,7 +32,7 @@ MISSED_FRAMES = 1.5
 
 @dataclass
 class Watching:
-    """What the tab remembers for one visitor: the faces being followed, and the frame that a snapshot would take.
+    """What the tab remembers for a visitor: the faces being followed, and the frame of a snapshot.
 
     Attributes
     ----------

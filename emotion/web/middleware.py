@@ -1,4 +1,4 @@
-"""What stands between the visitors and Gradio: counting uploads, limits, and kind words when there is too much to do."""
+"""What stands between visitors and Gradio: counting uploads, limits, and kind words when it is busy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
@@ -54,8 +53,8 @@ class CountUploads:
 class AnswerFalseAlarms:
     """Answers two requests of Gradio 6.31 that browsers would report as errors.
 
-    The page asks for the progress of a camera snapshot's upload before it has a name for it, and it may ask for
-    the preview of an upload that was already read and deleted.
+    The page asks for the progress of a camera snapshot's upload before it has a name for it, and it may ask
+    for the preview of an upload that was already read and deleted.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -175,7 +174,10 @@ class _TooLargeError(Exception):
 
 
 def _too_large(limit: int) -> Response:
-    message = f"This request is too large: at most {limit / 1e6:g} MB are taken. Upload the file instead, or make it smaller."
+    message = (
+        f"This request is too large: at most {limit / 1e6:g} MB are taken. "
+        "Upload the file instead, or make it smaller."
+    )
     return JSONResponse({"detail": message, "error": message}, 413, {"Connection": "close"})
 
 
@@ -207,7 +209,7 @@ def _named_paths(body: bytes) -> list[str]:
     return paths
 
 
-def _paths(value: Any) -> Iterator[str]:
+def _paths(value: object) -> Iterator[str]:
     if isinstance(value, dict):
         if isinstance(value.get("path"), str) and "\0" not in value["path"]:
             yield value["path"]

@@ -24,7 +24,7 @@ def usable_processors(cgroups: Path = CGROUPS) -> int:
 
 
 def _quota(cgroups: Path) -> float | None:
-    """Return how much processor time a second the container gets, in seconds; None where it is not limited."""
+    """Return the seconds of processor time that the container gets a second; None where it is not limited."""
     with contextlib.suppress(OSError, ValueError):
         quota, period = (cgroups / "cpu.max").read_text().split()
         return None if quota == "max" else int(quota) / int(period)

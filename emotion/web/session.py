@@ -1,4 +1,4 @@
-"""What the handlers of all tabs need, and get as an argument: the model, the uploads, the examples, the limits."""
+"""What the handlers of all tabs get as an argument: the model, the uploads, the examples, the limits."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Limits:
     body_bytes : int
         Any other request: pictures inside JSON, as a camera's frames and tools send them.
     visitor_models : int
-        Models that visitors named and that are ready at the same time, each in a process of its own; the one that
-        answered longest ago goes first, and starts again when its visitor comes back.
+        Models that visitors named and that are ready at the same time, each in a process of its own; the one
+        that answered longest ago goes first, and starts again when its visitor comes back.
     waiting_per_processor : int
         Requests that wait; beyond, the app says that it is busy. This many take a few seconds.
     """

@@ -12,7 +12,7 @@ STYLE = Path(__file__).with_name("style.css")
 
 
 def theme() -> gr.themes.Base:
-    """Return the theme. Only fonts that are already on the visitor's machine: the page asks no other server."""
+    """Return the theme. Only fonts that the visitor's machine has: the page asks no other server."""
     return gr.themes.Soft(
         primary_hue="blue",
         neutral_hue="slate",

@@ -13,7 +13,7 @@ from gradio.utils import get_upload_folder
 
 
 def uploaded(path: str) -> Path:
-    """Return the place of an upload; every component asks here before anything opens a file that a request names.
+    """Return the place of an upload; components ask here before anything opens a file that a request names.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class Uploads:
             self._needed.update(str(Path(path).resolve()) for path in paths)
 
     def release(self, path: str | Path) -> None:
-        """Give up one use of an upload; the last one deletes it. Files outside the upload folder are left alone."""
+        """Give up one use of an upload; the last one deletes it. Files outside the upload folder stay."""
         path = Path(path).resolve()
         if not is_upload(path):
             return
@@ -71,7 +71,7 @@ class Uploads:
             _delete(path)
 
     def delete_tool_files(self) -> None:
-        """Delete the pictures that MCP clients sent inside their calls: Gradio writes each to "file.<type>"."""
+        """Delete the pictures that MCP clients sent inside calls: Gradio writes each to "file.<type>"."""
         with self._lock:
             for path in Path(get_upload_folder()).resolve().glob("*/file*"):
                 if path.stem == "file" and not self._needed[str(path)]:

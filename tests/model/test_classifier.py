@@ -156,7 +156,8 @@ def test_serving_imports_neither_tensorflow_nor_keras(trained_model):
     program = (
         "import sys, numpy; from emotion import EmotionClassifier;"
         f"c = EmotionClassifier.from_pretrained({str(trained_model)!r});"
-        "c.predict(numpy.zeros((100, 100, 3), numpy.uint8)); c.predict_faces(numpy.zeros((2, 48, 48), numpy.uint8));"
+        "c.predict(numpy.zeros((100, 100, 3), numpy.uint8));"
+        "c.predict_faces(numpy.zeros((2, 48, 48), numpy.uint8));"
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

@@ -71,7 +71,7 @@ def test_the_heat_lies_on_the_region_that_the_network_reads(face, region, gain):
 
 @pytest.fixture(scope="module")
 def trained():
-    """A small convolutional network that learned "happy" from bright mouths, among faces full of distraction."""
+    """A small convolutional network that learned "happy" from bright mouths, amid much distraction."""
     keras.utils.set_random_seed(0)
     noise = np.random.default_rng(0)
     faces = noise.normal(110, 25, (600, SIZE, SIZE, 1))

@@ -1,4 +1,4 @@
-"""Saving: a folder holds the old model or the new one, whatever happens in between, and its files belong together."""
+"""Saving: a folder holds the old model or the new one, whatever happens, and its files belong together."""
 
 import json
 import shutil

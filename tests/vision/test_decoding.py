@@ -1,4 +1,4 @@
-"""Opening strangers' pictures apart: the same pixels as in this process, and an end to whatever takes too long."""
+"""Opening strangers' pictures apart: the same pixels as here, and an end to whatever takes too long."""
 
 import io
 import os
@@ -129,7 +129,7 @@ def test_several_at_once_share_the_processes(decoder):
     assert sizes == [(50 + number, 40) for number in range(12)]
 
 
-def test_the_process_keeps_no_rights(tmp_path):
+def test_the_process_keeps_no_rights():
     from emotion.vision.sandbox import Sandbox
 
     sandbox = Sandbox("tests.vision.curious", memory=200_000_000, seconds=1)

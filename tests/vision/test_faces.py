@@ -1,4 +1,4 @@
-"""Finding faces in a real portrait at every size, turn and place, and cutting them out like training faces."""
+"""Finding faces in a real portrait at every size, turn and place, and cutting them out as for training."""
 
 import io
 import subprocess
@@ -146,7 +146,8 @@ def test_where_litert_is_missing_tensorflow_finds_the_same(portrait):
     script = (
         "import sys; sys.modules['ai_edge_litert'] = None\n"
         "from matplotlib import cbook; from emotion import EmotionClassifier\n"
-        "[face] = EmotionClassifier.from_pretrained().predict(cbook.get_sample_data('grace_hopper.jpg', asfileobj=False))\n"
+        "path = cbook.get_sample_data('grace_hopper.jpg', asfileobj=False)\n"
+        "[face] = EmotionClassifier.from_pretrained().predict(path)\n"
         "assert 'tensorflow' in sys.modules; print(*face.box)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

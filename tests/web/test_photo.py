@@ -50,7 +50,7 @@ def test_the_smallest_face_that_was_clicked_is_selected_in_a_large_picture(tab):
     assert tab.tab.answer not in tab.select_point(answer, click([-5, -5]))
 
 
-def test_why_explains_the_face_that_was_answered_and_looks_for_none(tab, monkeypatch):
+def test_why_explains_the_face_that_was_answered_and_looks_for_none(tab):
     answer = tab.show_upload(open_image(SEVERAL), None)[tab.tab.answer]
     crops = []
     classifier = tab.session.classifier

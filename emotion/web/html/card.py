@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-# As Markdown writes it. No part may hold its own opening bracket, so that a hostile text takes no longer than others.
+# As Markdown writes it. No part may hold its own opening bracket, so that a hostile text takes no longer than
+# others.
 PICTURE = r"!\[[^\[\]]*\](?:\([^()]*\)|\[[^\[\]]*\])?"
 
 
 def card_text(card: str | None) -> str:
-    """Return a model card as Markdown without its metadata block, pictures and sections of nothing but pictures.
+    """Return a model card as Markdown without metadata block, pictures and sections of nothing but pictures.
 
     Pictures would be fetched from other machines (or point to files that are not served), and raw HTML in a
     stranger's card is not ours to show; only folding sections stay.

@@ -22,7 +22,8 @@ def face_cards(predictions: Sequence[FacePrediction], portraits: Sequence[str], 
     for index, (prediction, portrait) in enumerate(zip(predictions, portraits, strict=True)):
         answer = prediction.label or NOT_SURE
         cards.append(
-            f'<button type="button" class="em-card" data-face="{index}" aria-pressed="{str(index == selected).lower()}"'
+            f'<button type="button" class="em-card" data-face="{index}"'
+            f' aria-pressed="{str(index == selected).lower()}"'
             f' style="--em: {emotion_colour(prediction.label)}">'
             f'<img src="{portrait}" alt="" width="64" height="64">'
             f"<span><b>{index + 1}</b> {escape(answer)}</span>{bars(prediction.probabilities)}</button>"
@@ -33,7 +34,10 @@ def face_cards(predictions: Sequence[FacePrediction], portraits: Sequence[str], 
 def live_faces(faces: Sequence[TrackedFace]) -> str:
     """Return the answer and bars of every face that is being followed."""
     if not faces:
-        return '<div class="em-hint"><b>No face in sight.</b><p>Look at the camera, with light from the front.</p></div>'
+        return (
+            '<div class="em-hint"><b>No face in sight.</b>'
+            "<p>Look at the camera, with light from the front.</p></div>"
+        )
     cards = "".join(
         f'<div class="em-card" style="--em: {emotion_colour(face.label)}">'
         f"<span><b>{face.id}</b> {escape(face.label or NOT_SURE)}"
@@ -52,8 +56,10 @@ def live_overlay(faces: Sequence[TrackedFace], size: tuple[int, int]) -> str:
     width, height = size
     boxes = "".join(
         f'<div class="em-box" style="left: {100 * x / width:.1f}%; top: {100 * y / height:.1f}%; '
-        f"width: {100 * w / width:.1f}%; height: {100 * h / height:.1f}%; --em: {emotion_colour(face.label)}; "
-        f'--em-text: {text_colour(emotion_colour(face.label))}"><span>{face.id} {escape(describe(face))}</span></div>'
+        f"width: {100 * w / width:.1f}%; height: {100 * h / height:.1f}%; "
+        f"--em: {emotion_colour(face.label)}; "
+        f'--em-text: {text_colour(emotion_colour(face.label))}">'
+        f"<span>{face.id} {escape(describe(face))}</span></div>"
         for face in faces
         for x, y, w, h in (face.box,)
     )
@@ -64,7 +70,8 @@ def bars(probabilities: dict[str, float]) -> str:
     """Return probability bars in the order of the labels, so that moving bars keep their place."""
     rows = "".join(
         f'<span class="em-bar"><span>{escape(label)}</span>'
-        f'<span class="em-track"><span style="width: {value:.1%}; background: {emotion_colour(label)}"></span></span>'
+        f'<span class="em-track">'
+        f'<span style="width: {value:.1%}; background: {emotion_colour(label)}"></span></span>'
         f"<span>{value:.0%}</span></span>"
         for label, value in probabilities.items()
     )

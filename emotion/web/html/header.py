@@ -19,7 +19,8 @@ def header(classifier: EmotionClassifier, notice: str | None = None) -> str:
   <span class="em-logo" aria-hidden="true">{_logo()}</span>
   <div>
     <h1>Facial emotion</h1>
-    <p>How does this face look – {escape(alternatives(classifier.labels))}? And when the model can’t tell, it says so.</p>
+    <p>How does this face look – {escape(alternatives(classifier.labels))}?
+    And when the model can’t tell, it says so.</p>
   </div>
 </header>
 {model_line(classifier, notice)}"""
@@ -41,7 +42,8 @@ def _logo() -> str:
         ("sad", "M8 10v1.5M16 10v1.5M8 17.5q4-3.5 8 0"),
     )
     return "".join(
-        f'<svg viewBox="0 0 24 24" width="34" height="34"><circle cx="12" cy="12" r="11" fill="{emotion_colour(name)}"/>'
+        f'<svg viewBox="0 0 24 24" width="34" height="34">'
+        f'<circle cx="12" cy="12" r="11" fill="{emotion_colour(name)}"/>'
         f'<path d="{path}" fill="none" stroke="white" stroke-width="2" stroke-linecap="round"/></svg>'
         for name, path in features
     )

@@ -28,8 +28,8 @@ def live_welcome() -> str:
     """Return what stands beside the camera before it runs."""
     return """
 <div class="em-hint"><b>Turn on the camera</b>
-<p>Click the camera, allow it in the browser, then press “Record”. Nothing is recorded: every frame is looked at and
-forgotten. When the server is busy, it skips frames instead of falling behind.</p></div>"""
+<p>Click the camera, allow it in the browser, then press “Record”. Nothing is recorded: every frame is looked
+at and forgotten. When the server is busy, it skips frames instead of falling behind.</p></div>"""
 
 
 def no_face() -> str:

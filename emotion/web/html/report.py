@@ -70,7 +70,8 @@ def _confusion(matrix: ConfusionMatrix) -> str:
     for label, row in zip(matrix.labels, matrix.counts, strict=True):
         total = max(sum(row), 1)
         cells = "".join(
-            f'<td style="--share: {faces / total:.0%}"><b>{faces / total:.0%}</b><small>{faces:,}</small></td>'
+            f'<td style="--share: {faces / total:.0%}">'
+            f"<b>{faces / total:.0%}</b><small>{faces:,}</small></td>"
             for faces in row
         )
         body += f'<tr><th scope="row">{escape(label)}</th>{cells}</tr>'
@@ -119,6 +120,7 @@ def _limits(classifier: EmotionClassifier, source: str | None) -> str:
 <li>It knows {escape(alternatives(classifier.labels))}, and says “{NOT_SURE}” below a confidence of
 {classifier.threshold:.0%}.{data}</li>
 <li>It judges what a face <em>looks</em> like in one picture, not what a person feels.</li>
-<li>Photos unlike its training data (sideways or covered faces, drawings, very dark scenes) make it worse, and it
-may be worse for some groups of people than for others.</li>
-<li>Do not use it to decide about people: not for hiring, schools, policing, medicine or insurance.</li></ul></section>"""
+<li>Photos unlike its training data (sideways or covered faces, drawings, very dark scenes) make it worse, and
+it may be worse for some groups of people than for others.</li>
+<li>Do not use it to decide about people: not for hiring, schools, policing, medicine or insurance.</li>
+</ul></section>"""

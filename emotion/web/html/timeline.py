@@ -81,7 +81,8 @@ def _face_chart(
 def _legend(labels: Sequence[str]) -> str:
     items = "".join(
         f'<span><svg viewBox="0 0 30 8" width="30" height="8" aria-hidden="true"><path d="M0 4H30"'
-        f' stroke="{emotion_colour(label)}" stroke-dasharray="{DASHES[number % len(DASHES)]}"/></svg>{escape(label)}</span>'
+        f' stroke="{emotion_colour(label)}" stroke-dasharray="{DASHES[number % len(DASHES)]}"/></svg>'
+        f"{escape(label)}</span>"
         for number, label in enumerate(labels)
     )
     return f'<div class="em-legend">{items}</div>'

@@ -79,7 +79,8 @@ def start_camera(page):
 def drop(page, target, path):
     transfer = page.evaluate_handle(
         """([bytes, name]) => { const transfer = new DataTransfer();
-            transfer.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/jpeg'})); return transfer; }""",
+            transfer.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/jpeg'}));
+            return transfer; }""",
         [list(path.read_bytes()), path.name],
     )
     for event in ("dragenter", "dragover", "drop"):

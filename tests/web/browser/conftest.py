@@ -68,7 +68,7 @@ def browser(camera):
 
 @pytest.fixture
 def visit(app, browser):
-    """Open the page as a new visitor; afterwards: nothing went wrong, nowhere else was asked, nothing is left."""
+    """Open the page as a new visitor; afterwards nothing went wrong, was asked elsewhere or is left."""
     contexts, complaints = [], []
 
     def open_page(size=DESKTOP, *, dark=False):

@@ -48,7 +48,8 @@ def test_every_picture_has_an_alternative_text_and_every_button_a_name(visit):
     unnamed = page.evaluate(
         """() => [...document.querySelectorAll('button, a[href], input:not([type=file]), textarea')]
             .filter(e => e.offsetParent && !(e.innerText.trim() || e.ariaLabel || e.title || e.labels?.length
-                || e.getAttribute('aria-labelledby') || e.querySelector('[aria-label]') || e.querySelector('img[alt]:not([alt=""])')))
+                || e.getAttribute('aria-labelledby') || e.querySelector('[aria-label]')
+                || e.querySelector('img[alt]:not([alt=""])')))
             .map(e => e.outerHTML.slice(0, 120))"""
     )
     assert unnamed == []
