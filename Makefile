@@ -31,7 +31,7 @@ test: .venv/.development browser
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov
 
 test-fast: .venv/.development
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
 
 # Gradio writes a .pyi beside each file of components; a type checker would read it in the file's place.
 check: .venv/.development
