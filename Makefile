@@ -80,7 +80,7 @@ endef
 	if [ -n "$(UV)" ] && [ -z "$(PYTHON)" ]; then \
 		exec uv venv --quiet --seed --python 3.$(NEWEST_TO_TRAIN) .venv; \
 	fi; \
-	echo "This needs Python 3.$(OLDEST) to 3.$(NEWEST), and $(or $(PYTHON),none of $(CANDIDATES)) is that."; \
+	echo "This needs Python 3.$(OLDEST) to 3.$(NEWEST), and $(if $(PYTHON),$(PYTHON) is not,none of $(CANDIDATES) is) that."; \
 	echo "Name one: make $(or $(MAKECMDGOALS),app) PYTHON=python3.12"; \
 	exit 1
 
