@@ -31,7 +31,7 @@ test: .venv/.development browser
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov
 
 test-fast: .venv/.development
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
 
 # Gradio writes a .pyi beside each file of components; a type checker would read it in the file's place.
 check: .venv/.development
@@ -80,7 +80,7 @@ endef
 	if [ -n "$(UV)" ] && [ -z "$(PYTHON)" ]; then \
 		exec uv venv --quiet --seed --python 3.$(NEWEST_TO_TRAIN) .venv; \
 	fi; \
-	echo "This needs Python 3.$(OLDEST) to 3.$(NEWEST), and $(or $(PYTHON),none of $(CANDIDATES)) is that."; \
+	echo "This needs Python 3.$(OLDEST) to 3.$(NEWEST), and $(if $(PYTHON),$(PYTHON) is not,none of $(CANDIDATES) is) that."; \
 	echo "Name one: make $(or $(MAKECMDGOALS),app) PYTHON=python3.12"; \
 	exit 1
 

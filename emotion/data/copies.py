@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -107,6 +108,7 @@ def variants() -> Iterator[tuple[int, bool, float]]:
         yield from ((0, mirrored, gain) for gain in GAINS)
 
 
+@cache
 def basis(turn: float, mirrored: bool) -> np.ndarray:
     """Return the lowest frequencies of a turned thumbnail as weights of the upright one: float32 (256, 64).
 

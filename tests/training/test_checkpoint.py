@@ -38,7 +38,7 @@ def test_normalization_statistics_are_those_of_clean_faces(drawn_data):
     network = build_network(config, 3)
     estimate_normalization(network, batches, 2)
     first = next(layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization))
-    before = keras.Model(network.inputs, first.input)
+    before = keras.Model(network.input, first.input)
     seen = np.concatenate([keras.ops.convert_to_numpy(before(batches[index][0])) for index in range(2)])
     mean = keras.ops.convert_to_numpy(first.moving_mean)
     np.testing.assert_allclose(mean, seen.mean(axis=(0, 1, 2)), rtol=1e-3, atol=1e-4)
