@@ -18,10 +18,11 @@ depends on --seed, its kind and its number alone, so it stays the same when othe
 import argparse
 import io
 import json
+import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -242,7 +243,7 @@ def summarise(
         len(faces) > len(scene.boxes)
         for faces, scene in zip(answers, [*singles, *groups, *empty], strict=True)
     ]
-    return {
+    figures = {
         "faces found": mean(face is not None for [face] in alone),
         "named right": mean(right),
         "pictures without faces where one was seen": mean(extra[len(singles) + len(groups) :]),
@@ -258,6 +259,7 @@ def summarise(
             for face, path in zip(faces, scene.sources, strict=True)
         ),
     }
+    return {figure: share for figure, share in figures.items() if not math.isnan(share)}
 
 
 def summarise_difficult(answers: list[list[list[Found]]], scenes: dict[str, list[Scene]]) -> dict[str, float]:
@@ -386,8 +388,10 @@ def feather(rng: np.random.Generator) -> float:
     return float(rng.choice([0.0, 0.06]))
 
 
-def mean(values) -> float:
-    return float(np.mean(list(values)))
+def mean(values: Iterable[float]) -> float:
+    """Return the mean, or not-a-number of nothing."""
+    listed = list(values)
+    return sum(listed) / len(listed) if listed else math.nan
 
 
 def print_table(figures: dict[str, dict[str, float]]) -> None:
