@@ -19,6 +19,7 @@ are added or left out.
 import argparse
 import io
 import json
+import math
 import os
 import sys
 import tempfile
@@ -243,7 +244,7 @@ def summarise(
         len(faces) > len(scene.boxes)
         for faces, scene in zip(answers, [*singles, *groups, *empty], strict=True)
     ]
-    return {
+    figures = {
         "faces found": mean(face is not None for [face] in alone),
         "named right": mean(right),
         "pictures without faces where one was seen": mean(extra[len(singles) + len(groups) :]),
@@ -259,6 +260,7 @@ def summarise(
             for face, path in zip(faces, scene.sources, strict=True)
         ),
     }
+    return {figure: share for figure, share in figures.items() if not math.isnan(share)}
 
 
 def summarise_difficult(answers: list[list[list[Found]]], scenes: dict[str, list[Scene]]) -> dict[str, float]:
@@ -388,7 +390,9 @@ def feather(rng: np.random.Generator) -> float:
 
 
 def mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
+    """Return the mean, or not-a-number of nothing."""
+    listed = list(values)
+    return sum(listed) / len(listed) if listed else math.nan
 
 
 def print_table(figures: dict[str, dict[str, float]]) -> None:
