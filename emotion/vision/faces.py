@@ -37,8 +37,6 @@ PIECE, PIECE_MARGIN = (1280, 1024), 64
 
 # A face is one from this score on; what scores less, down to the second, is in doubt and looked at again.
 SURE, POSSIBLE = 0.5, 0.1
-# Beside a face that is one, less is an accident.
-POSSIBLE_BESIDE = 0.15
 # So many small and so many large ones in doubt, at the most.
 MOST_DOUBTFUL = 4
 
@@ -184,8 +182,6 @@ def _sure_and_doubtful(
     """Divide candidates (n, 15), best first, into those that are faces and the best of those that may be."""
     sure = [candidate for candidate in candidates if candidate[SCORE] >= SURE]
     rest = candidates[len(sure) :]
-    if sure:
-        rest = rest[rest[:, SCORE] >= POSSIBLE_BESIDE]
     small = [candidate for candidate in rest if not _is_large(candidate, picture)]
     large = [candidate for candidate in rest if _is_large(candidate, picture)]
     return sure, small[:MOST_DOUBTFUL] + large[:MOST_DOUBTFUL]
