@@ -274,4 +274,4 @@ class CsvWriter:
         for number, face in enumerate(answer.faces, 1):
             values = [f"{face.probabilities[label]:.4f}" for label in self._labels]
             told = [face.label or "", f"{face.confidence:.4f}", face.reason or ""]
-            self._rows.writerow([answer.path, number, *face.box, *told, *values, ""])
+            self._rows.writerow([answer.path, number, *(face.box or ("",) * 4), *told, *values, ""])

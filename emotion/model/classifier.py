@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from emotion.report.report import Report
 
-    AnyPicture = str | os.PathLike | bytes | Image.Image | np.ndarray | Picture
+    AnyPicture = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Picture
 
 
 class LoadOptions(TypedDict, total=False):
@@ -81,11 +81,11 @@ class EmotionClassifier:
     @classmethod
     def from_pretrained(
         cls,
-        reference: str | os.PathLike | None = None,
+        reference: str | os.PathLike[str] | None = None,
         *,
         revision: str | None = None,
         token: str | bool | None = None,
-        cache_dir: str | os.PathLike | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
         isolated: bool = False,
     ) -> EmotionClassifier:
         """Load a model: the embedded default, a folder, or one from the Hub. No code from it is run.
@@ -252,7 +252,7 @@ class EmotionClassifier:
         return self._predict_crops(resized)
 
     def save_pretrained(
-        self, folder: str | os.PathLike, *, litert_precision: str = "float32", repo_id: str | None = None
+        self, folder: str | os.PathLike[str], *, litert_precision: str = "float32", repo_id: str | None = None
     ) -> Path:
         """Write the model in the saved format: a folder that Keras, LiteRT and this class can open.
 

@@ -39,7 +39,7 @@ class Network(Protocol):
         """Number of probabilities per face."""
 
 
-def load_network(folder: str | os.PathLike) -> Network:
+def load_network(folder: str | os.PathLike[str]) -> Network:
     """Load the network of a saved folder into the fastest engine that this platform has.
 
     Raises
@@ -85,7 +85,7 @@ class LiteRTNetwork:
         If the file is not a network that takes faces and gives probabilities.
     """
 
-    def __init__(self, source: str | os.PathLike | bytes) -> None:
+    def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
         name = "The network" if isinstance(source, bytes) else source
         try:
             # Bytes rather than the path: the file may be replaced while it is in use.

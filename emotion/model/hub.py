@@ -21,7 +21,9 @@ def checked_token(token: str | bool | None, problem: type[EmotionError]) -> str 
     """Return the token to send, and refuse what could not be sent before an error message repeats it."""
     if token is False:
         return False
-    token = (token or get_token() or "").strip()
+    # True stands for the one that `hf auth login` left, as for every library of the Hub.
+    given = token if isinstance(token, str) else None
+    token = (given or get_token() or "").strip()
     if not re.fullmatch(r"[!-~]*", token):
         raise problem(f"The Hub token holds characters that no token has. Copy it again from {TOKEN_PAGE}.")
     return token or None
@@ -34,7 +36,7 @@ def is_unreachable(error: Exception) -> bool:
     return True
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """Return a few words about a failed request."""
     if isinstance(error, HfHubHTTPError):
         return f"HTTP {error.response.status_code}"

@@ -61,7 +61,7 @@ class KerasNetwork:
         return int(self.model.output_shape[-1])
 
 
-def load_keras(folder: str | os.PathLike) -> keras.Model:
+def load_keras(folder: str | os.PathLike[str]) -> keras.Model:
     """Open the Keras model of a saved folder in safe mode, if it is made of known layers only.
 
     Raises
@@ -114,7 +114,7 @@ def check_layers(config: object) -> None:
 
 
 def export_litert(
-    model: keras.Model, path: str | os.PathLike, *, size: int, precision: str = "float32"
+    model: keras.Model, path: str | os.PathLike[str], *, size: int, precision: str = "float32"
 ) -> None:
     """Write a Keras model as a LiteRT file with a free batch size and built-in operators only.
 
@@ -143,15 +143,18 @@ def export_litert(
 
     face = keras.Input((size, size, model.input_shape[-1]), name="face")
     fixed = keras.Model(face, model(face))
+    # TensorFlow loads tf.lite late, which hides it from type checkers.
+    # pyrefly: ignore [missing-attribute]
     options: dict[str, Any] = {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
     if precision != "float32":
+        # pyrefly: ignore [missing-attribute]
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
         options["target_spec"]["supported_types"] = [tf.float16]
     fixed.export(str(path), format="litert", verbose=False, **options)
 
 
-def compress_weights(path: str | os.PathLike) -> None:
+def compress_weights(path: str | os.PathLike[str]) -> None:
     """Round the weights of a Keras file to 10 bits of fraction, float16's, and compress them.
 
     Keras reads it as before.

@@ -25,11 +25,11 @@ EMBEDDED_NAME = "embedded default"
 
 
 def load(
-    reference: str | os.PathLike | None,
+    reference: str | os.PathLike[str] | None,
     *,
     revision: str | None = None,
     token: str | bool | None = None,
-    cache_dir: str | os.PathLike | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
     isolated: bool = False,
 ) -> EmotionClassifier:
     """Load a model; parameters and errors are those of `EmotionClassifier.from_pretrained`."""
@@ -59,6 +59,8 @@ def load(
 def load_or_default(reference: str | None, **options: Unpack[LoadOptions]) -> EmotionClassifier:
     """Load a model, or the embedded default with a notice that says why."""
     try:
+        # Nothing else than these options gets here, which TypedDict cannot say yet.
+        # pyrefly: ignore [open-unpacking]
         return load(reference or None, **options)
     except ModelLoadError as error:
         classifier = load(None)

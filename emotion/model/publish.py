@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def publish(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     repo_id: str | None = None,
     *,
     private: bool = False,
@@ -69,10 +69,10 @@ def publish(
     folder, name = Path(folder), repo_id or ""
     files = _files_to_publish(folder)
     try:
-        token = checked_token(token, PublishError)
-        if not token:
+        checked = checked_token(token, PublishError)
+        if not checked:
             raise PublishError(f"You are not signed in to the Hub. Please {SIGN_IN} (or set HF_TOKEN).")
-        api = HfApi(token=token)
+        api = HfApi(token=checked)
         if "/" not in name:
             name = f"{api.whoami()['name']}/{name or DEFAULT_NAME}"
         _create_target(api, name, private=private, revision=revision)
@@ -99,7 +99,7 @@ def publish(
 
 
 def publish_command(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     repo_id: str | None = None,
     *,
     private: bool = False,

@@ -59,7 +59,7 @@ def pull(
     *,
     revision: str | None = None,
     token: str | bool | None = None,
-    cache_dir: str | os.PathLike | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Snapshot:
     """Fetch a published model, or find it in the local Hub cache when the Hub cannot be reached.
 
@@ -84,6 +84,7 @@ def pull(
     """
     name = f"{repo_id}@{revision}" if revision else repo_id
     token = checked_token(token, ModelLoadError)
+    cache = None if cache_dir is None else Path(cache_dir)
     try:
         validate_repo_id(repo_id)
         information = HfApi(token=token).model_info(
@@ -92,9 +93,9 @@ def pull(
     except HFValidationError as error:
         raise ModelLoadError(f"{repo_id!r} cannot name a model on the Hub; write owner/name.") from error
     except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
-        if not is_unreachable(error):
+        if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
             raise ModelLoadError(_why_not_pulled(error, repo_id, revision)) from error
-        return _pull_from_cache(repo_id, revision, cache_dir, name=name, reason=reason_of(error))
+        return _pull_from_cache(repo_id, revision, cache, name=name, reason=reason_of(error))
 
     if DESCRIPTION_FILE not in {file.rfilename for file in information.siblings or ()}:
         raise ModelLoadError(
@@ -102,7 +103,7 @@ def pull(
             " that `python train.py --push` published."
         )
     fetched = filter_repo_objects(
-        information.siblings, allow_patterns=list(PUBLISHED_FILES), key=lambda file: file.rfilename
+        information.siblings or (), allow_patterns=list(PUBLISHED_FILES), key=lambda file: file.rfilename
     )
     if (size := sum(file.size or 0 for file in fetched)) > LARGEST_MODEL:
         raise ModelLoadError(
@@ -110,9 +111,9 @@ def pull(
             " GiB are not fetched. Use a smaller one."
         )
     try:
-        folder = _download(repo_id, revision, token, cache_dir)
+        folder = _download(repo_id, revision, token, cache)
         if _discard_damaged(folder):
-            folder = _download(repo_id, revision, token, cache_dir)
+            folder = _download(repo_id, revision, token, cache)
     # OSError: the disk, a file of the wrong size, Xet; RuntimeError: Xet; ValueError: not the Hub's JSON.
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
@@ -130,7 +131,7 @@ def pull(
 
 
 def _pull_from_cache(
-    repo_id: str, revision: str | None, cache_dir: str | os.PathLike | None, *, name: str, reason: str
+    repo_id: str, revision: str | None, cache_dir: Path | None, *, name: str, reason: str
 ) -> Snapshot:
     try:
         folder = Path(
@@ -156,9 +157,7 @@ def _pull_from_cache(
     return Snapshot(folder, folder.name, offline=True)
 
 
-def _download(
-    repo_id: str, revision: str | None, token: str | bool | None, cache_dir: str | os.PathLike | None
-) -> Path:
+def _download(repo_id: str, revision: str | None, token: str | bool | None, cache_dir: Path | None) -> Path:
     patterns = list(PUBLISHED_FILES)
     return Path(
         snapshot_download(
@@ -195,7 +194,7 @@ def _discard_damaged(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in damaged]
 
 
-def _why_not_pulled(error: Exception, repo_id: str, revision: str | None) -> str:
+def _why_not_pulled(error: HfHubHTTPError, repo_id: str, revision: str | None) -> str:
     page = f"{constants.ENDPOINT}/{repo_id}"
     if isinstance(error, RevisionNotFoundError):
         return (

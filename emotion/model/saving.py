@@ -9,7 +9,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from emotion.model.description import (
     CARD_FILE,
@@ -95,9 +95,9 @@ def _moved(following: Path) -> dict[str, str]:
 def _write_network(classifier: EmotionClassifier, folder: Path, litert_precision: str) -> None:
     import keras
 
-    from emotion.model.keras_engine import compress_weights, export_litert
+    from emotion.model.keras_engine import KerasNetwork, compress_weights, export_litert
 
-    model = classifier.network.model
+    model = cast(KerasNetwork, classifier.network).model
     keras.saving.save_model(model, folder, zipped=False)
     if litert_precision != "float32":
         compress_weights(folder / WEIGHTS_FILE)

@@ -62,7 +62,10 @@ class Place:
 def scaled_place(face: Located, factor: float) -> Place:
     """Return where a face is in a picture that was scaled by a factor."""
     x, y, width, height = (round(factor * value) for value in face.box)
-    eyes = face.eyes and tuple((factor * across, factor * down) for across, down in face.eyes)
+    eyes = None
+    if face.eyes:
+        left, right = ((factor * across, factor * down) for across, down in face.eyes)
+        eyes = (left, right)
     return Place((x, y, max(1, width), max(1, height)), eyes, face.tight)
 
 

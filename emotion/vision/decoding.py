@@ -49,7 +49,7 @@ class PictureDecoder:
         for _ in range(workers):
             self._idle.put(Sandbox(__name__, memory=MOST_MEMORY, seconds=MOST_SECONDS))
 
-    def open(self, source: bytes | str | os.PathLike) -> Picture:
+    def open(self, source: bytes | str | os.PathLike[str]) -> Picture:
         """Open a picture as `emotion.vision.images.open_picture` does.
 
         Parameters
@@ -102,7 +102,7 @@ class PictureDecoder:
             self._idle.put(worker)
 
 
-def _read(path: str | os.PathLike) -> bytes:
+def _read(path: str | os.PathLike[str]) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -12,9 +12,10 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import IO, cast
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from emotion.errors import InvalidImageError
 
@@ -52,7 +53,7 @@ EXTENSIONS = frozenset({
 })  # fmt: skip
 
 
-Source = str | os.PathLike | bytes | Image.Image | np.ndarray
+Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +215,7 @@ def _from_pil(image: Image.Image, max_pixels: int, searched_side: int | None) ->
         raise _unreadable("the picture", error) from error
 
 
-def _from_file(file: io.BufferedIOBase, name: str, max_pixels: int, searched_side: int | None) -> Picture:
+def _from_file(file: IO[bytes], name: str, max_pixels: int, searched_side: int | None) -> Picture:
     try:
         with Image.open(file, formats=readable_formats()) as image:
             _check_size(*image.size, name, max_pixels)
@@ -265,7 +266,7 @@ def _upright_rgb(image: Image.Image, name: str, searched_side: int | None) -> Pi
     factor = _reduction(*size, searched_side)
     if factor > 1 and hasattr(image, "draft"):
         # JPEG decodes at this size right away.
-        image.draft(None, tuple(-(-side // factor) for side in size))
+        image.draft(None, (-(-size[0] // factor), -(-size[1] // factor)))
     drafted = round(max(size) / max(image.size))
     _decode(image, name)
     if factor > drafted:
@@ -304,7 +305,8 @@ def _decode(image: Image.Image, name: str) -> None:
         if "truncated" not in str(error) or getattr(image, "_im", None) is None:
             raise
         logger.warning("%s is cut off; the missing part is blank", name)
-        image.tile = []  # what Pillow's global LOAD_TRUNCATED_IMAGES does, for this picture only
+        # What Pillow's global LOAD_TRUNCATED_IMAGES does, for this picture only.
+        cast(ImageFile.ImageFile, image).tile = []
         image.load()
         if all(low == high for low, high in np.atleast_2d(image.getextrema())):
             raise

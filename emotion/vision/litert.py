@@ -54,6 +54,8 @@ def _interpreter_class() -> type:
     # No wheel for this platform: TensorFlow carries the same engine.
     import tensorflow
 
+    # It loads this part late, which hides it from type checkers.
+    # pyrefly: ignore [missing-attribute]
     return tensorflow.lite.Interpreter
 
 

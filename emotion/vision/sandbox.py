@@ -17,7 +17,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 try:
     import resource
@@ -58,8 +58,8 @@ class Sandbox:
         self._module, self._first = module, first
         self._memory, self._seconds = memory, seconds
         self._lock = threading.Lock()
-        self._process: subprocess.Popen | None = None
-        self._closer: weakref.finalize | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closer: Callable[[], object] | None = None
         self._first_answer = b""
 
     def ask(self, question: bytes) -> bytes:
@@ -93,7 +93,7 @@ class Sandbox:
             self._closer()
         self._process = None
 
-    def _start(self) -> subprocess.Popen:
+    def _start(self) -> subprocess.Popen[bytes]:
         limits = f"{self._memory},{self._seconds}"
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, self._module, limits],
@@ -113,13 +113,14 @@ class Sandbox:
             self._first_answer = self._exchange(process, self._first(), STARTS_WITHIN)
         return process
 
-    def _exchange(self, process: subprocess.Popen, message: bytes | None, seconds: float) -> bytes:
+    def _exchange(self, process: subprocess.Popen[bytes], message: bytes | None, seconds: float) -> bytes:
+        questions, answers = _pipes(process)
         timer = threading.Timer(seconds, process.kill)
         timer.start()
         try:
             if message is not None:
-                _send(process.stdin, message)
-            return _receive(process.stdout)
+                _send(questions, message)
+            return _receive(answers)
         except (OSError, EOFError, ValueError) as error:
             self.close()
             raise SandboxError("it ended or took too long") from error
@@ -127,28 +128,35 @@ class Sandbox:
             timer.cancel()
 
 
-def _end(process: subprocess.Popen) -> None:
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """Return the pipes for questions and answers, which every process here was started with."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return process.stdin, process.stdout
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
-    for stream in (process.stdin, process.stdout):
+    for stream in _pipes(process):
         with contextlib.suppress(OSError):
             stream.close()
     process.wait()
 
 
-def _send(stream: BinaryIO, message: bytes) -> None:
+def _send(stream: IO[bytes], message: bytes) -> None:
     stream.write(LENGTH.pack(len(message)))
     stream.write(message)
     stream.flush()
 
 
-def _receive(stream: BinaryIO) -> bytes:
+def _receive(stream: IO[bytes]) -> bytes:
     (length,) = LENGTH.unpack(_read(stream, LENGTH.size))
     if length > LONGEST_ANSWER:
         raise ValueError(f"a message of {length} bytes")
     return _read(stream, length)
 
 
-def _read(stream: BinaryIO, length: int) -> bytes:
+def _read(stream: IO[bytes], length: int) -> bytes:
     content = stream.read(length)
     if len(content) < length:
         raise EOFError

@@ -67,6 +67,10 @@ class Clip:
         tab = self.tab
         if not paths:
             return {tab.annotated: "", tab.chart: ""}
+
+        def looked(part: float) -> None:
+            progress(part, desc="Looking at the clip")
+
         with self.session.uploads.using(*paths), tempfile.TemporaryDirectory(prefix="emotion-") as folder:
             result, table = Path(folder, "clip.mp4"), Path(folder, "timeline.csv")
             try:
@@ -74,7 +78,7 @@ class Clip:
                     self.session.classifier_for(own),
                     paths[0],
                     result,
-                    progress=lambda part: progress(part, desc="Looking at the clip"),
+                    progress=looked,
                     max_seconds=self.session.limits.clip_seconds,
                 )
             except EmotionError as error:

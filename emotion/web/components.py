@@ -43,6 +43,8 @@ class MemoryImage(gr.Image):
 
     is_template = True  # Gradio draws it as an Image
 
+    # Gradio only hands values on: a handler may get and give other types than its own components'.
+    # pyrefly: ignore [bad-override]
     def preprocess(self, payload: ImageData | None) -> bytes | Path | None:
         """Give the encoded picture, or where its upload is."""
         if payload is None:
@@ -55,6 +57,7 @@ class MemoryImage(gr.Image):
                 return b""
         return uploaded(payload.path) if payload.path else None
 
+    # pyrefly: ignore [bad-override]
     def postprocess(self, value: np.ndarray | Image.Image | None) -> ImageData | None:
         """Put the picture into the page."""
         return None if value is None else ImageData(url=data_url(value), mime_type="image/jpeg")
@@ -65,6 +68,7 @@ class MemoryGallery(gr.Gallery):
 
     is_template = True
 
+    # pyrefly: ignore [bad-override]
     def postprocess(self, value: list[tuple[np.ndarray | Image.Image, str]] | None) -> GalleryData:
         """Put the pictures into the page."""
         return GalleryData(

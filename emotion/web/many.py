@@ -90,7 +90,9 @@ class Many:
         """Show a gallery, totals and a CSV; pictures that cannot be read are named."""
         tab, most = self.tab, self.session.limits.pictures
         classifier = self.session.classifier_for(own)
-        rows, boxed, problems = [], [], []
+        rows: list[tuple[str, list[FacePrediction]]] = []
+        boxed: list[tuple[Image.Image, str]] = []
+        problems: list[tuple[str, str]] = []
         with self.session.uploads.using(*paths):
             for path in progress.tqdm(paths[:most], desc="Looking at the pictures"):
                 name = Path(path).name

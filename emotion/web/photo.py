@@ -24,7 +24,7 @@ from emotion.web.html.faces import face_cards
 from emotion.web.html.hints import no_face, problem, welcome
 from emotion.web.html.verdict import verdict
 from emotion.web.session import Session
-from emotion.web.shown import at_shown_size
+from emotion.web.shown import at_shown_size, place_of
 
 SELECT_CARD = Path(__file__).with_name("select_card.js").read_text("utf-8")
 
@@ -182,7 +182,7 @@ class Photo:
         self.tab = tab
         self.session = session
 
-    def show_upload(self, source: bytes | Path | None, own: EmotionClassifier | None) -> Update:
+    def show_upload(self, source: bytes | Path, own: EmotionClassifier | None) -> Update:
         """Answer for what the visitor uploaded, dropped, pasted or photographed."""
         with self.session.uploads.using(source):
             try:
@@ -216,7 +216,7 @@ class Photo:
         across, down = point(event)
         hits = [
             (width * height, index)
-            for index, (x, y, width, height) in enumerate(face.box for face in answer.faces)
+            for index, (x, y, width, height) in enumerate(place_of(face).box for face in answer.faces)
             if x <= across < x + width and y <= down < y + height
         ]
         if not hits:
@@ -228,9 +228,10 @@ class Photo:
         if answer is None:
             return self._forgotten()
         classifier = self.session.classifier_for(answer.own)
+        place = place_of(answer.face)
         best = max(answer.face.probabilities, key=answer.face.probabilities.__getitem__)
-        warmth = heatmap(classifier, classifier.crop(Picture.of(answer.picture), answer.face), label=best)
-        portrait = crop_face(answer.picture, answer.face, size=EXPLAINED_SIDE, channels=3)
+        warmth = heatmap(classifier, classifier.crop(Picture.of(answer.picture), place), label=best)
+        portrait = crop_face(answer.picture, place, size=EXPLAINED_SIDE, channels=3)
         return {
             self.tab.heat: gr.update(
                 value=overlay(portrait, warmth), alt_text=f"Heatmap: “{best}” rests most {where(warmth)}"
@@ -261,7 +262,8 @@ class Photo:
         """Show the boxed picture instead of the empty one, and the answer for the selected face."""
         tab, faces, selected, several = self.tab, answer.faces, answer.selected, len(answer.faces) > 1
         portraits = [
-            data_url(crop_square(answer.picture, face.box, size=PORTRAIT_SIDE, channels=3)) for face in faces
+            data_url(crop_square(answer.picture, place_of(face).box, size=PORTRAIT_SIDE, channels=3))
+            for face in faces
         ]
         return {
             tab.picture: gr.update(value=None, visible=False),

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from emotion.errors import InvalidImageError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
@@ -119,7 +120,8 @@ class Session:
         if own is None:
             return self.classifier
         with self._lock:
-            self._visitor_models[id(own)] = own.network
+            # As `load_for_visitor` loaded it.
+            self._visitor_models[id(own)] = cast(IsolatedNetwork, own.network)
             self._visitor_models.move_to_end(id(own))
             while len(self._visitor_models) > self.limits.visitor_models:
                 self._visitor_models.popitem(last=False)[1].close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from emotion.predictions.face import FacePrediction
-from emotion.vision.crop import scaled_place
+from emotion.vision.crop import Place, scaled_place
 from emotion.vision.images import Picture
 
 
@@ -34,7 +34,20 @@ def at_shown_size(
     shown = picture.shown(side)
     if shown.scale == 1:
         return shown.pixels, list(faces)
-    places = [scaled_place(face, 1 / shown.scale) for face in faces]
+    places = [scaled_place(place_of(face), 1 / shown.scale) for face in faces]
     return shown.pixels, [
         replace(face, box=place.box, eyes=place.eyes) for face, place in zip(faces, places, strict=True)
     ]
+
+
+def place_of(face: FacePrediction) -> Place:
+    """Return where a face is in its picture.
+
+    Raises
+    ------
+    ValueError
+        If it came as a crop, without a picture.
+    """
+    if face.box is None:
+        raise ValueError("This face came without a picture.")
+    return Place(face.box, face.eyes, face.tight)

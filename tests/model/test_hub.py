@@ -231,6 +231,11 @@ def test_without_a_token_nothing_is_asked_of_the_hub(hub: HubServer, saved: Path
     assert hub.requests == []
 
 
+@pytest.mark.usefixtures("published")
+def test_token_true_means_the_one_that_is_signed_in():
+    assert (pull("user/model", token=True).folder / "emotion.json").is_file()
+
+
 def test_upload_through_xet_that_fails(hub: HubServer, saved: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("hf_xet")
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)  # this Hub has no Xet storage
