@@ -106,7 +106,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise InvalidImageError("The file cannot be read any more. Send it again.") from error
+        raise InvalidImageError("The file is no longer here. Send it again.") from error
 
 
 def prepare() -> None:

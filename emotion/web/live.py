@@ -124,12 +124,12 @@ class Live:
             return {tab.watching: watching}
         try:
             picture = self.session.open_picture(frame).shown(SHOWN_SIDE).pixels
+            classifier = self.session.classifier_for(own)
+            found = detect_faces_in_frame(picture, limit=self.session.limits.live_faces)
+            predictions = classifier.predict_located(Picture.of(picture), found)
         except EmotionError as error:
             return {tab.boxes: "", tab.answers: problem(str(error))}
-        classifier = self.session.classifier_for(own)
         watching = self._go_on(watching, classifier, picture)
-        found = detect_faces_in_frame(picture, limit=self.session.limits.live_faces)
-        predictions = classifier.predict_located(Picture.of(picture), found)
         tracker = watching.tracker
         faces = tracker.update(predictions, watching.time)
         return {

@@ -182,18 +182,21 @@ class Photo:
         self.tab = tab
         self.session = session
 
-    def show_upload(self, source: bytes | Path, own: EmotionClassifier | None) -> Update:
+    def show_upload(self, source: bytes | Path | None, own: EmotionClassifier | None) -> Update:
         """Answer for what the visitor uploaded, dropped, pasted or photographed."""
         with self.session.uploads.using(source):
-            try:
-                return self.show(self.session.open_picture(source), own)
-            except EmotionError as error:
-                return {**self.clear(), self.tab.verdict: problem(str(error))}
+            return self._show_source(source, own)
 
     def show_example(self, own: EmotionClassifier | None, event: gr.SelectData) -> Update:
         """Answer for the example that was clicked."""
         examples = self.session.examples
-        return self.show(self.session.open_picture(examples[chosen(event, len(examples))]), own)
+        return self._show_source(examples[chosen(event, len(examples))], own)
+
+    def _show_source(self, source: bytes | Path | None, own: EmotionClassifier | None) -> Update:
+        try:
+            return self.show(self.session.open_picture(source), own)
+        except EmotionError as error:
+            return {**self.clear(), self.tab.verdict: problem(str(error))}
 
     def show(self, picture: Picture, own: EmotionClassifier | None) -> Update:
         """Answer for a picture."""

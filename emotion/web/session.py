@@ -84,7 +84,7 @@ class Session:
         self.limits = limits or Limits()
         self.uploads = Uploads()
         self.decoder = PictureDecoder(workers=max(2, usable_processors()))
-        self._visitor_models: OrderedDict[int, IsolatedNetwork] = OrderedDict()
+        self._visitor_models: OrderedDict[int, EmotionClassifier] = OrderedDict()
         self._lock = threading.Lock()
         self.examples = sorted(path for path in examples.iterdir() if path.suffix in PICTURE_ENDINGS)
 
@@ -93,12 +93,12 @@ class Session:
         """Load the host's model, or the embedded one with a notice where it cannot be had."""
         return cls(EmotionClassifier.from_pretrained_or_default(reference), examples=examples)
 
-    def open_picture(self, source: bytes | Path) -> Picture:
-        """Open a picture that a visitor sent; every one goes this way.
+    def open_picture(self, source: bytes | Path | None) -> Picture:
+        """Open a picture that a visitor sent, in a process of its own; every one goes this way.
 
         Parameters
         ----------
-        source : bytes or Path
+        source : bytes, Path or None
             What a component gave.
 
         Raises
@@ -106,25 +106,22 @@ class Session:
         InvalidImageError
             If it is no picture. The message names no file of the server.
         """
-        if isinstance(source, Path) and not source.exists():
-            raise InvalidImageError("The file is no longer here. Send it again.")
-        try:
-            return self.decoder.open(source)
-        except InvalidImageError as error:
-            if not isinstance(source, Path):
-                raise
-            raise InvalidImageError(str(error).replace(str(source), "The file")) from error
+        if source is None:
+            raise InvalidImageError("There is no picture. Send one first.")
+        return self.decoder.open(source)
 
     def classifier_for(self, own: EmotionClassifier | None) -> EmotionClassifier:
         """Return the model that answers a visitor: their own, or the host's."""
         if own is None:
             return self.classifier
         with self._lock:
-            # As `load_for_visitor` loaded it.
-            self._visitor_models[id(own)] = cast(IsolatedNetwork, own.network)
+            # The classifier itself stays here, so that no other one gets its id meanwhile.
+            self._visitor_models[id(own)] = own
             self._visitor_models.move_to_end(id(own))
             while len(self._visitor_models) > self.limits.visitor_models:
-                self._visitor_models.popitem(last=False)[1].close()
+                oldest = self._visitor_models.popitem(last=False)[1].network
+                # As `load_for_visitor` loaded it.
+                cast(IsolatedNetwork, oldest).close()
         return own
 
     def load_for_visitor(self, reference: str) -> EmotionClassifier:

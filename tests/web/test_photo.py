@@ -1,5 +1,6 @@
 """What the Photo tab does with a picture, a click and a question, without a server."""
 
+import io
 from types import SimpleNamespace
 
 import gradio as gr
@@ -7,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion.vision.images import open_image
 from emotion.web import photo
 from emotion.web.components import SHOWN_SIDE
 from tests.app_process import EXAMPLES
@@ -24,7 +24,10 @@ def tab(session):
 def enlarged(path, factor):
     """A picture as a camera of today takes it, as JPEG bytes."""
     image = Image.open(path).convert("RGB")
-    return np.asarray(image.resize((factor * image.width, factor * image.height), Image.Resampling.BICUBIC))
+    large = image.resize((factor * image.width, factor * image.height), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    large.save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
 
 
 def click(index):
@@ -37,7 +40,7 @@ def test_a_visitor_is_remembered_with_the_picture_at_the_size_that_is_shown(tab)
     assert max(answer.picture.shape) == SHOWN_SIDE
     direct = tab.session.classifier.predict(picture)
     assert [face.label for face in answer.faces] == [face.label for face in direct]
-    scale = max(picture.shape) / SHOWN_SIDE
+    scale = 4 * max(Image.open(SEVERAL).size) / SHOWN_SIDE
     for face, whole in zip(answer.faces, direct, strict=True):
         np.testing.assert_allclose(np.multiply(face.box, scale), whole.box, atol=scale)
 
@@ -51,7 +54,7 @@ def test_the_smallest_face_that_was_clicked_is_selected_in_a_large_picture(tab):
 
 
 def test_why_explains_the_face_that_was_answered_and_looks_for_none(tab):
-    answer = tab.show_upload(open_image(SEVERAL), None)[tab.tab.answer]
+    answer = tab.show_upload(SEVERAL.read_bytes(), None)[tab.tab.answer]
     crops = []
     classifier = tab.session.classifier
     tab.session.classifier = SimpleNamespace(
@@ -74,7 +77,7 @@ def test_a_forgotten_picture_is_explained(tab):
 
 @pytest.mark.parametrize("index", [-1, 99, "0", None, [1], 0.5])
 def test_a_program_that_chooses_what_is_not_shown_is_told_so(tab, index):
-    answer = tab.show_upload(open_image(SEVERAL), None)[tab.tab.answer]
+    answer = tab.show_upload(SEVERAL.read_bytes(), None)[tab.tab.answer]
     with pytest.raises(gr.Error, match="Choose one"):
         tab.select_card(answer, click(index))
     with pytest.raises(gr.Error, match="Choose one"):
