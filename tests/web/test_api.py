@@ -12,7 +12,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
-from mcp.client.streamable_http import streamablehttp_client
+from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
 from emotion import EmotionClassifier
@@ -152,7 +152,7 @@ def test_people_who_send_the_same_picture_at_once_all_get_an_answer(app):
 def test_the_mcp_tool_classifies(app):
     async def call():
         async with (
-            streamablehttp_client(f"{app.url}/gradio_api/mcp/") as (read, write, _),
+            streamable_http_client(f"{app.url}/gradio_api/mcp/") as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()
