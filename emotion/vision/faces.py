@@ -26,8 +26,6 @@ from emotion.vision.detector import (
 
 # Pixels: longest side of the picture in the first look, and in the look for a face that fills it.
 SEARCH_SIDE, HUGE_SIDE = 640, 320
-# Small pictures are enlarged for it, so many times at the most.
-SEARCH_ENLARGED = 1.5
 # Where these find nothing, small faces are looked for: in a picture enlarged to so many pixels, or by this
 # factor as long as it does not exceed so many.
 FINE_SIDE, MOST_ENLARGED, ENLARGED, MOST_SEARCHED = 1280, 2.0, 1.25, 2496
@@ -123,7 +121,7 @@ def _faces(found: list[np.ndarray], picture: np.ndarray, limit: int) -> list[Det
 
 def _first_look(picture: np.ndarray) -> list[np.ndarray]:
     """Find faces (15,) at a moderate size; what that leaves in doubt is looked at from close by."""
-    candidates = _look(picture, min(SEARCH_ENLARGED, SEARCH_SIDE / max(picture.shape[:2])), POSSIBLE)
+    candidates = _look(picture, min(1.0, SEARCH_SIDE / max(picture.shape[:2])), POSSIBLE)
     sure, doubtful = _sure_and_doubtful(candidates, picture)
     return sure + _confirmed(picture, doubtful)
 
