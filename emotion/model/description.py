@@ -90,7 +90,7 @@ class Description:
             If something is missing or of another format.
         """
         if type(values["format"]) is not int or values["format"] != FORMAT:
-            raise ValueError(f"format {str(values['format'])[:20]!r} is none that this program knows")
+            raise ValueError(f"format {str(values['format'])[:20]!r} is none that this program knows; it may be newer")
         labels = tuple(_name(label) for label in values["labels"])
         outputs = tuple(_name(output["name"]) for output in values["outputs"])
         if len(labels) < 2 or outputs[: len(labels)] != labels:
@@ -99,7 +99,7 @@ class Description:
             raise ValueError(f"the outputs must have different names, at most {MOST_OUTPUTS}")
         size, channels = values["input"]["size"], values["input"]["channels"]
         if type(size) is not int or not SMALLEST_CROP <= size <= LARGEST_CROP:
-            raise ValueError(f"faces must be {SMALLEST_CROP} to {LARGEST_CROP} whole pixels wide")
+            raise ValueError(f"faces must be {SMALLEST_CROP} to {LARGEST_CROP} pixels wide, in whole pixels")
         if type(channels) is not int or channels not in CHANNELS:
             raise ValueError("faces must have 1 or 3 channels")
         calibration = values["calibration"]

@@ -29,8 +29,10 @@ def classifier(trained_model):
 
 @pytest.fixture
 def model_copy(trained_model, tmp_path):
-    """A copy of the saved model that a test may damage."""
-    return Path(shutil.copytree(trained_model, tmp_path / "model"))
+    """A copy of the saved model that a test may damage; without hashes, which an attacker would write anew."""
+    folder = Path(shutil.copytree(trained_model, tmp_path / "model"))
+    _edit(folder, files={})
+    return folder
 
 
 @pytest.fixture(scope="module")
