@@ -90,7 +90,9 @@ class Description:
             If something is missing or of another format.
         """
         if type(values["format"]) is not int or values["format"] != FORMAT:
-            raise ValueError(f"format {str(values['format'])[:20]!r} is none that this program knows; it may be newer")
+            raise ValueError(
+                f"format {str(values['format'])[:20]!r} is none that this program knows; it may be newer"
+            )
         labels = tuple(_name(label) for label in values["labels"])
         outputs = tuple(_name(output["name"]) for output in values["outputs"])
         if len(labels) < 2 or outputs[: len(labels)] != labels:

@@ -29,7 +29,7 @@ def classifier(trained_model):
 
 @pytest.fixture
 def model_copy(trained_model, tmp_path):
-    """A copy of the saved model that a test may damage; without hashes, which an attacker would write anew."""
+    """A copy of the saved model that a test may damage; without hashes: an attacker would write them anew."""
     folder = Path(shutil.copytree(trained_model, tmp_path / "model"))
     _edit(folder, files={})
     return folder
