@@ -21,7 +21,7 @@ from emotion.vision.sandbox import Sandbox, SandboxError
 if TYPE_CHECKING:
     from emotion.model.engines import LiteRTNetwork
 
-# Bytes and seconds of processor time: a hundred times what the embedded network takes for a batch.
+# Bytes and seconds of processor time; the embedded network stays within them (tests/model/test_isolation.py).
 MOST_MEMORY = 400_000_000
 MOST_SECONDS = 5.0
 # Bytes: a larger file is no network for faces of 48 pixels.

@@ -18,9 +18,9 @@ from emotion.errors import InvalidImageError
 from emotion.vision.images import Picture, open_image, open_picture, readable_formats
 from emotion.vision.sandbox import Sandbox, SandboxError
 
-# Bytes: 50 megapixels of PNG or JPEG need 300 MB on their way to 25.
+# Bytes: within them, 50 megapixels of JPEG and PNG open and of WebP do not.
 MOST_MEMORY = 400_000_000
-# Seconds of processor time: 50 megapixels of PNG take one.
+# Seconds of processor time, whatever else the machine does.
 MOST_SECONDS = 1.5
 TOO_MUCH = (
     "The picture cannot be opened within the limits on time and memory. "
