@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.colours import NOT_SURE
 from emotion.predictions.face import FacePrediction
+from emotion.predictions.table import PredictionTable
 from emotion.vision.images import Picture
 from emotion.web.components import MemoryGallery, UploadedFiles
 from emotion.web.events import PROGRESS, Update
@@ -22,7 +25,6 @@ from emotion.web.html.files import download_link
 from emotion.web.html.summary import many_summary
 from emotion.web.session import Session
 from emotion.web.shown import at_shown_size
-from emotion.web.table import predictions_csv
 
 # Pixels.
 GALLERY_SIDE = 640
@@ -107,7 +109,7 @@ class Many:
         if len(paths) > most:
             problems.append((f"{len(paths) - most} more", f"only {most} pictures are taken at a time."))
         answers = Counter(answer for _, faces in rows for answer in _answers(faces))
-        link = download_link(predictions_csv(rows, classifier.labels), "emotions.csv", "Download the CSV")
+        link = download_link(_csv(rows, classifier.labels), "emotions.csv", "Download the CSV")
         return {
             tab.pictures: None,
             tab.gallery: gr.update(value=boxed, visible=bool(boxed)),
@@ -122,6 +124,14 @@ class Many:
 
 def _answers(faces: list[FacePrediction]) -> list[str]:
     return [face.label or NOT_SURE for face in faces]
+
+
+def _csv(rows: list[tuple[str, list[FacePrediction]]], labels: Sequence[str]) -> str:
+    file = io.StringIO()
+    table = PredictionTable(file, labels)
+    for name, faces in rows:
+        table.write(name, faces)
+    return file.getvalue()
 
 
 def _boxed(picture: Picture, faces: list[FacePrediction]) -> Image.Image:

@@ -1,4 +1,4 @@
-"""`python -m emotion`: classify pictures and folders of pictures from the shell.
+"""Classify pictures and folders of pictures: what `python -m emotion` does without a subcommand.
 
 It only reads arguments, feeds the classifier from several threads and writes what comes out.
 """
@@ -6,20 +6,19 @@ It only reads arguments, feeds the classifier from several threads and writes wh
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from emotion.errors import EmotionError, InvalidImageError
+from emotion.cli.output import Answer, CsvWriter, JsonWriter, TableWriter
+from emotion.cli.status import DONE, SOME_SKIPPED
+from emotion.errors import InvalidImageError
 from emotion.model.classifier import EmotionClassifier
 from emotion.vision.images import EXTENSIONS, open_image
 
@@ -28,46 +27,15 @@ if TYPE_CHECKING:
 
     from emotion.predictions.face import FacePrediction
 
-DONE, SOME_SKIPPED, FAILED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
-ANNOTATED_QUALITY = 92  # of the annotated JPEG files
+SUMMARY = "Tell how angry, happy or sad the faces in pictures look."
+
+# Of the annotated JPEG files.
+ANNOTATED_QUALITY = 92
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came of one file: the upright picture's size and its faces, or why it was skipped."""
-
-    path: Path
-    size: tuple[int, int] = (0, 0)
-    faces: tuple[FacePrediction, ...] = ()
-    error: str | None = None
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Parse, classify, print; return the exit status."""
-    options = build_parser().parse_args(arguments)
-    try:
-        classifier = EmotionClassifier.from_pretrained(options.model)
-        if classifier.notice:
-            print(classifier.notice, file=sys.stderr)
-        return classify(classifier, options)
-    except (EmotionError, OSError) as error:
-        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return DONE
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return INTERRUPTED
-
-
-def build_parser() -> argparse.ArgumentParser:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m emotion",
-        description="Tell how angry, happy or sad the faces in pictures look.",
-        epilog="The exit status is 0, 1 if a file had to be skipped, or 2 if nothing could be done.",
-    )
+    parser.epilog = "The exit status is 0, 1 if a file had to be skipped, or 2 if nothing could be done."
     parser.add_argument(
         "pictures",
         nargs="+",
@@ -92,7 +60,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="pictures at the same time (default: one per processor, at most 8)",
     )
-    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Classify the pictures; return the exit status."""
+    classifier = EmotionClassifier.from_pretrained(options.model)
+    if classifier.notice:
+        print(classifier.notice, file=sys.stderr)
+    return classify(classifier, options)
 
 
 def positive(text: str) -> int:
@@ -190,88 +165,3 @@ def save_annotated(picture: np.ndarray, faces: tuple[FacePrediction, ...], path:
         path = path.with_name(path.name + ".jpg")
     path.parent.mkdir(parents=True, exist_ok=True)
     annotate_with_bars(picture, faces).save(path, quality=ANNOTATED_QUALITY)
-
-
-class TableWriter:
-    """One line per face, for people."""
-
-    def __init__(self, file: TextIO, classifier: EmotionClassifier) -> None:
-        self._file = file
-        self._labels = classifier.labels
-
-    def __enter__(self) -> TableWriter:
-        bars = "  ".join(f"{label:>7}" for label in self._labels)
-        print(f"{'picture':<32}  {'face':>4}  {'answer':<9}  {'sure':>5}  {bars}", file=self._file)
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self._file.flush()
-
-    def write(self, answer: Answer) -> None:
-        """Print the faces of one picture."""
-        name = str(answer.path)
-        name = name if len(name) <= 32 else "…" + name[-31:]
-        if not answer.faces:
-            print(f"{name:<32}     -  {'skipped' if answer.error else 'no face found'}", file=self._file)
-        for number, face in enumerate(answer.faces, 1):
-            bars = "  ".join(f"{face.probabilities[label]:>7.1%}" for label in self._labels)
-            whole = "the whole picture is taken for a face" if face.box == (0, 0, *answer.size) else None
-            remark = "; ".join(filter(None, (face.reason, whole)))
-            told = f"{face.label or 'not sure':<9}  {face.confidence:>5.0%}"
-            line = f"{name:<32}  {number:>4}  {told}  {bars}  {remark}"
-            print(line.rstrip(), file=self._file)
-
-
-class JsonWriter:
-    """One JSON list; every entry is what the app's API answers, with the file's name and size."""
-
-    def __init__(self, file: TextIO, classifier: EmotionClassifier) -> None:
-        self._file = file
-        self._model = {"model": classifier.model_name, "revision": classifier.revision}
-        self._separator = "[\n"
-
-    def __enter__(self) -> JsonWriter:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        print("\n]" if self._separator == ",\n" else "[]", file=self._file, flush=True)
-
-    def write(self, answer: Answer) -> None:
-        """Print the entry of one picture."""
-        entry = {"file": str(answer.path)}
-        if answer.error:
-            entry |= {"error": answer.error}
-        else:
-            entry |= {
-                "size": list(answer.size),
-                **self._model,
-                "faces": [face.to_dict() for face in answer.faces],
-            }
-        print(self._separator + json.dumps(entry, ensure_ascii=False), end="", file=self._file)
-        self._separator = ",\n"
-
-
-class CsvWriter:
-    """One row per face, and one for every picture without."""
-
-    def __init__(self, file: TextIO, classifier: EmotionClassifier) -> None:
-        self._labels = classifier.labels
-        self._rows = csv.writer(file)
-
-    def __enter__(self) -> CsvWriter:
-        head = ["file", "face", "x", "y", "width", "height", "label", "confidence", "reason"]
-        self._rows.writerow([*head, *self._labels, "error"])
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        pass
-
-    def write(self, answer: Answer) -> None:
-        """Write the rows of one picture."""
-        blank = [""] * (8 + len(self._labels))
-        if not answer.faces:
-            self._rows.writerow([answer.path, *blank, answer.error or ""])
-        for number, face in enumerate(answer.faces, 1):
-            values = [f"{face.probabilities[label]:.4f}" for label in self._labels]
-            told = [face.label or "", f"{face.confidence:.4f}", face.reason or ""]
-            self._rows.writerow([answer.path, number, *(face.box or ("",) * 4), *told, *values, ""])
