@@ -5,20 +5,9 @@
 EMOTION_MODEL=owner/name[@revision] or a folder picks the model, GRADIO_SERVER_PORT the port.
 """
 
-import os
-from pathlib import Path
+import sys
 
-from emotion.web import Session, build_app, launch, log_to_terminal
-
-EXAMPLES = Path(__file__).parent / "examples"
-
-
-def main() -> None:
-    """Load the model and serve the page until Ctrl-C."""
-    log_to_terminal("%(levelname)s %(name)s: %(message)s")
-    session = Session.start(os.environ.get("EMOTION_MODEL"), examples=EXAMPLES)
-    launch(build_app(session), session)
-
+from emotion.web.command import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

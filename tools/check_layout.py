@@ -14,7 +14,7 @@ MOST_FILES = 9  # directly in emotion/
 # What each may import of the package, inside functions too.
 ENTRY_POINTS = {
     "app.py": ("emotion.web",),
-    "train.py": ("emotion.config", "emotion.errors", "emotion.training"),
+    "train.py": ("emotion.training",),
 }
 BY_NAME = {"emotion/__init__.py"}  # the public names are looked up by name; nothing else is
 

@@ -5,7 +5,8 @@ from dataclasses import fields
 import pytest
 
 from emotion.config import RECIPES, TrainingConfig, option_name
-from train import Push, build_parser, main
+from emotion.training.arguments import Push, build_parser
+from emotion.training.command import main
 
 
 def test_every_setting_is_an_option_of_train_py_and_explains_itself():

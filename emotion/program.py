@@ -1,0 +1,16 @@
+"""The names of this program: what a person types to install and to call it, from a clone or as a package."""
+
+from pathlib import Path
+
+PACKAGE = "emotion-faces"
+
+if (Path(__file__).parents[1] / "requirements.txt").is_file():
+    TRAIN_COMMAND = "python train.py"
+    APP_COMMAND = "python app.py"
+    INSTALL_TRAINING = "pip install -r requirements.txt"
+    INSTALL_APP = "pip install -r requirements-app.txt"
+else:
+    TRAIN_COMMAND = "facial-emotion-train"
+    APP_COMMAND = "facial-emotion-app"
+    INSTALL_TRAINING = f'pip install "{PACKAGE}[train]"'
+    INSTALL_APP = f'pip install "{PACKAGE}[app]"'

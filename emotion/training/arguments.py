@@ -1,0 +1,97 @@
+"""The command line of training: what to do, then every hyperparameter of `TrainingConfig` as an option."""
+
+import argparse
+import shlex
+from dataclasses import Field, dataclass, fields
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+from emotion import __version__
+from emotion.config import RECIPES, TrainingConfig, option_name
+from emotion.program import TRAIN_COMMAND
+
+DESCRIPTION = """Train a network on labelled face pictures, measure it, publish it.
+
+{command} --data FOLDER                    train, calibrate, report; the model is in runs/<time>
+{command} --data FOLDER --push             the same, then publish to <your user name>/facial-emotion
+{command} --data FOLDER --recipe best      the settings that made the embedded model; takes hours
+{command} --resume --output runs/<time>    continue a run that was killed
+{command} --evaluate MODEL --data FOLDER   measure a finished model
+{command} --publish FOLDER --push          publish a saved model without training again
+"""
+
+
+@dataclass(frozen=True)
+class Push:
+    """What `--push [OWNER/NAME]` asks for; an empty name is <your user name>/facial-emotion."""
+
+    repository: str = ""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser: what to do, then every hyperparameter of `TrainingConfig`."""
+    parser = argparse.ArgumentParser(
+        prog=TRAIN_COMMAND.split()[-1],
+        description=DESCRIPTION.format(command=TRAIN_COMMAND),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--output", metavar="FOLDER", help="folder of the run (default: runs/<date and time>)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in --output; loses at most one epoch"
+    )
+    parser.add_argument(
+        "--evaluate", metavar="MODEL", help="measure a folder or owner/name[@revision] on --data"
+    )
+    parser.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        help="named settings; options given beside it win. best: "
+        + " ".join(f"{option_name(name)} {_shown(value)}" for name, value in RECIPES["best"].items()),
+    )
+    publishing = parser.add_argument_group("publishing to the Hugging Face Hub")
+    publishing.add_argument(
+        "--push",
+        metavar="OWNER/NAME",
+        nargs="?",
+        const=Push(),
+        type=Push,
+        help="publish; alone: <you>/facial-emotion",
+    )
+    publishing.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")
+    publishing.add_argument("--private", action="store_true", help="create the repository as private")
+    publishing.add_argument(
+        "--revision", metavar="BRANCH", help="branch to publish to, or revision to evaluate"
+    )
+    publishing.add_argument("--tag", help="tag the published commit, for example v1.0")
+    settings = parser.add_argument_group("hyperparameters (see emotion/config.py)")
+    types = get_type_hints(TrainingConfig)
+    for item in fields(TrainingConfig):
+        settings.add_argument(option_name(item.name), dest=item.name, **_argument(types[item.name], item))
+    return parser
+
+
+def _argument(kind: Any, item: Field[Any]) -> dict[str, Any]:
+    """Return argparse's description of one hyperparameter; one that is not given stays out of the result."""
+    default = item.default
+    settings = {
+        "default": argparse.SUPPRESS,
+        "help": f"{item.metadata['help']} (default: {_shown(default)})".replace("%", "%%"),
+    }
+    if kind is bool:
+        return settings | {"action": argparse.BooleanOptionalAction}
+    if isinstance(kind, UnionType):
+        kind = get_args(kind)[0]
+    if isinstance(default, tuple):
+        return settings | {"nargs": "*", "type": get_args(kind)[0], "metavar": "VALUE"}
+    if choices := item.metadata["choices"]:
+        return settings | {"type": kind, "choices": choices}
+    return settings | {"type": kind, "metavar": "VALUE"}
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it is typed on the command line."""
+    return shlex.join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,113 @@
+"""`train.py` and the command `facial-emotion-train`: parse, call the package, print.
+
+Nothing is imported that may be missing before the terminal has said so.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from emotion.errors import EmotionError
+from emotion.program import APP_COMMAND, INSTALL_TRAINING, TRAIN_COMMAND
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train, measure or publish as asked; return the exit status."""
+    # TensorFlow's greetings hide the messages that matter.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        from emotion.training.arguments import build_parser
+
+        options = build_parser().parse_args(arguments)
+        require("keras", os.environ.get("KERAS_BACKEND") or "tensorflow")
+        if options.publish:
+            publish(options.publish, options)
+        elif options.evaluate:
+            evaluate(options)
+        else:
+            train(options, arguments)
+    except ImportError as error:
+        print(f"error: {error}. Training needs more than the app; type: {INSTALL_TRAINING}", file=sys.stderr)
+        return 2
+    except (EmotionError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
+    """Train, report and, if asked, publish."""
+    from emotion.config import TrainingConfig, follow_recipe, public_source
+    from emotion.training.runs import can_publish, continued_config, train_model
+    from emotion.training.terminal import log_to_terminal, summary
+
+    log_to_terminal()
+    given = {
+        item.name: getattr(options, item.name) for item in fields(TrainingConfig) if item.name in options
+    }
+    if options.resume and not options.output:
+        raise ValueError("--resume needs --output, the folder of the run to continue.")
+    config = (
+        continued_config(options.output, given) if options.resume else follow_recipe(options.recipe, given)
+    )
+    if options.push and not can_publish():
+        print("You are not signed in to the Hub: the model will be saved and can be published later.")
+    output = options.output or new_folder()
+    command = shlex.join([*TRAIN_COMMAND.split(), *map(public_source, arguments)])
+    classifier = train_model(config, output, resume=options.resume, command=command)
+    print(summary(classifier.report))
+    print(f"The model, its card and its plots are in {output}. Try it: EMOTION_MODEL={output} {APP_COMMAND}")
+    if options.push:
+        publish(output, options)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Measure a finished model."""
+    from emotion.training.runs import evaluate_model
+    from emotion.training.terminal import log_to_terminal, summary
+
+    log_to_terminal()
+    if "data" not in options:
+        raise ValueError("--evaluate needs --data, the labelled pictures to measure on.")
+    output = options.output or new_folder("-evaluation")
+    print(summary(evaluate_model(options.evaluate, options.data, output, revision=options.revision)))
+    print(f"The whole report and its plots are in {output}.")
+
+
+def publish(folder: str, options: argparse.Namespace) -> None:
+    """Publish a saved folder."""
+    from emotion.training.runs import publish_model
+    from emotion.training.terminal import log_to_terminal
+
+    log_to_terminal()
+    repository = options.push.repository if options.push else ""
+    url = publish_model(
+        folder, repository or None, private=options.private, revision=options.revision, tag=options.tag
+    )
+    print(f"Published: {url}")
+
+
+def require(*packages: str) -> None:
+    """Raise ImportError, naming what is missing, before anything takes time."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f"Not installed: {', '.join(missing)}")
+
+
+def new_folder(suffix: str = "") -> str:
+    """Return the folder of a run that was given none."""
+    return f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}{suffix}"

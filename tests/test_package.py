@@ -1,0 +1,84 @@
+"""The package in an empty folder: everything inside its wheel, and plain words where something is missing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import emotion
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = ("facial-emotion", "facial-emotion-train", "facial-emotion-app")
+CALL = """
+import sys
+from importlib.metadata import entry_points
+name, *sys.argv[1:] = sys.argv[1:]
+(command,) = entry_points(group="console_scripts", name=name)
+sys.exit(command.load()())
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """A folder that holds the package as `pip install` leaves it, and nothing else of this repository."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    source = ["--no-deps", "--no-build-isolation", "--no-index", str(ROOT)]
+    subprocess.run([*pip, "install", *source, "--target", str(folder)], check=True)
+    return folder
+
+
+def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedProcess:
+    """Run a command of the installed package in a folder."""
+    return subprocess.run(
+        [sys.executable, "-c", CALL, *command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_knows_its_version(command, installed, tmp_path):
+    done = run(installed, tmp_path, command, "--version")
+    assert (done.stdout.strip(), done.stderr) == (emotion.__version__, "")
+
+
+def test_the_embedded_model_comes_with_the_package(installed, tmp_path):
+    done = run(installed, tmp_path, "facial-emotion", str(ROOT / "examples/2-happy.jpg"))
+    assert done.returncode == 0, done.stderr
+    assert " happy " in done.stdout
+    assert "1 pictures, 1 faces, 0 skipped" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("script", "advice"),
+    [
+        ("train.py", "pip install -r requirements.txt"),
+        ("app.py", "pip install -r requirements-app.txt"),
+    ],
+)
+def test_a_bare_python_is_told_in_one_line_what_to_type(script, advice):
+    bare = [sys.executable, "-S", script]
+    done = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: No module named ")
+    assert done.stderr.endswith(f"; type: {advice}\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_package_without_its_training_extra_says_what_to_install(installed, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "backend_that_is_not_there")
+    done = run(installed, tmp_path, "facial-emotion-train", "--data", "faces")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: Not installed: backend_that_is_not_there. Training needs more than the app; "
+        'type: pip install "emotion-faces[train]"\n'
+    )
