@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import logging
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from emotion.errors import DataError
+from huggingface_hub import HfApi, get_cached_repo_tree, metadata_load, snapshot_download
+from huggingface_hub.errors import (
+    CachedRepoTreeNotFoundError,
+    HfHubHTTPError,
+    HTTPError,
+    OfflineModeIsEnabled,
+    RevisionNotFoundError,
+)
+
+from emotion.data.parquet import choose_files, copy_tables
+from emotion.errors import DataError, EmotionError
 from emotion.vision.images import EXTENSIONS
 
 logger = logging.getLogger(__name__)
+
+CARD = "README.md"
+# How long the Hub may take to say what it has.
+ANSWER_SECONDS = 10
+# The branch on which the Hub keeps data sets of any form as Parquet.
+CONVERTED = "refs/convert/parquet"
+PICTURE_FILES = [
+    f"*{ending}" for extension in sorted(EXTENSIONS) for ending in (extension, extension.upper())
+] + ["*.zip", "*.csv"]
 
 
 def download_from_kaggle(handle: str) -> Path:
@@ -32,31 +54,87 @@ def download_from_kaggle(handle: str) -> Path:
 
 
 def download_from_hub(reference: str) -> Path:
-    """Return the folder of a Hub data set `owner/name[@revision]` of pictures in folders or zip files."""
-    from huggingface_hub import snapshot_download
+    """Return the folder of a Hub data set: pictures in folders or zip files, a CSV, or rows out of Parquet.
 
-    repo_id, _, revision = reference.partition("@")
-    patterns = [f"*{suffix}" for extension in sorted(EXTENSIONS) for suffix in (extension, extension.upper())]
+    Parameters
+    ----------
+    reference : str
+        owner/name[/configuration][@revision]. Without a revision, a data set in yet another form is taken
+        from the branch on which the Hub keeps it as Parquet.
+    """
+    path, _, revision = reference.partition("@")
+    repo_id, configuration = "/".join(path.split("/")[:2]), "/".join(path.split("/")[2:]) or None
     try:
-        snapshot = snapshot_download(
-            repo_id,
-            repo_type="dataset",
-            revision=revision or None,
-            allow_patterns=[*patterns, "*.zip", "*.csv"],
-        )
+        for candidate in (revision,) if revision else (None, CONVERTED):
+            names = _file_names(repo_id, candidate, is_last=candidate in (revision, CONVERTED))
+            if any(name.endswith(".parquet") for name in names):
+                return _copy_of_tables(repo_id, candidate, names, configuration)
+            if _holds_pictures(names):
+                folder = _download(repo_id, candidate, PICTURE_FILES)
+                archives = sorted(folder.rglob("*.zip"))
+                return unpack(archives, folder) if archives else folder
+    except (EmotionError, ImportError):
+        raise
     except Exception as error:  # the client and the network below it raise a dozen unrelated types
         raise DataError(
             f"The Hub did not give the data set {reference}: {_reason(error)} Check the name and the "
             "network; a private or gated data set also needs `hf auth login`."
         ) from error
-    folder = Path(snapshot)
-    if not folder.is_dir():
-        raise DataError(
-            f"The data set {reference} holds no picture files, zip files or CSV. Pictures inside other "
-            "files, such as Parquet, have to be written to a folder per label first."
-        )
-    archives = sorted(folder.rglob("*.zip"))
-    return unpack(archives, folder) if archives else folder
+    raise DataError(
+        f"The data set {reference} holds no pictures in folders, zip files, CSV or Parquet. Download it, "
+        "write its pictures to a folder per label, and pass that with --data."
+    )
+
+
+def _file_names(repo_id: str, revision: str | None, *, is_last: bool) -> list[str]:
+    """List the files of a data set; without a network, those in the cache."""
+    try:
+        information = HfApi().dataset_info(repo_id, revision=revision, timeout=ANSWER_SECONDS)
+        return [file.rfilename for file in information.siblings or ()]
+    except RevisionNotFoundError:
+        if revision != CONVERTED:
+            raise
+        return []
+    except (HTTPError, OfflineModeIsEnabled) as error:
+        if isinstance(error, HfHubHTTPError):
+            raise
+        try:
+            cached = get_cached_repo_tree(repo_id, repo_type="dataset", revision=revision)
+        except CachedRepoTreeNotFoundError:
+            if is_last:
+                raise error from None
+            return []
+        return [file.path for file in cached]
+
+
+def _holds_pictures(names: list[str]) -> bool:
+    """Whether there are files that may hold labelled pictures; a picture beside the card is none."""
+    files = [PurePosixPath(name.lower()) for name in names]
+    folders = {file.parent for file in files if file.suffix in EXTENSIONS}
+    return len(folders) > 1 or any(
+        file.suffix in (".zip", ".csv") and file.stem != "metadata" for file in files
+    )
+
+
+def _copy_of_tables(repo_id: str, revision: str | None, names: list[str], configuration: str | None) -> Path:
+    """Download the Parquet files of one configuration, and copy their rows beside them in the Hub's cache."""
+    card: dict[str, Any] = {}
+    if CARD in names:
+        try:
+            card = metadata_load(_download(repo_id, revision, CARD) / CARD) or {}
+        except Exception:  # a stranger's card: no YAML, no text
+            logger.warning("The card of %s cannot be read; its files are taken by their names.", repo_id)
+    chosen = choose_files(names, card, configuration)
+    every = [name for files in chosen.values() for name in files]
+    snapshot = _download(repo_id, revision, list(map(glob.escape, every)))
+    digest = hashlib.sha256("\n".join(every).encode()).hexdigest()[:16]
+    target = snapshot.parent.parent / "unpacked" / snapshot.name / digest
+    copy_tables({split: [snapshot / name for name in files] for split, files in chosen.items()}, target)
+    return target
+
+
+def _download(repo_id: str, revision: str | None, patterns: list[str] | str) -> Path:
+    return Path(snapshot_download(repo_id, repo_type="dataset", revision=revision, allow_patterns=patterns))
 
 
 def unpack(archives: list[Path], snapshot: Path) -> Path:

@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emotion.config import EVERYTHING_ELSE
+from emotion.errors import DataError
 from emotion.vision.crop import crop_square
+
+SPLIT_NAMES = {  # lower-case name of a folder or table: the split it holds
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+NAMED_IN_ERRORS = 12  # labels that an error message lists at most
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,43 @@ def whole_crop(picture: np.ndarray, size: int, channels: int) -> np.ndarray:
     height, width = picture.shape[:2]
     crop = crop_square(picture, (0, 0, width, height), size=size, channels=channels)
     return crop.reshape(size, size, channels)
+
+
+def choose_outputs(
+    names: tuple[str, ...],
+    labels: tuple[str, ...],
+    background: tuple[str, ...],
+    *,
+    optional_background: bool,
+    where: str,
+    kind: str,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the labels and the outputs that a source with these names gives.
+
+    Parameters
+    ----------
+    names : tuple of str
+        What the source tells apart.
+    labels, background, optional_background
+        As for `open_source`.
+    where, kind : str
+        What an error calls the source, and one of its names.
+
+    Raises
+    ------
+    DataError
+        If a name is missing.
+    """
+    known = {name.lower() for name in names}
+    labels = labels or tuple(name for name in names if name.lower() not in {b.lower() for b in background})
+    outputs = labels + expand_background(background, names, labels)
+    missing = [name for name in (labels if optional_background else outputs) if name.lower() not in known]
+    if missing:
+        raise DataError(
+            f"{where} has no {kind} {f' and no {kind} '.join(missing)}. It holds: "
+            f"{', '.join(names[:NAMED_IN_ERRORS])}. Name the {kind}s to use with --labels and --background."
+        )
+    return labels, outputs
 
 
 def expand_background(

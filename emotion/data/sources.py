@@ -11,25 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from emotion.data.downloads import download_from_hub, download_from_kaggle
-from emotion.data.examples import Examples, Source, expand_background
+from emotion.data.examples import SPLIT_NAMES, Examples, Source, choose_outputs
 from emotion.data.fer2013 import open_csv
+from emotion.data.parquet import copied_tables, open_tables
 from emotion.errors import DataError
 from emotion.vision.images import EXTENSIONS, open_image
 
 logger = logging.getLogger(__name__)
 
-SPLIT_FOLDERS = {  # lower-case folder name: the split it holds
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 SEARCH_DEPTH = 4  # folders below the given one that are searched for the labels
-NAMED_IN_ERRORS = 12  # folders that an error message lists at most
 
 Splits = dict[str, dict[str, list[Path]]]  # split: {folder name: files}
 
@@ -37,11 +27,12 @@ Splits = dict[str, dict[str, list[Path]]]  # split: {folder name: files}
 def open_source(
     data: str, *, labels: tuple[str, ...], background: tuple[str, ...] = (), optional_background: bool = False
 ) -> Source:
-    """List the labelled pictures of a folder, CSV file, `kaggle:owner/name` or `hf:owner/name[@revision]`.
+    """List the labelled pictures of a data set.
 
     Parameters
     ----------
     data : str
+        A folder, a CSV file, `kaggle:owner/name` or `hf:owner/name[/configuration][@revision]`.
     labels : tuple of str
         Folders to tell apart, matched whatever their case; empty takes all that are no background.
     background : tuple of str
@@ -71,7 +62,10 @@ def open_source(
             else "Pass a folder or a .csv file."
         )
         raise DataError(f"{root} is not something to train on. {hint}")
-    return open_folder(root, labels=labels, background=background, optional_background=optional_background)
+    names = {"labels": labels, "background": background, "optional_background": optional_background}
+    if tables := copied_tables(root):
+        return open_tables(tables, **names)
+    return open_folder(root, **names)
 
 
 @dataclass(frozen=True)
@@ -114,16 +108,9 @@ def open_folder(
     if tree != root:
         logger.info("Taking the labelled pictures in %s.", tree)
     names = folder_names(splits)
-    labels = labels or tuple(name for name in names if name.lower() not in {b.lower() for b in background})
-    background = expand_background(background, names, labels)
-    outputs = labels + background
-    required = labels if optional_background else outputs
-    missing = [name for name in required if name.lower() not in {folder.lower() for folder in names}]
-    if missing:
-        raise DataError(
-            f"{tree} has no folder {' and no folder '.join(missing)}. It holds: "
-            f"{', '.join(names[:NAMED_IN_ERRORS])}. Name the folders to use with --labels and --background."
-        )
+    labels, outputs = choose_outputs(
+        names, labels, background, optional_background=optional_background, where=str(tree), kind="folder"
+    )
     reader = FolderReader(root)
     examples = {}
     for split, folders in splits.items():
@@ -148,7 +135,7 @@ def labelled_trees(root: Path, depth: int) -> Iterator[tuple[Path, Splits]]:
             deeper += [
                 child
                 for child in subfolders(tree)
-                if "all" in splits or not splits or child.name.lower() not in SPLIT_FOLDERS
+                if "all" in splits or not splits or child.name.lower() not in SPLIT_NAMES
             ]
         level = deeper
 
@@ -176,7 +163,7 @@ def read_tree(tree: Path) -> Splits:
     children = subfolders(tree)
     splits: Splits = {}
     for child in children:
-        split = SPLIT_FOLDERS.get(child.name.lower())
+        split = SPLIT_NAMES.get(child.name.lower())
         if split:
             for folder in subfolders(child):
                 splits.setdefault(split, {}).setdefault(folder.name, []).extend(pictures_in(folder))

@@ -87,7 +87,7 @@ def test_zipped_pictures_from_the_hub(hub: HubServer, tmp_path: Path):
 
 
 def test_hub_refusals_say_what_to_do(hub: HubServer):
-    hub.add_repository("owner/tables", {"data.parquet": b"PAR1"}, repo_type="dataset")
+    hub.add_repository("owner/sounds", {"1.wav": b"RIFF", "banner.png": b"PNG"}, repo_type="dataset")
 
     assert "hf auth login" in refusal("hf:owner/nothing")
-    assert "holds no picture files" in refusal("hf:owner/tables")
+    assert "holds no pictures in folders, zip files, CSV or Parquet" in refusal("hf:owner/sounds")
