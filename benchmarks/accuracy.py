@@ -27,7 +27,7 @@ from emotion.data.examples import Examples
 from emotion.errors import EmotionError
 from emotion.model.description import LITERT_FILE
 from emotion.predictions.calibration import renormalise
-from emotion.report.metrics import calibration_bins, expected_calibration_error, wilson_interval
+from emotion.report.metrics import expected_calibration_error, wilson_interval
 from emotion.training.evaluation import Evaluation, evaluate
 
 VOTES_FILE = "ferplus_votes.csv"
@@ -144,13 +144,13 @@ def peer_figures(name: str, dataset: Dataset, votes: dict[str, int]) -> dict[str
     predicted = scores.probabilities[:, columns].argmax(axis=1)
     parts = dict(zip(labelled, np.split(predicted, [len(faces[0])]), strict=True))
     shown = renormalise(scores.probabilities[: len(faces[0]), columns], len(columns)).max(axis=1)
-    bins = calibration_bins(shown, parts["reported"] == labelled["reported"].targets)
+    right = parts["reported"] == labelled["reported"].targets
     return {
         "reported": accuracy_on_labels(parts["reported"], labelled["reported"], dataset.labels),
         "all": pooled([accuracy_on_labels(parts[split], labelled[split], dataset.labels) for split in parts]),
         "agreed": accuracy_on_votes(parts["reported"], labelled["reported"], votes),
         "agreed_all": pooled([accuracy_on_votes(parts[split], labelled[split], votes) for split in parts]),
-        "expected_calibration_error": expected_calibration_error(bins) if bins else None,
+        "expected_calibration_error": expected_calibration_error(shown, right) if len(right) else None,
         "seconds_per_face": scores.seconds_per_face,
     }
 

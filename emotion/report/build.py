@@ -133,18 +133,16 @@ def _calibration(
     known = CalibrationFigures(_rounded(calibration.temperature), calibration.fitted_on)
     if not len(truth):
         return known
-    bins_before, bins = (
-        metrics.calibration_bins(shown.max(axis=1), shown.argmax(axis=1) == truth)
-        for shown in (before, after)
-    )
+    faces = [(shown.max(axis=1), shown.argmax(axis=1) == truth) for shown in (before, after)]
+    error_before, error = (metrics.expected_calibration_error(*answers) for answers in faces)
     by_chance = metrics.calibration_error_by_chance(after.max(axis=1))
     return replace(
         known,
-        expected_calibration_error_before=_rounded(metrics.expected_calibration_error(bins_before)),
-        expected_calibration_error_after=_rounded(metrics.expected_calibration_error(bins)),
+        expected_calibration_error_before=_rounded(error_before),
+        expected_calibration_error_after=_rounded(error),
         expected_calibration_error_by_chance=_rounded(by_chance),
-        bins_before=_bins(bins_before),
-        bins=_bins(bins),
+        bins_before=_bins(metrics.calibration_bins(*faces[0])),
+        bins=_bins(metrics.calibration_bins(*faces[1])),
     )
 
 

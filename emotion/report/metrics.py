@@ -59,7 +59,7 @@ def calibration_bins(
     confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
 ) -> list[dict[str, float]]:
     """Mean confidence and accuracy in equal steps of confidence (lower edge excluded) that hold faces."""
-    index = _bin_index(confidence, bins)
+    index = bin_index(confidence, bins)
     return [
         {
             "confidence": float(confidence[index == k].mean()),
@@ -70,10 +70,15 @@ def calibration_bins(
     ]
 
 
-def expected_calibration_error(bins: Sequence[dict[str, float]]) -> float:
-    """Mean gap between confidence and accuracy, weighted by faces (Naeini et al., 2015)."""
-    faces = sum(row["faces"] for row in bins)
-    return sum(row["faces"] * abs(row["confidence"] - row["accuracy"]) for row in bins) / faces
+def expected_calibration_error(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
+) -> float:
+    """Mean gap between confidence and accuracy over bins, weighted by faces (Naeini et al., 2015)."""
+    if not len(confidence):
+        return math.nan
+    # A bin's gap, weighted by its faces, is the difference of two sums.
+    gaps = np.bincount(bin_index(confidence, bins), confidence - correct)
+    return float(np.abs(gaps).sum()) / len(confidence)
 
 
 def calibration_error_by_chance(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
@@ -83,8 +88,7 @@ def calibration_error_by_chance(confidence: np.ndarray, bins: int = CALIBRATION_
     says. With n faces the error cannot tell confidences apart that are better than this.
     """
     rng = np.random.default_rng(0)
-    index = _bin_index(confidence, bins)
-    # A bin's gap, weighted by its faces, is the difference of two sums.
+    index = bin_index(confidence, bins)
     expected = np.bincount(index, confidence, minlength=bins)
     errors = [
         np.abs(expected - np.bincount(index, rng.random(len(index)) < confidence, minlength=bins)).sum()
@@ -105,7 +109,8 @@ def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarr
     return answered[last_of_ties] / len(order), (wrong / answered)[last_of_ties]
 
 
-def _bin_index(confidence: np.ndarray, bins: int) -> np.ndarray:
+def bin_index(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
+    """Return int (n,): the bin of equal width, lower edge excluded, that each confidence in 0..1 falls into."""
     return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
 
 
