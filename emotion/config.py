@@ -49,6 +49,11 @@ class TrainingConfig:
     )
     keep_copies: bool = option(False, "keep training pictures that also stand in a held-out split")
     soft_labels: str | None = option(None, "CSV of votes per training picture: image,<label>,<label>,...")
+    groups: str | None = option(
+        None,
+        "CSV that says who or what each held-out picture shows: image,<any columns> such as age, skin tone, "
+        "glasses, camera; every group is measured on its own. Names of groups are published with the figures",
+    )
 
     # Distillation
     teacher: tuple[str, ...] = option(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import logging
+import math
 import os
 from collections.abc import Sequence
 
 import numpy as np
 
 from emotion.data.dataset import Dataset
+from emotion.data.examples import Examples
+from emotion.data.tables import PictureTable, missing_columns, read_picture_table
 from emotion.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ SYNONYMS = {  # columns of vote files such as FER+'s: how the folders call them
 }
 
 
-def load_soft_targets(path: str | os.PathLike[str], dataset: Dataset, *, column: str = "image") -> np.ndarray:
+def load_soft_targets(path: str | os.PathLike[str], dataset: Dataset) -> np.ndarray:
     """Read votes or probabilities per picture as training targets.
 
     The CSV has a column `image` (the identifier in `dataset.train`: a path below the data folder, or
@@ -45,33 +47,13 @@ def load_soft_targets(path: str | os.PathLike[str], dataset: Dataset, *, column:
         If the file is not such a CSV or names none of the training pictures.
     """
     labels = dataset.train.targets
+    table = _read_votes(path, dataset.train, dataset.outputs, "--soft-labels", "training picture")
     votes = np.zeros((len(labels), len(dataset.outputs)), np.float32)
-    row_of = {identifier: row for row, identifier in enumerate(dataset.train.identifiers)}
-    matched = np.zeros(len(labels), bool)
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = output_columns(reader.fieldnames or [], dataset.outputs, path, column)
-            for line in reader:
-                row = row_of.get((line[column] or "").replace("\\", "/"))
-                if row is None:
-                    continue
-                matched[row] = True
-                votes[row] = [float(line[name] or 0) if name else 0 for name in columns]
-                if not np.isfinite(votes[row]).all() or (votes[row] < 0).any():
-                    raise ValueError(f"{votes[row].tolist()} in line {reader.line_num}")
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror}. Check the path given to --soft-labels."
-        ) from error
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path} is not a CSV of votes: {error}. Votes are numbers from 0 up.") from error
-    if not matched.any():
-        raise DataError(
-            f"{path} names no training picture. Its column '{column}' must hold paths such as "
-            f"{dataset.train.identifiers[0]}."
-        )
-    logger.info("%d of %d training pictures have soft labels.", matched.sum(), len(labels))
+    columns = output_columns(table.columns, dataset.outputs)
+    for row, cells in table.rows.items():
+        votes[row] = [_votes(path, cells[name]) if name else 0 for name in columns]
+    matched = list(table.rows)
+    logger.info("%d of %d training pictures have soft labels.", len(matched), len(labels))
     without_votes = np.setdiff1d(np.arange(len(dataset.outputs)), labels[matched])
     votes[np.arange(len(labels)), labels] += votes[:, without_votes].sum(axis=1)
     votes[:, without_votes] = 0
@@ -80,21 +62,63 @@ def load_soft_targets(path: str | os.PathLike[str], dataset: Dataset, *, column:
     return np.where(sums > 0, votes / np.maximum(sums, 1e-12), one_hot)
 
 
-def output_columns(
-    fields: Sequence[str], outputs: tuple[str, ...], path: str | os.PathLike[str], image_column: str
-) -> list[str | None]:
-    """For each output the column of a vote file that holds it; None for a background without one.
+def load_majorities(path: str | os.PathLike[str], examples: Examples, labels: tuple[str, ...]) -> np.ndarray:
+    """Read which label more than half of the voters see in a picture.
+
+    The CSV is one of `load_soft_targets`; here all of its columns of numbers are votes, also those for what is
+    no label.
+
+    Returns
+    -------
+    np.ndarray
+        int64 (len(examples),): index into `labels`, -1 where no label has so many votes.
 
     Raises
     ------
     DataError
-        If the image column or all outputs are missing.
+        If the file is not such a CSV or names none of the pictures.
     """
-    named = {SYNONYMS.get(name.strip().lower(), name.strip().lower()): name for name in fields}
-    columns = [named.get(name.lower()) for name in outputs]
-    if image_column not in fields or not any(columns):
-        raise DataError(
-            f"{path} has the columns {', '.join(fields) or '(none)'}. It needs '{image_column}' and one "
-            f"column per network output: {', '.join(outputs)}."
-        )
-    return columns
+    table = _read_votes(path, examples, labels, "--votes", "picture that is measured")
+    columns = output_columns(table.columns, labels)
+    majorities = np.full(len(examples), -1, np.int64)
+    for row, cells in table.rows.items():
+        votes = np.array([_votes(path, cells[name]) if name else 0 for name in columns])
+        if votes.max() > np.nansum(list(map(_number, cells.values()))) / 2:
+            majorities[row] = votes.argmax()
+    return majorities
+
+
+def output_name(column: str) -> str:
+    """Return how the folders call a column of votes: `happiness` → `happy`."""
+    plain = column.strip().lower()
+    return SYNONYMS.get(plain, plain)
+
+
+def output_columns(columns: Sequence[str], outputs: tuple[str, ...]) -> list[str | None]:
+    """For each output the column that holds its votes; None where there is none."""
+    named = {output_name(name): name for name in columns}
+    return [named.get(name.lower()) for name in outputs]
+
+
+def _read_votes(
+    path: str | os.PathLike[str], examples: Examples, outputs: tuple[str, ...], option: str, pictures: str
+) -> PictureTable:
+    needs = f"one column per network output: {', '.join(outputs)}"
+    table = read_picture_table(path, examples, option=option, needs=needs, pictures=pictures)
+    if not any(output_columns(table.columns, outputs)):
+        raise DataError(missing_columns(path, ["image", *table.columns], needs))
+    return table
+
+
+def _votes(path: str | os.PathLike[str], cell: str) -> float:
+    votes = _number(cell) if cell else 0.0
+    if not 0 <= votes < math.inf:
+        raise DataError(f"{path} is not a CSV of votes: {cell!r} is none. Votes are numbers from 0 up.")
+    return votes
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan

@@ -11,6 +11,7 @@ import numpy as np
 
 from emotion.predictions.calibration import Calibration, renormalise
 from emotion.report import metrics
+from emotion.report.groups import measure_groups
 from emotion.report.report import (
     Accuracy,
     CalibrationBin,
@@ -40,6 +41,7 @@ def build_report(
     model: dict[str, Any] | None = None,
     data: DataFigures | None = None,
     robustness: RobustnessFigures | None = None,
+    groups: Mapping[str, Sequence[str | None]] | None = None,
     history: Mapping[str, Sequence[float]] | None = None,
 ) -> Report:
     """Return every figure that the page, the card and the plots show.
@@ -62,6 +64,8 @@ def build_report(
         Where the faces come from; they are counted here.
     robustness : RobustnessFigures, optional
         Taken over as it is.
+    groups : mapping, optional
+        Column → the group of each face, None where nobody said; faces with a label are measured.
     history : mapping, optional
         Lists `loss`, `accuracy`, `val_loss` and `val_accuracy`, one value an epoch.
     """
@@ -100,6 +104,14 @@ def build_report(
             threshold=calibration.threshold,
         ),
         robustness=robustness,
+        groups=measure_groups(
+            {name: [own[index] for index in np.flatnonzero(labelled)] for name, own in groups.items()},
+            probability=shown.max(axis=1),
+            correct=predicted == truth,
+            sure=confidence[labelled] >= calibration.threshold,
+        )
+        if groups
+        else {},
         history=_history(history) if history else None,
     )
 

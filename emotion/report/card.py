@@ -10,9 +10,11 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from emotion.config import public_source
+from emotion.report.groups import GroupFigures, gaps_in_words
 from emotion.report.markdown import decimal, harmless, listing, percent, table
 from emotion.report.origin import data_section, training_section
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
+from emotion.report.statistics import Interval
 
 LICENSE = "mit"
 TAGS = ["emotion-recognition", "facial-expression-recognition", "litert", "tflite"]
@@ -56,15 +58,26 @@ FER2013_LIMITS = """\
   it is posed, acted or stock photography.
 - The labels are noisy: they follow the search words, and people who look at the same faces often disagree
   with them. No network can be measured more precisely than its labels.
-- Nobody recorded age, gender, skin colour or origin, so how well it does for any group of people is not
-  known. Expect it to do worse for those whom the pictures of 2013 rarely show: children, old people,
-  people with dark skin, people who wear a headscarf, glasses or a mask, people whose face moves differently
-  after a stroke or by birth, and cultures that show emotions in other ways."""
+- Nobody recorded age, gender, skin colour or origin when the faces were collected. Expect it to do worse for
+  those whom the pictures of 2013 rarely show: children, old people, people with dark skin, people who wear a
+  headscarf, glasses or a mask, people whose face moves differently after a stroke or by birth, and cultures
+  that show emotions in other ways."""
 
 OTHER_LIMITS = """\
-- The figures hold for faces like the ones they were measured on. Other cameras, ages, skin colours and
-  cultures were not measured unless the data had them.
+- The figures hold for faces like the ones they were measured on, not for other cameras, ages, skin colours
+  and cultures.
 - Whatever is wrong or one-sided in the labels and in the choice of pictures, the network has learned too."""
+
+
+NO_GROUPS = """\
+How well it does for one group of people or another was **not measured**: no groups were given.
+`train.py --evaluate MODEL --data FOLDER --groups CSV` measures it, by age, skin tone, glasses, camera or any
+other column."""
+
+ABOUT_GROUPS = """\
+Measured on the faces with a label, with 95 % intervals. p is how likely chance alone makes a gap so large
+somewhere, corrected for the number of groups, columns and figures; groups may also differ in which expressions
+they show. Groups that are not listed were not measured."""
 
 
 def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str | None = None) -> str:
@@ -93,6 +106,7 @@ def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str 
         _summary(report, emotion_json),
         _per_class(report),
         _not_sure(report),
+        _groups(report),
         _robustness(report),
         _plots(report),
         f"## Intended use\n\n{INTENDED_USE}",
@@ -198,6 +212,30 @@ def _not_sure(report: Report) -> str:
         ]
         text += f" Faces that show none of them rightly come out “not sure”: {listing(shares)}."
     return f"## When it is not sure\n\n{text}"
+
+
+def _groups(report: Report) -> str:
+    if not report.groups:
+        return f"## Groups of people\n\n{NO_GROUPS}" if report.has_figures else ""
+    parts = [f"## Groups of people\n\n{ABOUT_GROUPS}"]
+    for name, column in report.groups.items():
+        title = harmless(name)
+        rows = [(harmless(group), *_group_row(figures)) for group, figures in column.groups.items()]
+        parts.append(table((title, "faces", "accuracy", "“not sure”", "calibration error"), rows))
+        parts.append("\n".join(f"- {harmless(line)}" for line in gaps_in_words(name, column)))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _group_row(figures: GroupFigures) -> tuple[str, ...]:
+    def between(interval: Interval | None, digits: int, scale: float) -> str:
+        return f" ({scale * interval[0]:.{digits}f}–{scale * interval[1]:.{digits}f})" if interval else ""
+
+    return (
+        str(figures.faces),
+        percent(figures.accuracy, "–") + between(figures.accuracy_interval, 1, 100),
+        percent(figures.not_sure, "–") + between(figures.not_sure_interval, 1, 100),
+        decimal(figures.calibration_error, "–") + between(figures.calibration_error_interval, 3, 1),
+    )
 
 
 def _robustness(report: Report) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from emotion.report.groups import GroupColumn
 from emotion.report.reading import read_fields, read_json
 
 REPORT_FILE = "report.json"
@@ -162,6 +163,8 @@ class Report:
         What it says about the network: architecture, parameters, the command that made it and the like.
     top2_accuracy : float or None
         None with two labels, where it says nothing.
+    groups : dict
+        By column of the groups that were given; empty where none were.
     """
 
     model: dict[str, Any] = field(default_factory=dict)
@@ -175,6 +178,7 @@ class Report:
     calibration: CalibrationFigures = field(default_factory=CalibrationFigures)
     not_sure: NotSureFigures = field(default_factory=NotSureFigures)
     robustness: RobustnessFigures | None = None
+    groups: dict[str, GroupColumn] = field(default_factory=dict)
     history: History | None = None
 
     @property

@@ -48,6 +48,7 @@ def evaluate(
     model: dict[str, Any],
     calibration: Calibration | None = None,
     history: Mapping[str, Sequence[float]] | None = None,
+    groups: Mapping[str, Sequence[str | None]] | None = None,
     batch_size: int = BATCH_SIZE,
     progress: bool = True,
 ) -> Evaluation:
@@ -68,6 +69,8 @@ def evaluate(
         That of a finished model; by default it is fitted on `dataset.calibration`.
     history : mapping, optional
         Lists `loss`, `accuracy`, `val_loss` and `val_accuracy`, one value an epoch.
+    groups : mapping, optional
+        Column → the group of each face of `dataset.report`.
     batch_size : int
         Faces in memory at a time.
     progress : bool
@@ -92,6 +95,7 @@ def evaluate(
             fingerprint=dataset.fingerprint,
         ),
         robustness=measure_robustness(network, dataset.report, dataset.labels, **settings),
+        groups=groups,
         history=history,
     )
     return Evaluation(report, calibration, probabilities)

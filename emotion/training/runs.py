@@ -18,6 +18,7 @@ from huggingface_hub import get_token
 from emotion.config import TrainingConfig
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.examples import Examples
+from emotion.data.groups import load_groups
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.report.plots import write_report
@@ -68,6 +69,8 @@ def train_model(
     find_architecture(config.architecture)  # a wrong name should not cost the time of an audit
     with written_by_one_run(output) as folder:
         dataset = record_audit(load_dataset(config), folder)
+        if config.groups:
+            load_groups(config.groups, dataset.report)  # a wrong file should not cost the time of a run
         save_run_config(config, folder)
         logger.info(
             "The run is kept in %s. If it is killed: python train.py --resume --output %s", folder, folder
@@ -103,7 +106,12 @@ def continued_config(output: str | os.PathLike[str], given: dict[str, Any]) -> T
 
 
 def evaluate_model(
-    reference: str | None, data: str, output: str | os.PathLike[str], *, revision: str | None = None
+    reference: str | None,
+    data: str,
+    output: str | os.PathLike[str],
+    *,
+    groups: str | None = None,
+    revision: str | None = None,
 ) -> Report:
     """Measure a finished model on a data set and write `report.json` and plots to `output`.
 
@@ -118,6 +126,8 @@ def evaluate_model(
         Labelled pictures, as `TrainingConfig.data`.
     output : path
         Created if needed.
+    groups : path, optional
+        CSV of groups, as `TrainingConfig.groups`.
     revision : str, optional
         Branch, tag or commit on the Hub.
 
@@ -145,6 +155,7 @@ def evaluate_model(
             channels=classifier.channels,
             model=classifier.report.model if classifier.report else {},
             calibration=classifier.description.calibration,
+            groups=load_groups(groups, dataset.report) if groups else None,
         )
         write_report(evaluation.report, folder)
         write_wrong_faces(dataset, evaluation.probabilities, folder)

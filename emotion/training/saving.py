@@ -10,6 +10,7 @@ import numpy as np
 
 from emotion.config import TrainingConfig, public_source
 from emotion.data.dataset import Dataset
+from emotion.data.groups import load_groups
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import Description, library_versions
 from emotion.model.keras_engine import KerasNetwork
@@ -57,7 +58,15 @@ def save_model(
         "command": command,
     }
     size, channels = config.image_size, config.channels
-    evaluation = evaluate(network, dataset, size=size, channels=channels, model=about, history=first.history)
+    evaluation = evaluate(
+        network,
+        dataset,
+        size=size,
+        channels=channels,
+        model=about,
+        history=first.history,
+        groups=load_groups(config.groups, dataset.report) if config.groups else None,
+    )
     description = Description(
         labels=dataset.labels,
         outputs=dataset.outputs,
@@ -119,6 +128,6 @@ def write_wrong_faces(
 def _public_settings(config: TrainingConfig) -> dict[str, Any]:
     """Return the settings of a run without the folders that lead to its files."""
     settings = config.to_dict()
-    names = ("data", "soft_labels", "initial_weights")
+    names = ("data", "soft_labels", "groups", "initial_weights")
     paths = {name: public_source(settings[name]) for name in names if settings[name]}
     return settings | paths | {"teacher": [public_source(name) for name in config.teacher]}

@@ -7,12 +7,15 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from emotion.predictions.colours import NOT_SURE
+from emotion.report.groups import gaps_in_words
 from emotion.report.report import FIGURES
 from emotion.web.html.words import alternatives, percent
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
+    from emotion.report.groups import GroupColumn
     from emotion.report.report import CalibrationBin, ClassFigures, ConfusionMatrix, Report
+    from emotion.report.statistics import Interval
 
 # Behind a dot of the calibration chart; fewer say nothing.
 FEWEST_FACES = 10
@@ -39,6 +42,7 @@ def model_summary(classifier: EmotionClassifier) -> str:
         _confusion(report.confusion_matrix),
         _calibration(report.calibration.bins),
         _per_class(report.per_class),
+        _groups(report.groups),
         _limits(classifier, report.data.source),
     ]
     return f'<div class="em-report">{"".join(parts)}</div>'
@@ -113,6 +117,40 @@ def _per_class(per_class: dict[str, ClassFigures]) -> str:
 <th scope="col">Faces</th></tr></thead><tbody>{rows}</tbody></table></div></section>"""
 
 
+def _groups(groups: dict[str, GroupColumn]) -> str:
+    if not groups:
+        return """
+<section><h3>Is it fair?</h3><p>Not measured: nobody said which groups of people the faces belong to. It may be
+worse for some than for others.</p></section>"""
+    tables = "".join(_group_table(name, column) for name, column in groups.items())
+    return f"""
+<section><h3>Is it fair?</h3><p>How well it does for each group, with 95% intervals. A gap is hardly chance where
+p is below 0.05; p allows for how many gaps were looked at.</p>{tables}</section>"""
+
+
+def _group_table(name: str, column: GroupColumn) -> str:
+    rows = ""
+    for group, figures in column.groups.items():
+        cells = "".join(
+            f"<td>{percent(value)}<small>{_between(interval)}</small></td>"
+            for value, interval in (
+                (figures.accuracy, figures.accuracy_interval),
+                (figures.not_sure, figures.not_sure_interval),
+                (figures.calibration_error, figures.calibration_error_interval),
+            )
+        )
+        rows += f'<tr><th scope="row">{escape(group)}</th>{cells}<td>{figures.faces:,}</td></tr>'
+    table = f"""<div class="em-scroll"><table class="em-table">
+<thead><tr><th scope="col">{escape(name)}</th><th scope="col">Accuracy</th><th scope="col">“Not sure”</th>
+<th scope="col">Calibration error</th><th scope="col">Faces</th></tr></thead><tbody>{rows}</tbody></table></div>"""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in gaps_in_words(name, column))
+    return f"{table if rows else ''}<ul>{lines}</ul>"
+
+
+def _between(interval: Interval | None) -> str:
+    return f" {interval[0]:.1%} to {interval[1]:.1%}" if interval else ""
+
+
 def _limits(classifier: EmotionClassifier, source: str | None) -> str:
     data = f" It was measured on {escape(source)}." if source else ""
     return f"""
@@ -120,7 +158,6 @@ def _limits(classifier: EmotionClassifier, source: str | None) -> str:
 <li>It knows {escape(alternatives(classifier.labels))}, and says “{NOT_SURE}” below a confidence of
 {classifier.threshold:.0%}.{data}</li>
 <li>It judges what a face <em>looks</em> like in one picture, not what a person feels.</li>
-<li>Photos unlike its training data (sideways or covered faces, drawings, very dark scenes) make it worse, and
-it may be worse for some groups of people than for others.</li>
+<li>Photos unlike its training data (sideways or covered faces, drawings, very dark scenes) make it worse.</li>
 <li>Do not use it to decide about people: not for hiring, schools, policing, medicine or insurance.</li>
 </ul></section>"""
