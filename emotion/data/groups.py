@@ -22,8 +22,8 @@ Groups = dict[str, list[str | None]]
 def load_groups(path: str | os.PathLike[str], examples: Examples) -> Groups:
     """Read the groups that pictures belong to.
 
-    The CSV has a column `image`, as a file of soft labels has, and any others. Each is one way to tell pictures
-    apart; a picture without a row, or with an empty cell, belongs to no group. A column of more than
+    The CSV has a column `image`, as a file of soft labels has, and any others. Each is one way to tell
+    pictures apart; a picture without a row, or with an empty cell, belongs to no group. A column of more than
     `MOST_VALUES` different numbers, such as ages, is cut into four ranges of about as many pictures each.
 
     Returns
@@ -47,10 +47,10 @@ def load_groups(path: str | os.PathLike[str], examples: Examples) -> Groups:
     for column in table.columns:
         own = {index: cells[column] for index, cells in table.rows.items() if cells[column]}
         own = _in_ranges(own)
-        if len(set(own.values())) > MOST_GROUPS:
+        if (kinds := len(set(own.values()))) > MOST_GROUPS:
             raise DataError(
-                f"{path} tells {len(set(own.values()))} groups apart by '{column}', and at most {MOST_GROUPS} "
-                "can be judged. Put them together to fewer, or leave the column out."
+                f"{path} tells {kinds} groups apart by '{column}', and at most {MOST_GROUPS} can be judged. "
+                "Put them together to fewer, or leave the column out."
             )
         groups[column] = [own.get(index) for index in range(len(examples))]
     logger.info("%d of %d measured pictures have groups.", len(table.rows), len(examples))

@@ -65,8 +65,8 @@ def load_soft_targets(path: str | os.PathLike[str], dataset: Dataset) -> np.ndar
 def load_majorities(path: str | os.PathLike[str], examples: Examples, labels: tuple[str, ...]) -> np.ndarray:
     """Read which label more than half of the voters see in a picture.
 
-    The CSV is one of `load_soft_targets`; here all of its columns of numbers are votes, also those for what is
-    no label.
+    The CSV is one of `load_soft_targets`; here all of its columns of numbers are votes, also those for what
+    is no label.
 
     Returns
     -------

@@ -70,7 +70,9 @@ def read_picture_table(
         raise DataError(f"{path} is not a CSV: {error}. Check the file given to {option}.") from error
     if not rows:
         example = examples.identifiers[0] if len(examples) else "happy/1.jpg"
-        raise DataError(f"{path} names no {pictures}. Its column '{IMAGE}' must hold paths such as {example}.")
+        raise DataError(
+            f"{path} names no {pictures}. Its column '{IMAGE}' must hold paths such as {example}."
+        )
     return PictureTable(tuple(name for name in fields if name != IMAGE), rows)
 
 

@@ -105,7 +105,10 @@ def build_report(
         ),
         robustness=robustness,
         groups=measure_groups(
-            {name: [own[index] for index in np.flatnonzero(labelled)] for name, own in groups.items()},
+            {
+                name: [own[index] for index in np.flatnonzero(labelled).tolist()]
+                for name, own in groups.items()
+            },
             probability=shown.max(axis=1),
             correct=predicted == truth,
             sure=confidence[labelled] >= calibration.threshold,

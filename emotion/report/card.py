@@ -76,8 +76,8 @@ other column."""
 
 ABOUT_GROUPS = """\
 Measured on the faces with a label, with 95 % intervals. p is how likely chance alone makes a gap so large
-somewhere, corrected for the number of groups, columns and figures; groups may also differ in which expressions
-they show. Groups that are not listed were not measured."""
+somewhere, corrected for the number of groups, columns and figures. Groups may also differ in which
+expressions they show; groups that are not listed were not measured."""
 
 
 def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str | None = None) -> str:

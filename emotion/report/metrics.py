@@ -1,7 +1,6 @@
 """Metrics as pure functions: arrays in, figures out. What they are put together to is in `build`."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -110,7 +109,7 @@ def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarr
 
 
 def bin_index(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
-    """Return int (n,): the bin of equal width, lower edge excluded, that each confidence in 0..1 falls into."""
+    """Return int (n,): which bin of equal width, lower edge excluded, each confidence in 0..1 is in."""
     return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
 
 

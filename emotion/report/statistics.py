@@ -99,9 +99,9 @@ def gap_p_values(
 ) -> np.ndarray:
     """Return how likely chance alone makes gaps so large between groups, for every pair of them.
 
-    Faces are dealt out to groups of the same sizes at random. Gaps count in their standard errors, and each is
-    compared with the largest one of every deal, so that the p-values are corrected for the number of groups
-    (Westfall and Young, "Resampling-based multiple testing", 1993).
+    Faces are dealt out to groups of the same sizes at random. Gaps count in their standard errors, and each
+    is compared with the largest one of every deal, so that the p-values are corrected for the number of
+    groups (Westfall and Young, "Resampling-based multiple testing", 1993).
 
     Parameters
     ----------
@@ -120,8 +120,9 @@ def gap_p_values(
     rng = np.random.default_rng(0)
     observed = measure(codes)
     dealt = np.array([measure(rng.permutation(codes)) for _ in range(permutations)])
-    # What a small group measures by chance differs from what a large one does: a calibration error.
-    expected = dealt.mean(axis=0)
+    # What a small group measures by chance may differ from what a large one does: a calibration error.
+    bias = dealt.mean(axis=0) - dealt.mean(axis=(0, 2), keepdims=True)[0]
+    bias[np.abs(bias) < 4 * dealt.std(axis=0) / np.sqrt(permutations)] = 0
     sizes = np.bincount(codes)
     errors = np.sqrt(1 / sizes[:, None] + 1 / sizes[None, :])
 
@@ -130,8 +131,8 @@ def gap_p_values(
         return np.abs(figures[:, None] - figures[None, :]) / errors
 
     p_values = np.ones((*observed.shape, len(sizes)))
-    for row, figures in enumerate(observed - expected):
-        largest = np.sort([gaps(deal).max() for deal in dealt[:, row] - expected[row]])
+    for row, figures in enumerate(observed - bias):
+        largest = np.sort([gaps(deal).max() for deal in dealt[:, row] - bias[row]])
         # A hair less than observed: equal counts may differ in the last digit.
         as_large = permutations - np.searchsorted(largest, gaps(figures) - 1e-12)
         p_values[row] = (1 + as_large) / (1 + permutations)

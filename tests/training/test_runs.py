@@ -71,6 +71,26 @@ def test_on_its_own_data_the_same_faces_are_reported(trained_model, drawn_data, 
     assert (tmp_path / "evaluation" / "plots" / "confusion_matrix.png").exists()
 
 
+def test_groups_are_measured_on_the_reported_faces(trained_model, drawn_data, tmp_path):
+    path = tmp_path / "groups.csv"
+    names = [
+        f"validation/{label}/{label}_{k:03d}.jpg" for label in ("angry", "happy", "sad") for k in range(60)
+    ]
+    path.write_text("image,camera\n" + "".join(f"{name},{'ab'[k % 2]}\n" for k, name in enumerate(names)))
+    report = evaluate_model(str(trained_model), str(drawn_data), tmp_path / "measured", groups=str(path))
+    column = report.groups["camera"]
+    assert sum(figures.faces for figures in column.groups.values()) == report.accuracy.faces
+    assert read_report(tmp_path / "measured" / "report.json") == report
+    assert "Largest gap in accuracy by camera" in summary(report)
+
+
+def test_a_wrong_file_of_groups_is_refused_before_any_epoch(drawn_data, tmp_path):
+    config = TrainingConfig(data=str(drawn_data), groups=str(tmp_path / "nowhere.csv"), **SMALL_RUN)
+    with pytest.raises(DataError, match="--groups"):
+        train_model(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "history.csv").exists()
+
+
 def test_on_other_faces_all_of_them_count(trained_model, tmp_path):
     write_faces(tmp_path / "others", ("angry", "happy", "sad"), 12, np.random.default_rng(99))
     report = evaluate_model(str(trained_model), str(tmp_path / "others"), tmp_path / "evaluation")

@@ -120,12 +120,12 @@ def _per_class(per_class: dict[str, ClassFigures]) -> str:
 def _groups(groups: dict[str, GroupColumn]) -> str:
     if not groups:
         return """
-<section><h3>Is it fair?</h3><p>Not measured: nobody said which groups of people the faces belong to. It may be
-worse for some than for others.</p></section>"""
+<section><h3>Is it fair?</h3><p>Not measured: nobody said which groups of people the faces belong to. It may
+be worse for some than for others.</p></section>"""
     tables = "".join(_group_table(name, column) for name, column in groups.items())
     return f"""
-<section><h3>Is it fair?</h3><p>How well it does for each group, with 95% intervals. A gap is hardly chance where
-p is below 0.05; p allows for how many gaps were looked at.</p>{tables}</section>"""
+<section><h3>Is it fair?</h3><p>How well it does for each group, with 95% intervals. A gap is hardly chance
+where p is below 0.05; p allows for how many gaps were looked at.</p>{tables}</section>"""
 
 
 def _group_table(name: str, column: GroupColumn) -> str:
@@ -142,7 +142,8 @@ def _group_table(name: str, column: GroupColumn) -> str:
         rows += f'<tr><th scope="row">{escape(group)}</th>{cells}<td>{figures.faces:,}</td></tr>'
     table = f"""<div class="em-scroll"><table class="em-table">
 <thead><tr><th scope="col">{escape(name)}</th><th scope="col">Accuracy</th><th scope="col">“Not sure”</th>
-<th scope="col">Calibration error</th><th scope="col">Faces</th></tr></thead><tbody>{rows}</tbody></table></div>"""
+<th scope="col">Calibration error</th><th scope="col">Faces</th></tr></thead><tbody>{rows}</tbody>
+</table></div>"""
     lines = "".join(f"<li>{escape(line)}</li>" for line in gaps_in_words(name, column))
     return f"{table if rows else ''}<ul>{lines}</ul>"
 
@@ -158,6 +159,7 @@ def _limits(classifier: EmotionClassifier, source: str | None) -> str:
 <li>It knows {escape(alternatives(classifier.labels))}, and says “{NOT_SURE}” below a confidence of
 {classifier.threshold:.0%}.{data}</li>
 <li>It judges what a face <em>looks</em> like in one picture, not what a person feels.</li>
-<li>Photos unlike its training data (sideways or covered faces, drawings, very dark scenes) make it worse.</li>
+<li>Photos unlike its training data (sideways or covered faces, drawings, very dark scenes) make it
+worse.</li>
 <li>Do not use it to decide about people: not for hiring, schools, policing, medicine or insurance.</li>
 </ul></section>"""

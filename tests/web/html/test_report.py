@@ -1,10 +1,13 @@
 """What the page says about a model."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from emotion import EmotionClassifier
+from emotion.report.groups import measure_groups
 from emotion.report.report import Report
 from emotion.web.html.report import model_summary
 from tests.web.faces import LABELS
@@ -29,6 +32,25 @@ def test_a_report_with_gaps_shows_what_is_there():
     assert "None" not in html
     assert "nan" not in html
     assert "without a report" in model_summary(SimpleNamespace(labels=LABELS, report=None))
+
+
+def test_groups_are_shown_with_their_gaps_and_what_was_not_measured_is_said():
+    right = np.arange(80) % 40 < np.repeat([36, 12], 40)
+    groups = measure_groups(
+        {"<b>glasses": ["no"] * 40 + ["yes"] * 40, "age": ["9"] * 7 + [None] * 73},
+        probability=np.full(80, 0.75),
+        correct=right,
+        sure=right,
+    )
+    report = Report.from_dict({"macro_f1": 0.5})
+    classifier = SimpleNamespace(labels=LABELS, threshold=0.5, report=replace(report, groups=groups))
+    html = model_summary(classifier)
+    assert "90.0%" in html
+    assert "Largest gap in accuracy by &lt;b&gt;glasses: 60.0 points, yes below no; p &lt; 0.001" in html
+    assert "fewer than 30 faces: 9 (7)" in html
+    assert "Not measured" not in html
+    classifier.report = report
+    assert "Not measured: nobody said which groups of people" in model_summary(classifier)
 
 
 @pytest.mark.parametrize(
