@@ -188,13 +188,17 @@ class EmotionClassifier:
         InvalidImageError
             If it is not a picture; the message says what to do.
         """
+        return self.predict_located(*self.locate(picture, limit=limit))
+
+    def locate(self, picture: AnyPicture, *, limit: int = 20) -> tuple[Picture, Sequence[Located]]:
+        """Find the faces as `predict` does; return them with the picture, as large as their crops need it."""
         opened = picture if isinstance(picture, Picture) else open_picture(picture)
         found = detect_faces(opened.pixels, limit=limit)
         places = [scaled_place(face, opened.scale) for face in found] if opened.scale > 1 else found
         # A face that the network would have to enlarge is cut from the full picture.
         if opened.scale > 1 and any(max(face.box[2:]) < self.input_size for face in found):
             opened = opened.full()
-        return self.predict_located(opened, places)
+        return opened, places
 
     def predict_located(self, picture: Picture, faces: Sequence[Located]) -> list[FacePrediction]:
         """Tell what faces show whose places in the whole picture are known already.

@@ -14,6 +14,7 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.video.tracking import FaceTracker
 from emotion.vision.faces import detect_faces_in_frame
 from emotion.vision.images import Picture
+from emotion.web.camera import front_or_rear, webcam_options, wire_switch
 from emotion.web.components import SHOWN_SIDE, MemoryImage
 from emotion.web.events import PRIVATE, SILENT, Update
 from emotion.web.html.faces import live_faces, live_overlay
@@ -24,8 +25,8 @@ from emotion.web.session import Session
 
 # Seconds between camera frames, when the server keeps up.
 FRAME_INTERVAL = 0.1
-# Small frames travel fast.
-CAMERA = {"width": {"ideal": 640}, "height": {"ideal": 480}, "facingMode": "user"}
+# Pixels, width and height: small frames travel fast.
+CAMERA = 640, 480
 # A busy server sees few frames: a face that is gone for less than so many of them is still the same.
 MISSED_FRAMES = 1.5
 
@@ -55,6 +56,7 @@ class LiveTab:
     """The components of the tab."""
 
     camera: MemoryImage
+    facing: gr.Radio
     boxes: gr.HTML
     snapshot: gr.Button
     answers: gr.HTML
@@ -79,17 +81,24 @@ def build(session: Session) -> LiveTab:
                     streaming=True,
                     height=PICTURE_HEIGHT,
                     buttons=[],
-                    webcam_options=gr.WebcamOptions(constraints={"video": CAMERA}),
+                    webcam_options=webcam_options(*CAMERA),
                     elem_id="camera",
                     alt_text="The camera’s picture",
                 )
                 boxes = gr.HTML(elem_id="live-overlay")
+            facing = front_or_rear("camera-facing")
             snapshot = gr.Button("Look at this moment in Photo", elem_id="snapshot")
         with gr.Column():
             answers = gr.HTML(live_welcome(), elem_id="live-faces")
             chart = gr.HTML(elem_id="live-chart")
     return LiveTab(
-        camera=camera, boxes=boxes, snapshot=snapshot, answers=answers, chart=chart, watching=watching
+        camera=camera,
+        facing=facing,
+        boxes=boxes,
+        snapshot=snapshot,
+        answers=answers,
+        chart=chart,
+        watching=watching,
     )
 
 
@@ -106,6 +115,7 @@ def wire(tab: LiveTab, session: Session, own: gr.State, *, tabs: gr.Tabs, photo:
         **SILENT,
     )
     watching.then(live.stop, outputs=[tab.boxes, tab.answers], **SILENT)
+    wire_switch(tab.facing, tab.camera, CAMERA)
     snapshot = Snapshot(tabs, Photo(photo, session))
     tab.snapshot.click(snapshot.show, [tab.watching, own], [tabs, *photo.outputs], **PRIVATE)
 

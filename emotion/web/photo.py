@@ -18,6 +18,7 @@ from emotion.model.explain import HOW_TO_READ, heatmap, overlay, where
 from emotion.predictions.face import FacePrediction
 from emotion.vision.crop import crop_face, crop_square
 from emotion.vision.images import Picture
+from emotion.web.camera import front_or_rear, webcam_options, wire_switch
 from emotion.web.components import SHOWN_SIDE, MemoryGallery, MemoryImage, data_url
 from emotion.web.events import PRIVATE, SILENT, Update, chosen, point
 from emotion.web.html.faces import face_cards
@@ -33,6 +34,8 @@ PICTURE_HEIGHT = 440
 PORTRAIT_SIDE = 128
 EXPLAINED_SIDE = 320
 EXAMPLE_SIDE = 240
+# Pixels, width and height of a snapshot.
+CAMERA = 1920, 1440
 
 FORGOTTEN = "This picture was forgotten after an hour. Add it once more."
 
@@ -47,6 +50,8 @@ class PhotoAnswer:
         ``uint8`` (H, W, 3), at the size that is shown.
     faces : tuple of FacePrediction
         Their boxes and eyes are in pixels of `picture`.
+    crops : tuple of numpy.ndarray
+        What the network saw of each.
     own : EmotionClassifier or None
         The visitor's own model, if it gave the answer.
     selected : int
@@ -55,6 +60,7 @@ class PhotoAnswer:
 
     picture: np.ndarray
     faces: tuple[FacePrediction, ...]
+    crops: tuple[np.ndarray, ...]
     own: EmotionClassifier | None
     selected: int = 0
 
@@ -69,6 +75,7 @@ class PhotoTab:
     """The components of the tab."""
 
     picture: MemoryImage
+    facing: gr.Radio
     boxed: MemoryImage
     another: gr.Button
     answer: gr.State
@@ -100,6 +107,8 @@ def build(session: Session) -> PhotoTab:
                 sources=["upload", "webcam", "clipboard"],
                 height=PICTURE_HEIGHT,
                 buttons=["fullscreen"],
+                placeholder="# Drop a photo here\nor click to choose one",
+                webcam_options=webcam_options(*CAMERA),
                 elem_id="photo",
                 alt_text="Your picture",
             )
@@ -112,6 +121,7 @@ def build(session: Session) -> PhotoTab:
                 elem_id="boxed",
                 alt_text="Your picture with a numbered box around every face",
             )
+            facing = front_or_rear("photo-facing")
             another = gr.Button("Another picture", visible=False, elem_id="another")
         with gr.Column():
             answer_words = gr.HTML(welcome(), elem_id="verdict")
@@ -143,6 +153,7 @@ def build(session: Session) -> PhotoTab:
             )
     return PhotoTab(
         picture=picture,
+        facing=facing,
         boxed=boxed,
         another=another,
         answer=answer,
@@ -163,6 +174,7 @@ def wire(tab: PhotoTab, session: Session, own: gr.State) -> None:
     tab.picture.upload(photo.show_upload, [tab.picture, own], tab.outputs, **PRIVATE)
     # Not queued: the buttons for another source clear first, and what they bring must find the page cleared.
     gr.on([tab.picture.clear, tab.another.click], photo.clear, outputs=tab.outputs, queue=False, **SILENT)
+    wire_switch(tab.facing, tab.picture, CAMERA)
     tab.examples.select(photo.show_example, own, tab.outputs, **PRIVATE)
     tab.boxed.select(photo.select_point, tab.answer, tab.outputs, **SILENT)
     tab.cards.select(photo.select_card, tab.answer, tab.outputs, **SILENT)
@@ -200,11 +212,14 @@ class Photo:
 
     def show(self, picture: Picture, own: EmotionClassifier | None) -> Update:
         """Answer for a picture."""
-        found = self.session.classifier_for(own).predict(picture)
+        classifier = self.session.classifier_for(own)
+        opened, places = classifier.locate(picture)
+        found = classifier.predict_located(opened, places)
         pixels, faces = at_shown_size(picture, found, SHOWN_SIDE)
         if not faces:
             return {**self.clear(), self.tab.picture: pixels, self.tab.verdict: no_face()}
-        return self._answered(PhotoAnswer(pixels, tuple(faces), own))
+        crops = tuple(classifier.crop(opened, place) for place in places)
+        return self._answered(PhotoAnswer(pixels, tuple(faces), crops, own))
 
     def select_card(self, answer: PhotoAnswer | None, event: gr.EventData) -> Update:
         """Select the face whose card was clicked."""
@@ -233,7 +248,7 @@ class Photo:
         classifier = self.session.classifier_for(answer.own)
         place = place_of(answer.face)
         best = max(answer.face.probabilities, key=answer.face.probabilities.__getitem__)
-        warmth = heatmap(classifier, classifier.crop(Picture.of(answer.picture), place), label=best)
+        warmth = heatmap(classifier, answer.crops[answer.selected], label=best)
         portrait = crop_face(answer.picture, place, size=EXPLAINED_SIDE, channels=3)
         return {
             self.tab.heat: gr.update(

@@ -27,6 +27,13 @@ def theme() -> gr.themes.Base:
         block_title_text_color="*primary_700",
         block_title_text_color_dark="*primary_100",
         color_accent="*primary_600",
+        # Buttons that are seen on a white page, too.
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_border_width="1px",
+        button_secondary_background_fill="*neutral_100",
+        button_secondary_background_fill_hover="*neutral_200",
+        button_secondary_border_color="*neutral_300",
     )
 
 

@@ -1,24 +1,21 @@
-"""What the report says about a model: figures, confusion matrix, calibration and limits."""
+"""What the report says about a model: figures, confusion matrix, curves and limits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from emotion.predictions.colours import NOT_SURE
 from emotion.report.groups import gaps_in_words
 from emotion.report.report import FIGURES
+from emotion.web.html import curves
 from emotion.web.html.words import alternatives, percent
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
     from emotion.report.groups import GroupColumn
-    from emotion.report.report import CalibrationBin, ClassFigures, ConfusionMatrix, Report
+    from emotion.report.report import ClassFigures, ConfusionMatrix, Report
     from emotion.report.statistics import Interval
-
-# Behind a dot of the calibration chart; fewer say nothing.
-FEWEST_FACES = 10
 
 # Figures of the report that the page shows, with their name there and what they mean.
 SHOWN = (
@@ -30,7 +27,7 @@ SHOWN = (
 
 
 def model_summary(classifier: EmotionClassifier) -> str:
-    """Return what the report says about a model: figures, confusion matrix, calibration and limits."""
+    """Return what the report says about a model: figures, confusion matrix, curves and limits."""
     report = classifier.report
     if report is None:
         return _no_report("This model came without a report.")
@@ -40,10 +37,12 @@ def model_summary(classifier: EmotionClassifier) -> str:
     parts = [
         _figures(report),
         _confusion(report.confusion_matrix),
-        _calibration(report.calibration.bins),
+        curves.calibration(report.calibration.bins),
+        curves.roc(report.roc),
         _per_class(report.per_class),
         _groups(report.groups),
         _limits(classifier, report.data.source),
+        curves.training(report.history),
     ]
     return f'<div class="em-report">{"".join(parts)}</div>'
 
@@ -83,23 +82,6 @@ def _confusion(matrix: ConfusionMatrix) -> str:
 <section><h3>What does it mix up?</h3><div class="em-scroll"><table class="em-matrix">
 <caption>Each row is what the face was labelled, each column what the model answered.</caption>
 <thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"""
-
-
-def _calibration(bins: Sequence[CalibrationBin]) -> str:
-    points = [(item.confidence, item.accuracy) for item in bins if item.faces >= FEWEST_FACES]
-    if not points:
-        return ""
-    line = " ".join(f"{100 * x:.1f},{100 - 100 * y:.1f}" for x, y in points)
-    dots = "".join(f'<circle cx="{100 * x:.1f}" cy="{100 - 100 * y:.1f}" r="1.8"/>' for x, y in points)
-    spoken = "; ".join(f"{x:.0%} sure: {y:.0%} right" for x, y in points)
-    return f"""
-<section><h3>Can its confidence be trusted?</h3><figure class="em-calibration">
-<svg viewBox="-2 -2 104 104" role="img" aria-label="Calibration. {spoken}">
-<path d="M0 100 100 0" class="em-ideal"/><path d="M0 0V100H100" class="em-axis"/>
-<polyline points="{line}" class="em-line"/>{dots}</svg>
-<figcaption>Right: how sure the model was. Up: how often it was right. On the dashed line, “80% sure” is right
-80% of the time; below it, the model is too sure of itself. Every dot stands for {FEWEST_FACES} faces or
-more.</figcaption></figure></section>"""
 
 
 def _per_class(per_class: dict[str, ClassFigures]) -> str:

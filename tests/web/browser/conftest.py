@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 from tests.app_process import running_app
-from tests.web.browser.actions import ARGUMENTS, DESKTOP, HARMLESS, PATIENCE, SCREENSHOTS, example, on_canvas
+from tests.web.browser.actions import (
+    ARGUMENTS,
+    DESKTOP,
+    HARMLESS,
+    PATIENCE,
+    PHONE,
+    SCREENSHOTS,
+    example,
+    on_canvas,
+)
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -71,9 +80,11 @@ def visit(app, browser):
     """Open the page as a new visitor; afterwards nothing went wrong, was asked elsewhere or is left."""
     contexts, complaints = [], []
 
-    def open_page(size=DESKTOP, *, dark=False):
+    def open_page(size=DESKTOP, *, dark=False, phone=False):
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
+            viewport=dict(zip(("width", "height"), PHONE if phone else size, strict=True)),
+            has_touch=phone,
+            is_mobile=phone,
             color_scheme="dark" if dark else "light",
             permissions=["camera", "clipboard-read", "clipboard-write"],
             reduced_motion="reduce",

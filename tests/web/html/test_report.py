@@ -1,5 +1,6 @@
 """What the page says about a model."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -21,6 +22,37 @@ def test_the_report_of_the_embedded_model_is_shown():
     assert "Calibration" in html
     assert "Limits" in html
     assert all(label in html for label in classifier.labels)
+
+
+def test_the_curves_of_the_report_are_drawn_with_their_figures():
+    report = EmotionClassifier.from_pretrained().report
+    html = model_summary(SimpleNamespace(labels=LABELS, threshold=0.5, report=report))
+    for label, curve in report.roc.items():
+        assert f"{label}, area {curve.auc:.3f}" in html
+    assert f"validation, {report.history.val_accuracy[-1]:.3f} at the end" in html
+    # Calibration, three ROC curves, and two lines each of loss and accuracy.
+    assert html.count("<polyline") == 1 + 3 + 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [
+        ({"history": {"val_loss": [0.25]}}, "validation, 0.250 at the end"),
+        ({"history": {"loss": [1.0] * 5000}}, "training, 1.000 at the end"),
+        (
+            {"roc": {"<b>": {"auc": 0.5, "false_positive_rate": [0, 9], "true_positive_rate": [-4, 1]}}},
+            "&lt;b&gt;",
+        ),
+    ],
+)
+def test_curves_of_strangers_stay_within_their_charts(part, shown):
+    report = Report.from_dict({"macro_f1": 0.5, **part})
+    html = model_summary(SimpleNamespace(labels=LABELS, threshold=0.5, report=report))
+    assert shown in html
+    [points] = re.findall('points="([^"]+)"', html)
+    places = [float(place) for pair in points.split() for place in pair.split(",")]
+    assert 0 <= min(places) <= max(places) <= 100
+    assert len(points) < 5000
 
 
 def test_a_report_with_gaps_shows_what_is_there():
