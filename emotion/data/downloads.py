@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 
 from emotion.data.parquet import choose_files, copy_tables
 from emotion.errors import DataError, EmotionError
+from emotion.program import INSTALL_TRAINING
 from emotion.vision.images import EXTENSIONS
 
 logger = logging.getLogger(__name__)
@@ -36,20 +37,30 @@ PICTURE_FILES = [
 
 def download_from_kaggle(handle: str) -> Path:
     """Return the folder of a Kaggle data set `owner/name`, downloaded once into kagglehub's cache."""
+    page = f"https://www.kaggle.com/datasets/{handle}"
+    by_hand = f"download it at {page}, unpack it and pass the folder with --data"
     try:
         import kagglehub
     except ImportError:
         raise DataError(
-            "Data sets on Kaggle need one more package: pip install kagglehub. Or download the data set in a "
-            "browser, unpack it and pass the folder with --data."
+            f"Data sets on Kaggle need one more package: {INSTALL_TRAINING}. Or {by_hand}."
         ) from None
     try:
         return Path(kagglehub.dataset_download(handle))
     except Exception as error:  # the client raises a dozen unrelated types
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status == 404:
+            raise DataError(
+                f"Kaggle has no data set {handle}. Check the name: there is no {page}."
+            ) from error
+        if status in (401, 403):
+            raise DataError(
+                f"Kaggle gives {handle} to people with an account only. Agree to its terms at {page}, create "
+                f"a token at https://www.kaggle.com/settings and set KAGGLE_API_TOKEN to it. Or {by_hand}."
+            ) from error
         raise DataError(
-            f"Kaggle did not give the data set {handle}: {_reason(error)} Check the name and the network, or "
-            f"download it at https://www.kaggle.com/datasets/{handle}, unpack it and pass the folder "
-            "with --data."
+            f"Kaggle did not give the data set {handle}: {_reason(error)} Check the network. Or {by_hand}; "
+            "your own pictures will do as well."
         ) from error
 
 
@@ -157,4 +168,9 @@ def unpack(archives: list[Path], snapshot: Path) -> Path:
 
 def _reason(error: Exception) -> str:
     """Return what went wrong, without the layers that network libraries wrap a lost connection in."""
-    return "no connection." if "Connect" in type(error).__name__ else str(error)
+    lost = ("Connect", "Proxy", "Timeout")
+    return (
+        "no connection."
+        if any(word in type(error).__name__ for word in lost)
+        else " ".join(str(error).split())
+    )

@@ -12,6 +12,8 @@ import numpy as np
 
 from emotion.errors import ModelLoadError
 from emotion.model.description import KERAS_FILES, LITERT_FILE
+from emotion.program import INSTALL_TRAINING
+from emotion.quiet import silent_stderr
 
 if TYPE_CHECKING:
     import h5py
@@ -78,7 +80,8 @@ def load_keras(folder: str | os.PathLike[str]) -> keras.Model:
         )
     try:
         check_layers(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        import keras
+        with silent_stderr():
+            import keras
 
         model = keras.saving.load_model(folder, compile=False, safe_mode=True)
         if [len(tensor.shape) for tensor in (*model.inputs, *model.outputs)] != [4, 2]:
@@ -86,7 +89,7 @@ def load_keras(folder: str | os.PathLike[str]) -> keras.Model:
         return model
     except ImportError as error:
         raise ModelLoadError(
-            f"{folder} needs Keras with a backend ({error}). Type `pip install -r requirements.txt`."
+            f"{folder} needs Keras with a backend ({error}). Type: {INSTALL_TRAINING}"
         ) from error
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelLoadError(

@@ -2,11 +2,12 @@
 
 import logging
 
-HTTP_CLIENTS = ("httpx", "httpx2")  # they log one line per request, with signed addresses in it
+# One line per request, with signed addresses in it; one per folder that TensorFlow writes on the way.
+TALKATIVE = ("httpx", "httpx2", "tensorflow")
 
 
 def log_to_terminal(style: str = "%(message)s") -> None:
-    """Show the messages of this package and of others, but not every request to the Hub."""
+    """Show the messages of this package and of others, but not every step of theirs."""
     logging.basicConfig(level=logging.INFO, format=style)
-    for client in HTTP_CLIENTS:
-        logging.getLogger(client).setLevel(logging.WARNING)
+    for library in TALKATIVE:
+        logging.getLogger(library).setLevel(logging.WARNING)

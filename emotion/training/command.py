@@ -5,6 +5,7 @@ Nothing is imported that may be missing before the terminal has said so.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shlex
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from emotion.errors import EmotionError
 from emotion.program import APP_COMMAND, INSTALL_TRAINING, TRAIN_COMMAND
+from emotion.quiet import silent_stderr
 
 if TYPE_CHECKING:
     import argparse
@@ -23,14 +25,13 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, measure or publish as asked; return the exit status."""
-    # TensorFlow's greetings hide the messages that matter.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         from emotion.training.arguments import build_parser
 
         options = build_parser().parse_args(arguments)
-        require("keras", os.environ.get("KERAS_BACKEND") or "tensorflow")
+        load_keras()
         if options.publish:
             publish(options.publish, options)
         elif options.evaluate:
@@ -103,11 +104,19 @@ def publish(folder: str, options: argparse.Namespace) -> None:
     print(f"Published: {url}")
 
 
-def require(*packages: str) -> None:
-    """Raise ImportError, naming what is missing, before anything takes time."""
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
+def load_keras() -> None:
+    """Load Keras and its backend, without their greetings.
+
+    Raises
+    ------
+    ImportError
+        Naming what is missing, before anything takes time.
+    """
+    needed = ("keras", os.environ.get("KERAS_BACKEND") or "tensorflow")
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
         raise ImportError(f"Not installed: {', '.join(missing)}")
+    with silent_stderr():
+        importlib.import_module("keras")
 
 
 def new_folder(suffix: str = "") -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any
+
+from emotion.quiet import silent_stderr
 
 
 def litert_is_installed() -> bool:
@@ -64,17 +65,7 @@ _silenced: list[bool] = []
 
 @contextlib.contextmanager
 def _first_time_silent() -> Iterator[None]:
-    """Keep LiteRT's greeting, once in a process and turned off by no setting, out of the terminal."""
-    if _silenced:
+    """Keep LiteRT's greeting, once in a process, out of the terminal."""
+    with contextlib.nullcontext() if _silenced else silent_stderr():
+        _silenced.append(True)
         yield
-        return
-    _silenced.append(True)
-    sys.stderr.flush()
-    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)

@@ -5,7 +5,9 @@ import types
 import zipfile
 from pathlib import Path
 
+import kagglehub
 import pytest
+import requests
 
 from tests.data.pictures import LABELS, fill, fill_splits, labels_of, load, refusal
 from tests.hub_server import HubServer
@@ -49,13 +51,40 @@ def test_labels_that_only_the_other_tree_has_choose_it():
     assert all(name.startswith("EmotionsDataset/data/") for name in dataset.train.identifiers)
 
 
-@pytest.mark.usefixtures("kaggle")
-def test_kaggle_refusals_say_what_to_do(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (404, ["Kaggle has no data set owner/nothing", "Check the name"]),
+        (401, ["to people with an account only", "KAGGLE_API_TOKEN", "unpack it and pass the folder"]),
+        (403, ["Agree to its terms at https://www.kaggle.com/datasets/owner/nothing"]),
+        (500, ["Kaggle did not give the data set owner/nothing: Server broke", "Check the network"]),
+    ],
+)
+def test_kaggle_refusals_say_what_to_do(status: int, words: list[str], monkeypatch: pytest.MonkeyPatch):
+    def refuse(_: str) -> str:
+        response = requests.Response()
+        response.status_code = status
+        raise kagglehub.exceptions.KaggleApiHTTPError("Server\n\nbroke.", response=response)
+
+    monkeypatch.setattr(kagglehub, "dataset_download", refuse)
     message = refusal("kaggle:owner/nothing")
-    assert "404 Client Error" in message
-    assert "https://www.kaggle.com/datasets/owner/nothing" in message
+    assert all(word in message for word in words)
+    assert len(message.splitlines()) == 1
+
+
+def test_without_a_network_kaggles_real_client_gives_up_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    message = refusal("kaggle:owner/emotions")
+    assert message.startswith(
+        "Kaggle did not give the data set owner/emotions: no connection. Check the network."
+    )
+    assert "download it at https://www.kaggle.com/datasets/owner/emotions, unpack it" in message
+
+
+def test_kaggle_without_its_client(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    assert "pip install kagglehub" in refusal("kaggle:owner/emotions")
+    assert "pip install -r requirements.txt" in refusal("kaggle:owner/emotions")
 
 
 def test_image_folders_from_the_hub(hub: HubServer, tmp_path: Path):

@@ -4,10 +4,10 @@ import logging
 
 import pytest
 
-from emotion.model.logs import HTTP_CLIENTS, log_to_terminal
+from emotion.model.logs import TALKATIVE, log_to_terminal
 
 
-@pytest.mark.parametrize("client", HTTP_CLIENTS)
+@pytest.mark.parametrize("client", TALKATIVE)
 def test_requests_are_not_shown(client):
     log_to_terminal()
     assert not logging.getLogger(client).isEnabledFor(logging.INFO)
