@@ -34,6 +34,20 @@ LFS_SUFFIXES = (".h5", ".keras", ".tflite", ".zip")  # as in the Hub's default .
 GIT_ATTRIBUTES = "".join(
     f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS_SUFFIXES
 ).encode()
+# What the Hub puts into a new Space.
+SPACE_CARD = b"""---
+title: Faces
+emoji: \xf0\x9f\x8f\xa2
+colorFrom: green
+colorTo: yellow
+sdk: gradio
+sdk_version: 5.0.0
+app_file: app.py
+pinned: false
+---
+
+Check out the configuration reference at https://huggingface.co/docs/hub/spaces-config-reference
+"""
 DATE = "2026-01-01T00:00:00.000Z"
 
 
@@ -72,6 +86,10 @@ class Repository:
     gated: bool = False
     branches: dict[str, Commit] = field(default_factory=dict)
     tags: dict[str, Commit] = field(default_factory=dict)
+    # Of a Space: its variables, and what its runtime says, one after the other; the last one stays.
+    variables: dict[str, str] = field(default_factory=dict)
+    runtimes: list[dict] = field(default_factory=list)
+    logs: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:
@@ -414,7 +432,10 @@ class _Exchange:
         url = f"{self.hub.url}/{'' if kind == 'model' else kind + 's/'}{repo_id}"
         if (kind, repo_id) in self.hub.repositories:
             raise Refused(409, f"You already created this {kind} repo: {repo_id}", url=url)
-        self.hub.create(repo_id, kind, private=wanted.get("visibility") == "private")
+        repository = self.hub.create(repo_id, kind, private=wanted.get("visibility") == "private")
+        if kind == "space":
+            repository.variables = {item["key"]: item["value"] for item in wanted.get("variables") or ()}
+            self.hub.add_commit(repository, {"README.md": SPACE_CARD})
         return json_response({"url": url, "name": repo_id})
 
     def information(self, repo_id: str, kind: str, revision: str = "main") -> Response:
@@ -530,7 +551,9 @@ class _Exchange:
     # Uploading
 
     def validate_yaml(self) -> Response:
-        problems = card_problems(json.loads(self.body)["content"])
+        wanted = json.loads(self.body)
+        check = space_card_problems if wanted.get("repoType") == "space" else card_problems
+        problems = check(wanted["content"])
         errors = [{"message": problem} for problem in problems]
         return json_response({"errors": errors, "warnings": []}, status=400 if errors else 200)
 
@@ -570,6 +593,8 @@ class _Exchange:
             raise Refused(404, f"Invalid rev id: {branch}", code="RevisionNotFound")
         header, *operations = [json.loads(line) for line in self.body.splitlines()]
         parent = repository.branches[branch]
+        if header["value"].get("parentCommit", parent.sha) != parent.sha:
+            raise Refused(412, "A commit has happened since. Please refresh and try again.")
         files = dict(parent.files)
         for operation in operations:
             self.apply(operation["key"], operation["value"], files)
@@ -579,7 +604,7 @@ class _Exchange:
             raise Refused(400, f"Invalid metadata in README.md: {problems}")
         commit = _commit(files, header["value"]["summary"], parent)
         repository.branches[branch] = commit
-        url = f"{self.hub.url}/{repo_id}/commit/{commit.sha}"
+        url = f"{self.hub.url}/{'' if kind == 'models' else kind + '/'}{repo_id}/commit/{commit.sha}"
         return json_response({"success": True, "commitOid": commit.sha, "commitUrl": url, "hookOutput": ""})
 
     def apply(self, key: str, value: dict, files: dict[str, str]) -> None:
@@ -603,6 +628,27 @@ class _Exchange:
             raise Refused(400, "The content does not match its hash")
         self.hub.objects[oid] = self.body
         return Response()
+
+    # Spaces
+
+    def variables(self, repo_id: str, kind: str) -> Response:
+        repository = self.find_repository(kind, repo_id, write=True)
+        if self.body:
+            wanted = json.loads(self.body)
+            repository.variables[wanted["key"]] = wanted["value"]
+        return json_response({key: {"value": value} for key, value in repository.variables.items()})
+
+    def runtime(self, repo_id: str, kind: str) -> Response:
+        repository = self.find_repository(kind, repo_id)
+        waiting = repository.runtimes
+        # Without a story to tell, what was committed last runs already.
+        told = waiting.pop(0) if len(waiting) > 1 else waiting[0] if waiting else {"stage": "RUNNING"}
+        return json_response({"sha": repository.branches["main"].sha} | told)
+
+    def logs(self, repo_id: str, kind: str, log: str) -> Response:
+        lines = self.find_repository(kind, repo_id).logs.get(log, [])
+        events = "".join(f"data: {json.dumps({'data': line, 'timestamp': DATE})}\n\n" for line in lines)
+        return Response(200, events.encode(), {"Content-Type": "text/event-stream"})
 
     # Downloading
 
@@ -656,6 +702,7 @@ class _Exchange:
 
 
 _REPOSITORY = r"/api/(?P<kind>models|datasets|spaces)/(?P<repo_id>[^/]+/[^/]+)"
+_SPACE = r"/api/(?P<kind>spaces)/(?P<repo_id>[^/]+/[^/]+)"
 _WEB = r"(?:/(?P<kind>datasets|spaces))?/(?P<repo_id>[^/]+/[^/]+?)"
 _ROUTES = (
     ("GET", r"/api/whoami-v2", _Exchange.who_am_i),
@@ -671,6 +718,10 @@ _ROUTES = (
     ("POST", _REPOSITORY + r"/tag/(?P<revision>[^/]+)", _Exchange.create_tag),
     ("POST", _REPOSITORY + r"/preupload/(?P<revision>[^/]+)", _Exchange.preupload),
     ("POST", _REPOSITORY + r"/commit/(?P<revision>[^/]+)", _Exchange.commit),
+    ("GET", _SPACE + r"/variables", _Exchange.variables),
+    ("POST", _SPACE + r"/variables", _Exchange.variables),
+    ("GET", _SPACE + r"/runtime", _Exchange.runtime),
+    ("GET", _SPACE + r"/logs/(?P<log>build|run)", _Exchange.logs),
     ("POST", _WEB + r"\.git/info/lfs/objects/batch", _Exchange.lfs_batch),
     ("POST", _WEB + r"\.git/info/lfs/objects/verify", _Exchange.lfs_verify),
     ("HEAD", _WEB + r"/resolve/(?P<revision>[^/]+)/(?P<path>.+)", _Exchange.resolve),
@@ -764,6 +815,25 @@ def json_response(
 def git_hash(content: bytes) -> str:
     """Return the SHA-1 by which git knows a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def space_card_problems(card: str) -> list[str]:
+    """Return what the Hub would refuse in the card of a Gradio Space."""
+    metadata = yaml.safe_load(card.split("---")[1])
+    colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    problems = [
+        f'"{key}" must be one of {colours}'
+        for key in ("colorFrom", "colorTo")
+        if metadata.get(key) not in colours
+    ]
+    problems += [
+        f'"{key}" must be a string'
+        for key in ("title", "sdk", "sdk_version", "python_version", "app_file")
+        if not isinstance(metadata.get(key, ""), str)
+    ]
+    if len(metadata.get("short_description", "")) > 60:
+        problems.append('"short_description" length must be less than or equal to 60 characters long')
+    return problems
 
 
 def card_problems(card: str) -> list[str]:

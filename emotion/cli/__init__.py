@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from emotion import __version__
-from emotion.cli import predict
+from emotion.cli import deploy, predict
 from emotion.cli.status import DONE, FAILED, INTERRUPTED
 from emotion.errors import EmotionError
+from emotion.program import COMMAND
 
 
 class Command(Protocol):
@@ -34,7 +35,7 @@ class Command(Protocol):
 
 
 # By the word that calls it; without one, `predict` is meant.
-COMMANDS: dict[str, Command] = {"predict": predict}
+COMMANDS: dict[str, Command] = {"predict": predict, "deploy": deploy}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser(name: str, command: Command) -> argparse.ArgumentParser:
     """Return the parser of a subcommand; without a name, its help lists all of them."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m emotion {name}".rstrip(),
+        prog=f"{COMMAND} {name}".rstrip(),
         description=command.SUMMARY,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

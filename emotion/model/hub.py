@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from huggingface_hub import get_token
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub import HfApi, get_token
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+)
 
-from emotion.errors import EmotionError
+from emotion.errors import EmotionError, PublishError
 from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, NETWORK_FILES
 from emotion.report.report import PLOTS_FOLDER, REPORT_FILE
 
 # What leaves this computer and what is fetched, as patterns of the Hub's client.
 PUBLISHED_FILES = (*NETWORK_FILES, DESCRIPTION_FILE, REPORT_FILE, f"{PLOTS_FOLDER}/*.png", CARD_FILE)
+DEFAULT_NAME = "facial-emotion"
 TOKEN_PAGE = "https://huggingface.co/settings/tokens"
 SIGN_IN = f"create a token with write access at {TOKEN_PAGE} and type `hf auth login`"
 
@@ -27,6 +34,28 @@ def checked_token(token: str | bool | None, problem: type[EmotionError]) -> str 
     if not re.fullmatch(r"[!-~]*", token):
         raise problem(f"The Hub token holds characters that no token has. Copy it again from {TOKEN_PAGE}.")
     return token or None
+
+
+def signed_in(token: str | None = None) -> HfApi:
+    """Return the Hub's client for whoever is signed in, and refuse without anybody."""
+    checked = checked_token(token, PublishError)
+    if not checked:
+        raise PublishError(f"You are not signed in to the Hub. Please {SIGN_IN} (or set HF_TOKEN).")
+    return HfApi(token=checked)
+
+
+def full_name(api: HfApi, name: str | None) -> str:
+    """Return "owner/name": the owner is by default the signed-in user, the name `DEFAULT_NAME`."""
+    return name if name and "/" in name else f"{api.whoami()['name']}/{name or DEFAULT_NAME}"
+
+
+def published_card(api: HfApi, repo_id: str, *, revision: str | None = None) -> str:
+    """Return the card of a model on the Hub; an empty text where it has none."""
+    try:
+        path = api.hf_hub_download(repo_id, CARD_FILE, revision=revision)
+    except RemoteEntryNotFoundError:
+        return ""
+    return Path(path).read_text(encoding="utf-8", errors="replace")
 
 
 def is_unreachable(error: Exception) -> bool:

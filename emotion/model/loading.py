@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Unpack
@@ -20,6 +21,8 @@ from emotion.model.engines import load_network, try_on_one_face
 from emotion.model.isolation import IsolatedNetwork
 from emotion.model.saving import finish_interrupted_save, hash_file
 
+logger = logging.getLogger(__name__)
+
 EMBEDDED = Path(__file__).parents[1] / "pretrained"
 EMBEDDED_NAME = "embedded default"
 
@@ -34,6 +37,10 @@ def load(
 ) -> EmotionClassifier:
     """Load a model; parameters and errors are those of `EmotionClassifier.from_pretrained`."""
     if reference is None:
+        if not EMBEDDED.is_dir():
+            raise ModelLoadError(
+                "This copy of the program carries no model. Name one: a folder, or owner/name on the Hub."
+            )
         return load_folder(EMBEDDED, model_name=EMBEDDED_NAME)
     if Path(reference).is_dir():
         return load_folder(Path(reference), model_name=str(reference), isolated=isolated)
@@ -63,8 +70,11 @@ def load_or_default(reference: str | None, **options: Unpack[LoadOptions]) -> Em
         # pyrefly: ignore [open-unpacking]
         return load(reference or None, **options)
     except ModelLoadError as error:
+        if not EMBEDDED.is_dir():
+            raise
         classifier = load(None)
         classifier.notice = f"{error} Until then the {EMBEDDED_NAME} model answers."
+        logger.warning("%s", classifier.notice)
         return classifier
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from emotion.errors import PublishError
 from emotion.model.description import CARD_FILE, DESCRIPTION_FILE
-from emotion.model.hub import PUBLISHED_FILES, SIGN_IN, checked_token, reason_of
-
-DEFAULT_NAME = "facial-emotion"
+from emotion.model.hub import PUBLISHED_FILES, full_name, published_card, signed_in
+from emotion.model.refusals import why_not_published
+from emotion.program import TRAIN_COMMAND
+from emotion.report.links import link_space, linked_spaces
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def publish(
     token: str | None = None,
     card: Callable[[str], str] | None = None,
     commit_message: str = "Publish a facial emotion model",
+    also: Sequence[str] = (),
 ) -> str:
     """Publish a saved model as one commit, and create the repository and the branch where needed.
 
@@ -55,6 +57,10 @@ def publish(
     card : callable, optional
         "owner/name" → the model card to publish in place of the folder's, so that its examples name the
         model.
+    commit_message : str
+        Title of the commit.
+    also : sequence of str
+        Further options of `train.py` for the command that publishes later.
 
     Returns
     -------
@@ -69,21 +75,17 @@ def publish(
     folder, name = Path(folder), repo_id or ""
     files = _files_to_publish(folder)
     try:
-        checked = checked_token(token, PublishError)
-        if not checked:
-            raise PublishError(f"You are not signed in to the Hub. Please {SIGN_IN} (or set HF_TOKEN).")
-        api = HfApi(token=checked)
-        if "/" not in name:
-            name = f"{api.whoami()['name']}/{name or DEFAULT_NAME}"
+        api = signed_in(token)
+        name = full_name(api, name)
         _create_target(api, name, private=private, revision=revision)
-        replaced = {CARD_FILE: card(name).encode()} if card else {}
+        replaced = {CARD_FILE: _with_links(api, name, card(name), revision).encode()} if card else {}
         contents = {path: folder / path for path in files} | replaced
         commit = _commit_files(api, name, contents, revision=revision, message=commit_message)
         if tag:
             _tag_commit(api, name, tag, commit)
     # A model that took hours to train must not end in a traceback of whatever layer failed.
     except (Exception, KeyboardInterrupt) as error:
-        command = publish_command(folder, name, private=private, revision=revision, tag=tag)
+        command = publish_command(folder, name, private=private, revision=revision, tag=tag, also=also)
         later = (
             f"The saved model in {folder} is untouched. To publish it later without training again:\n"
             f"    {command}"
@@ -91,7 +93,7 @@ def publish(
         if isinstance(error, KeyboardInterrupt):
             logger.warning("Publishing was interrupted. %s", later)
             raise
-        cause = str(error) if isinstance(error, PublishError) else _why_not_published(error, name)
+        cause = str(error) if isinstance(error, PublishError) else why_not_published(error, name)
         raise PublishError(f"{cause}\n{later}") from error
     url = f"{constants.ENDPOINT}/{name}" + (f"/tree/{quote(revision, safe='')}" if revision else "")
     logger.info("published %d files as commit %s: %s", len(files), commit, url)
@@ -105,13 +107,14 @@ def publish_command(
     private: bool = False,
     revision: str | None = None,
     tag: str | None = None,
+    also: Sequence[str] = (),
 ) -> str:
     """Return the shell command that publishes a saved folder later, without training again."""
-    command = ["python", "train.py", "--publish", str(folder), "--push", *([repo_id] if repo_id else [])]
+    command = [*TRAIN_COMMAND.split(), "--publish", str(folder), "--push", *([repo_id] if repo_id else [])]
     command += ["--private"] if private else []
     command += ["--revision", revision] if revision else []
     command += ["--tag", tag] if tag else []
-    return shlex.join(command)
+    return shlex.join([*command, *also])
 
 
 def _files_to_publish(folder: Path) -> list[str]:
@@ -134,6 +137,13 @@ def _create_target(api: HfApi, repo_id: str, *, private: bool, revision: str | N
         )
     if revision and revision != constants.DEFAULT_REVISION:
         api.create_branch(repo_id, branch=revision, exist_ok=True)
+
+
+def _with_links(api: HfApi, repo_id: str, card: str, revision: str | None) -> str:
+    """Return the card with the links to Spaces that the published one has."""
+    for space in linked_spaces(published_card(api, repo_id, revision=revision)):
+        card = link_space(card, space)
+    return card
 
 
 def _commit_files(
@@ -160,60 +170,3 @@ def _tag_commit(api: HfApi, repo_id: str, tag: str, commit: str) -> None:
                 f"The model is published at {constants.ENDPOINT}/{repo_id}, but the tag {tag} already names"
                 " another commit. Choose another tag."
             ) from error
-
-
-def _why_not_published(error: Exception, repo_id: str) -> str:
-    """Return the cause of a failed publication and what to do about it, never with the token in it."""
-    if isinstance(error, HFValidationError):
-        return (
-            f"{repo_id!r} cannot be a name on the Hub. Use owner/name with letters, digits, '-', '_' and '.'."
-        )
-    if isinstance(error, OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set, so nothing can be published. Unset it and publish again."
-    # The client wraps what goes wrong while a large file is sent.
-    if isinstance(error, RuntimeError) and isinstance(error.__cause__, HTTPError):
-        error = error.__cause__
-    # What Xet, the Hub's storage for large files, raises.
-    if isinstance(error, ConnectionError):
-        return (
-            f"The upload broke off: {reason_of(error)}. Check the network and publish again; where only plain"
-            " HTTPS gets through, set HF_HUB_DISABLE_XET=1 first."
-        )
-    if not isinstance(error, HTTPError):
-        return f"Publishing failed ({type(error).__name__}: {error})."
-    if not isinstance(error, HfHubHTTPError):
-        return (
-            f"The connection to the Hub ({constants.ENDPOINT}) failed or broke off: {reason_of(error)}."
-            " Check the network and publish again; what was sent completely is not sent twice."
-        )
-    return _why_refused(error, repo_id)
-
-
-def _why_refused(error: HfHubHTTPError, repo_id: str) -> str:
-    """Return why the Hub itself refused, by its status, and what to do about it."""
-    status = error.response.status_code
-    said = error.server_message or "no reason given"
-    if status == 401:
-        return (
-            f"The Hub does not accept the token (wrong, expired or revoked). Please {SIGN_IN}; HF_TOKEN, when"
-            " set, comes first."
-        )
-    if status == 403:
-        return (
-            f"The token may not write to {repo_id} (the Hub says: {said}). Check the owner's name, or"
-            f" {SIGN_IN}."
-        )
-    if status == 404:
-        return f"{repo_id} is not on the Hub any more, or not for you (the Hub says: {said}). Check its name."
-    if status in (409, 412):
-        return f"Someone else is changing {repo_id} at the same time (the Hub says: {said}). Publish again."
-    if status == 429:
-        seconds = error.response.headers.get("Retry-After")
-        wait = f"{seconds} seconds" if seconds else "a few minutes"
-        return f"The Hub limits the number of requests for now. Wait {wait} and publish again."
-    if status >= 500:
-        return (
-            f"The Hub has a problem of its own (HTTP {status}). See https://status.huggingface.co, wait and"
-            " publish again."
-        )
-    return f"The Hub refuses the upload (HTTP {status}: {said})."

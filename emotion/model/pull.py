@@ -130,6 +130,25 @@ def pull(
     return Snapshot(folder, folder.name, offline=folder.name != information.sha)
 
 
+def newest_commit(repo_id: str, *, revision: str | None = None) -> str:
+    """Ask the Hub which commit a branch or tag of a model is at now, "main" by default.
+
+    Raises
+    ------
+    ModelLoadError
+        If there is no such model or revision, no permission to read it, or no connection.
+    """
+    try:
+        information = HfApi(token=checked_token(None, ModelLoadError)).model_info(
+            repo_id, revision=revision, timeout=ANSWER_SECONDS
+        )
+    except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
+        if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
+            raise ModelLoadError(_why_not_pulled(error, repo_id, revision)) from error
+        raise ModelLoadError(f"The Hub cannot be reached ({reason_of(error)}).") from error
+    return str(information.sha)
+
+
 def _pull_from_cache(
     repo_id: str, revision: str | None, cache_dir: Path | None, *, name: str, reason: str
 ) -> Snapshot:

@@ -18,14 +18,15 @@ DESCRIPTION = """Train a network on labelled face pictures, measure it, publish 
 {command} --resume --output runs/<time>    continue a run that was killed
 {command} --evaluate MODEL --data FOLDER   measure a finished model
 {command} --publish FOLDER --push          publish a saved model without training again
+{command} --publish FOLDER --push --space  the same, with a Space that serves it
 """
 
 
 @dataclass(frozen=True)
-class Push:
-    """What `--push [OWNER/NAME]` asks for; an empty name is <your user name>/facial-emotion."""
+class OnHub:
+    """What `--push` or `--space [OWNER/NAME]` asks for; an empty name is <your user name>/facial-emotion."""
 
-    repository: str = ""
+    name: str = ""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,12 +58,21 @@ def build_parser() -> argparse.ArgumentParser:
         "--push",
         metavar="OWNER/NAME",
         nargs="?",
-        const=Push(),
-        type=Push,
+        const=OnHub(),
+        type=OnHub,
         help="publish; alone: <you>/facial-emotion",
     )
+    publishing.add_argument(
+        "--space",
+        metavar="OWNER/NAME",
+        nargs="?",
+        const=OnHub(),
+        type=OnHub,
+        help="with --push: also create or update a Space that serves the model; alone: <you>/facial-emotion",
+    )
+    publishing.add_argument("--wait", action="store_true", help="follow the Space's build until it runs")
     publishing.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")
-    publishing.add_argument("--private", action="store_true", help="create the repository as private")
+    publishing.add_argument("--private", action="store_true", help="create the repositories as private")
     publishing.add_argument(
         "--revision", metavar="BRANCH", help="branch to publish to, or revision to evaluate"
     )

@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from emotion.training.arguments import build_parser
 
         options = build_parser().parse_args(arguments)
+        if options.space and not (options.push or options.publish):
+            raise ValueError("--space needs --push: a Space serves the published model.")
         load_keras()
         if options.publish:
             publish(options.publish, options)
@@ -92,16 +94,37 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def publish(folder: str, options: argparse.Namespace) -> None:
-    """Publish a saved folder."""
+    """Publish a saved folder and, if asked, the app that serves it."""
+    from emotion.space.terminal import deploy_and_print
     from emotion.training.runs import publish_model
     from emotion.training.terminal import log_to_terminal
 
     log_to_terminal()
-    repository = options.push.repository if options.push else ""
+    repository = options.push.name if options.push else ""
     url = publish_model(
-        folder, repository or None, private=options.private, revision=options.revision, tag=options.tag
+        folder,
+        repository or None,
+        private=options.private,
+        revision=options.revision,
+        tag=options.tag,
+        also=_space_options(options),
     )
     print(f"Published: {url}")
+    if options.space:
+        deploy_and_print(
+            repository,
+            options.space.name,
+            revision=options.revision,
+            private=options.private,
+            wait=options.wait,
+        )
+
+
+def _space_options(options: argparse.Namespace) -> list[str]:
+    """Return what was typed about the Space, for a command that does the same later."""
+    if not options.space:
+        return []
+    return ["--space", *filter(None, [options.space.name]), *(["--wait"] if options.wait else [])]
 
 
 def load_keras() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from emotion.data.examples import Examples
 from emotion.data.groups import load_groups
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
+from emotion.model.publish import publish
 from emotion.report.plots import write_report
 from emotion.report.report import Report
 from emotion.training.evaluation import evaluate
@@ -174,6 +176,7 @@ def publish_model(
     private: bool = False,
     revision: str | None = None,
     tag: str | None = None,
+    also: Sequence[str] = (),
 ) -> str:
     """Publish a saved folder to the Hub and return its address.
 
@@ -185,14 +188,16 @@ def publish_model(
         "owner/name"; by default "<your user name>/facial-emotion".
     private, revision, tag : optional
         Visibility of a new repository, branch to publish to, tag for the commit.
+    also : sequence of str
+        What else was asked for, as options of the command that publishes later.
 
     Raises
     ------
     ModelLoadError, PublishError
         With what to do, and the command that publishes the folder later.
     """
-    classifier = EmotionClassifier.from_pretrained(folder)
-    return classifier.push_to_hub(repo_id, private=private, revision=revision, tag=tag)
+    card = EmotionClassifier.from_pretrained(folder).render_card
+    return publish(folder, repo_id, private=private, revision=revision, tag=tag, also=also, card=card)
 
 
 def record_audit(dataset: Dataset, folder: Path) -> Dataset:

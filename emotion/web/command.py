@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emotion import __version__
+from emotion.errors import EmotionError
 from emotion.program import APP_COMMAND, INSTALL_APP
 
 DESCRIPTION = """Tell how angry, happy or sad faces look, in a browser.
 
 EMOTION_MODEL=owner/name[@revision] or a folder picks the model, GRADIO_SERVER_PORT the port.
+EMOTION_REFRESH_MINUTES=10 takes over the model's new commits while the app runs.
 """
 
 
@@ -34,12 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}. The app needs it; type: {INSTALL_APP}", file=sys.stderr)
         return 2
     log_to_terminal("%(levelname)s %(name)s: %(message)s")
-    session = Session.start(os.environ.get("EMOTION_MODEL"), examples=_examples())
+    try:
+        session = Session.start(os.environ, examples=_examples())
+    except EmotionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     launch(build_app(session), session)
     return 0
 
 
 def _examples() -> Path:
-    """Return the folder of example pictures: a clone's own, or the copy that the package carries."""
-    clone, package = Path(__file__).parents[2] / "examples", Path(__file__).parent / "examples"
-    return clone if clone.is_dir() else package
+    """Return the folder of example pictures: the copy that an installed package carries, or a clone's own."""
+    package, clone = Path(__file__).parent / "examples", Path(__file__).parents[2] / "examples"
+    return package if package.is_dir() else clone

@@ -9,7 +9,7 @@ import gradio as gr
 
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
-from emotion.web.events import PRIVATE, PROGRESS, Update
+from emotion.web.events import PRIVATE, PROGRESS, SILENT, Update
 from emotion.web.html.card import card_text
 from emotion.web.html.header import header, model_line
 from emotion.web.html.hints import problem
@@ -50,11 +50,14 @@ def build(session: Session) -> ModelTab:
     return ModelTab(report=report, reference=reference, load=load, back=back, message=message, card=card)
 
 
-def wire(tab: ModelTab, session: Session, own: gr.State, *, title: gr.HTML) -> None:
+def wire(tab: ModelTab, session: Session, own: gr.State, *, title: gr.HTML, page: gr.Blocks) -> None:
     """Connect the events; the title of the page names the model that answers."""
     model = Model(tab, session, own, title)
     gr.on([tab.load.click, tab.reference.submit], model.load, tab.reference, model.outputs, **PRIVATE)
     tab.back.click(model.go_back, outputs=model.outputs, **PRIVATE)
+    if session.refresh:
+        # What stands in the page is from the app's start; the model may be another one by now.
+        page.load(model.go_back, outputs=model.outputs, queue=False, **SILENT)
 
 
 class Model:
@@ -82,7 +85,11 @@ class Model:
 
     def go_back(self) -> Update:
         """Go back to the model that everybody gets."""
-        return {self.own: None, **self._shown(self.session.classifier)}
+        refresh = self.session.refresh
+        shown = self._shown(self.session.classifier)
+        if refresh and refresh.problem:
+            shown[self.tab.message] += problem(refresh.problem)
+        return {self.own: None, **shown}
 
     def _shown(self, classifier: EmotionClassifier, notice: str | None = None) -> Update:
         """Show what is known about a model."""

@@ -45,7 +45,7 @@ def build_app(session: Session) -> gr.Blocks:
         live.wire(live_tab, session, own, tabs=tabs, photo=photo_tab)
         clip.wire(clip_tab, session, own)
         many.wire(many_tab, session, own)
-        model_tab.wire(model, session, own, title=title)
+        model_tab.wire(model, session, own, title=title, page=app)
     processors = usable_processors()
     # Closed to calls past the queue, which would know no limit.
     app.queue(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,7 @@ from emotion.model.isolation import IsolatedNetwork
 from emotion.video.annotate import MAX_SECONDS
 from emotion.vision.decoding import PictureDecoder
 from emotion.vision.images import Picture
+from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
 from emotion.web.processors import usable_processors
 from emotion.web.uploads import Uploads
 
@@ -81,6 +83,7 @@ class Session:
         self, classifier: EmotionClassifier, *, examples: Path, limits: Limits | None = None
     ) -> None:
         self.classifier = classifier
+        self.refresh: Refresh | None = None
         self.limits = limits or Limits()
         self.uploads = Uploads()
         self.decoder = PictureDecoder(workers=max(2, usable_processors()))
@@ -89,9 +92,19 @@ class Session:
         self.examples = sorted(path for path in examples.iterdir() if path.suffix in PICTURE_ENDINGS)
 
     @classmethod
-    def start(cls, reference: str | None, *, examples: Path) -> Session:
-        """Load the host's model, or the embedded one with a notice where it cannot be had."""
-        return cls(EmotionClassifier.from_pretrained_or_default(reference), examples=examples)
+    def start(cls, environment: Mapping[str, str], *, examples: Path) -> Session:
+        """Load the model that the environment variables name, and keep it new where they say so.
+
+        Raises
+        ------
+        EmotionError
+            If they make no sense, or no model can be loaded.
+        """
+        minutes = refresh_minutes(environment)
+        reference, classifier = find_model(environment)
+        session = cls(classifier, examples=examples)
+        session.refresh = refreshing(session, reference, minutes)
+        return session
 
     def open_picture(self, source: bytes | Path | None) -> Picture:
         """Open a picture that a visitor sent, in a process of its own; every one goes this way.

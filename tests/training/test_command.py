@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from emotion.config import RECIPES, TrainingConfig, option_name
-from emotion.training.arguments import Push, build_parser
+from emotion.training.arguments import OnHub, build_parser
 from emotion.training.command import main
 
 
@@ -62,10 +62,10 @@ def test_a_recipe_is_a_set_of_valid_settings_that_help_spells_out(name):
     ("typed", "push"),
     [
         ([], None),
-        (["--push"], Push()),
-        (["--push", ""], Push()),
-        (["--push", "ada/faces"], Push("ada/faces")),
-        (["--push", "--private"], Push()),
+        (["--push"], OnHub()),
+        (["--push", ""], OnHub()),
+        (["--push", "ada/faces"], OnHub("ada/faces")),
+        (["--push", "--private"], OnHub()),
     ],
 )
 def test_push_says_whether_and_where_to_publish(typed, push):
@@ -79,6 +79,7 @@ def test_push_says_whether_and_where_to_publish(typed, push):
         (["--evaluate", "emotion/pretrained"], "error: --evaluate needs --data"),
         (["--epochs", "0"], "error: --epochs must be at least 1, not 0."),
         (["--arch", "vgg"], "error: --arch must be one of lenet5, resnet"),
+        (["--data", "faces", "--space"], "error: --space needs --push"),
         (["--resume", "--output", "nowhere"], "error: No training run to resume in nowhere."),
     ],
 )

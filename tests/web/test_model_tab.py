@@ -1,10 +1,12 @@
-"""Another model for one visitor."""
+"""Another model for one visitor, and a newer one for everybody."""
 
 import gradio as gr
 import pytest
 
 from emotion import EmotionClassifier
 from emotion.web import model_tab
+from emotion.web.host_model import Refresh
+from emotion.web.page import build_app
 
 
 @pytest.fixture
@@ -44,3 +46,22 @@ def test_a_visitors_model_from_the_hub_is_loaded_without_the_servers_token(model
     assert model.session.classifier.model_name == "embedded default"
     assert list(model.load("user/secret")) == [model.tab.message]
     assert model.go_back()[model.own] is None
+
+
+def loads(session) -> list[gr.blocks.BlockFunction]:
+    """What the page asks for as soon as it is opened."""
+    return [
+        event for event in build_app(session).fns.values() if ("load" in [name for _, name in event.targets])
+    ]
+
+
+def test_a_page_shows_the_model_that_answers_now_and_why_no_newer_one_does(model, hub):
+    session = model.session
+    assert not loads(session)
+    session.refresh = Refresh(session, "user/nothing")
+    assert len(loads(session)) == 1
+    hub.sign_in()
+    session.refresh.look()
+    shown = model.go_back()
+    assert "embedded default" in shown[model.title]
+    assert "There is no model user/nothing on the Hub" in shown[model.tab.message]

@@ -1,0 +1,47 @@
+"""Put the app on the Hub as a Space that serves a published model."""
+
+from __future__ import annotations
+
+import argparse
+
+from emotion.cli.status import DONE
+
+SUMMARY = "Create or update a Space on the Hugging Face Hub that serves a published model."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument(
+        "--model", metavar="OWNER/NAME", required=True, help="a model on the Hub; @revision may follow"
+    )
+    parser.add_argument(
+        "--space",
+        metavar="OWNER/NAME",
+        default="",
+        help="where to put the app (default: <you>/facial-emotion)",
+    )
+    parser.add_argument("--private", action="store_true", help="create the Space as private")
+    parser.add_argument(
+        "--hardware", metavar="NAME", help="what a new Space runs on, for example cpu-upgrade"
+    )
+    parser.add_argument(
+        "--wait", action="store_true", help="follow the build until the Space runs; show its log if it fails"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Deploy; return the exit status."""
+    from emotion.model.logs import log_to_terminal
+    from emotion.space.terminal import deploy_and_print
+
+    log_to_terminal()
+    model, _, revision = options.model.partition("@")
+    deploy_and_print(
+        model,
+        options.space,
+        revision=revision or None,
+        private=options.private,
+        hardware=options.hardware,
+        wait=options.wait,
+    )
+    return DONE

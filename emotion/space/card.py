@@ -1,0 +1,77 @@
+"""The card of a Space, which is also its configuration."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+from huggingface_hub import SpaceCardData, constants
+
+from emotion.report.links import join_card, split_card
+
+# Settings that have to be ours, whatever a person changes in the card.
+NEEDED = ("sdk", "sdk_version", "python_version", "app_file", "models", "preload_from_hub")
+
+
+def space_card(model: str, *, revision: str | None = None) -> str:
+    """Return the card of a Space that serves a model.
+
+    Parameters
+    ----------
+    model : str
+        "owner/name" on the Hub.
+    revision : str, optional
+        Branch, tag or commit. The model is then not loaded while the Space is built: that knows "main" alone.
+    """
+    data = SpaceCardData(
+        title="Facial emotion",
+        emoji="🎭",
+        colorFrom="red",
+        colorTo="blue",
+        sdk="gradio",
+        sdk_version=version("gradio"),
+        python_version=".".join(map(str, sys.version_info[:2])),
+        app_file="app.py",
+        license="mit",
+        short_description="How does a face look? And when it can’t tell, it says so.",
+        models=[model],
+        preload_from_hub=None if revision else [model],
+    )
+    named = f"{model}@{revision}" if revision else model
+    return join_card(
+        data.to_dict(),
+        f"""
+# Facial emotion
+
+Tells how the faces in a picture look, with calibrated probabilities, and says when it is not sure.
+An expression is not a feeling. Nothing personal is written to disk.
+
+The model is [{named}]({constants.ENDPOINT}/{model}): its card says what it learned from, how well
+it does, and what it is not for. The variable `EMOTION_MODEL` in the settings names another one; with
+`EMOTION_REFRESH_MINUTES`, a new commit of the model is taken over while the app runs.
+""",
+    )
+
+
+def merged_card(ours: str, theirs: str | None, *, edited: bool) -> str:
+    """Return the card to commit, given the one that the Space has now.
+
+    Parameters
+    ----------
+    ours : str
+        From `space_card`.
+    theirs : str or None
+        The Space's own card, if it has one.
+    edited : bool
+        Whether a person changed it since it was last written from here: then their words stay, and their
+        settings other than `NEEDED`.
+    """
+    if theirs is None:
+        return ours
+    mine, text = split_card(ours)
+    found, their_text = split_card(theirs)
+    kept = {key: value for key, value in found.items() if key not in NEEDED}
+    if edited:
+        needed = {key: value for key, value in mine.items() if key in NEEDED}
+        return join_card(mine | kept | needed, their_text)
+    return join_card(mine | {key: value for key, value in kept.items() if key not in mine}, text)

@@ -1,0 +1,275 @@
+"""Creating or updating the Space that serves a model, in one commit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, SpaceInfo, constants
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.utils import validate_repo_id
+
+from emotion.errors import PublishError
+from emotion.model.description import CARD_FILE, DESCRIPTION_FILE
+from emotion.model.hub import DEFAULT_NAME, full_name, published_card, signed_in
+from emotion.model.refusals import why_not_published
+from emotion.program import COMMAND, MODEL_VARIABLE, REFRESH_VARIABLE
+from emotion.report.links import link_space
+from emotion.space.card import merged_card, space_card
+from emotion.space.files import space_files
+
+# In the Space: the SHA-256 of each file that was put there from here, so that nobody else's is removed.
+MANIFEST = ".deployed.json"
+# Of a new Space: how often it looks for a new commit of its owner's model.
+REFRESH_MINUTES = "10"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What came of deploying.
+
+    Attributes
+    ----------
+    model_url, space_url : str
+        Where to look at them.
+    space : str
+        "owner/name".
+    commit : str
+        The Space's newest commit.
+    changed : bool
+        False where every file was there already.
+    notes : tuple of str
+        What a person should still know or do.
+    """
+
+    model_url: str
+    space_url: str
+    space: str
+    commit: str
+    changed: bool
+    notes: tuple[str, ...]
+
+
+def deploy(
+    model: str = "",
+    space: str = "",
+    *,
+    revision: str | None = None,
+    private: bool = False,
+    hardware: str | None = None,
+    token: str | None = None,
+) -> Deployment:
+    """Put the app on the Hub as a Space that serves a model; a second time, change only what changed.
+
+    Parameters
+    ----------
+    model : str
+        "owner/name" on the Hub; by default "<user>/facial-emotion".
+    space : str
+        "owner/name", or "name" for the signed-in user; by default "<user>/facial-emotion".
+    revision : str, optional
+        Branch, tag or commit of the model.
+    private : bool
+        Create the Space as private.
+    hardware : str, optional
+        What a new Space runs on, by the Hub's name; by default what costs nothing.
+    token : str, optional
+        By default the one that `hf auth login` or HF_TOKEN left.
+
+    Raises
+    ------
+    PublishError
+        With the cause, what to do about it, and the command that deploys later.
+    """
+    named = space
+    try:
+        api = signed_in(token)
+        model, space = full_name(api, model), full_name(api, space)
+        named = space
+        validate_repo_id(model)
+        validate_repo_id(space)
+        notes = _check_model(api, model, revision)
+        variables = {MODEL_VARIABLE: f"{model}@{revision}" if revision else model}
+        info = _find_or_create(api, space, variables, private=private, hardware=hardware)
+        commit = _commit(api, info, space_card(model, revision=revision), space_files())
+        _set_variables(api, space, variables)
+        named = model
+        notes += _link_back(api, model, space)
+    # Whatever layer fails: the cause in plain words and the command for later, as for publishing.
+    except (Exception, KeyboardInterrupt) as error:
+        command = deploy_command(model, space, revision=revision, private=private, hardware=hardware)
+        later = f"To deploy later:\n    {command}"
+        if isinstance(error, KeyboardInterrupt):
+            logger.warning("Deploying was interrupted. %s", later)
+            raise
+        cause = str(error) if isinstance(error, PublishError) else why_not_published(error, named)
+        raise PublishError(f"{cause}\n{later}") from error
+    return Deployment(
+        model_url=f"{constants.ENDPOINT}/{model}",
+        space_url=f"{constants.ENDPOINT}/spaces/{space}",
+        space=space,
+        commit=commit,
+        changed=commit != info.sha,
+        notes=tuple(notes),
+    )
+
+
+def deploy_command(
+    model: str,
+    space: str,
+    *,
+    revision: str | None = None,
+    private: bool = False,
+    hardware: str | None = None,
+) -> str:
+    """Return the shell command that deploys a published model."""
+    reference = f"{model or DEFAULT_NAME}@{revision}" if revision else model or DEFAULT_NAME
+    command = [*COMMAND.split(), "deploy", "--model", reference]
+    command += ["--space", space] if space else []
+    command += ["--private"] if private else []
+    command += ["--hardware", hardware] if hardware else []
+    return shlex.join(command)
+
+
+def _check_model(api: HfApi, model: str, revision: str | None) -> list[str]:
+    """Refuse what is no model of this project; return what to know about one that is."""
+    try:
+        information = api.model_info(model, revision=revision)
+    except RepositoryNotFoundError as error:
+        raise PublishError(
+            f"There is no model {model} on the Hub that you may see. Publish it first, or name another one."
+        ) from error
+    if DESCRIPTION_FILE not in {file.rfilename for file in information.siblings or ()}:
+        raise PublishError(
+            f"{model} holds no {DESCRIPTION_FILE}, so it is not a model of this project. Name another one."
+        )
+    if information.private:
+        return [
+            f"{model} is private: give the Space a token that may read it, as the secret HF_TOKEN in its"
+            " settings."
+        ]
+    return []
+
+
+def _find_or_create(
+    api: HfApi, space: str, variables: Mapping[str, str], *, private: bool, hardware: str | None
+) -> SpaceInfo:
+    """Return what the Hub knows about the Space, which is there afterwards."""
+    try:
+        return api.space_info(space)
+    except RepositoryNotFoundError:
+        settings = dict(variables)
+        if space.split("/")[0] == variables[MODEL_VARIABLE].split("/")[0]:
+            settings[REFRESH_VARIABLE] = REFRESH_MINUTES
+    try:
+        api.create_repo(
+            space,
+            repo_type="space",
+            space_sdk="gradio",
+            private=private or None,
+            # The Hub knows newer names than its client.
+            # pyrefly: ignore [bad-argument-type]
+            space_hardware=hardware,
+            space_variables=[{"key": key, "value": value} for key, value in settings.items()],
+        )
+    except HfHubHTTPError as error:
+        if error.response.status_code != 402:
+            raise
+        raise PublishError(
+            f"The Hub does not run {space} for free (it says: {error.server_message}). Subscribe there,"
+            " choose hardware that is paid by the hour (--hardware cpu-upgrade), name an organisation with a"
+            " plan (--space ORGANISATION/NAME), or run the app elsewhere with the Dockerfile."
+        ) from error
+    return api.space_info(space)
+
+
+def _commit(api: HfApi, info: SpaceInfo, card: str, files: dict[str, Path | bytes]) -> str:
+    """Make one commit of what differs, and return the newest commit."""
+    present = {file.rfilename for file in info.siblings or ()}
+    read = _Reader(api, info)
+    deployed = _manifest(read(MANIFEST)) if MANIFEST in present else {}
+    if taken := sorted((present & files.keys()) - deployed.keys() - {CARD_FILE}):
+        raise PublishError(
+            f"{info.id} holds something else: its {', '.join(taken[:3])} did not come from here. Name another"
+            " Space with --space, or delete these files there."
+        )
+    theirs = read(CARD_FILE) if CARD_FILE in present else None
+    edited = theirs is not None and _sha256(theirs) != deployed.get(CARD_FILE, _sha256(theirs))
+    merged = merged_card(card, theirs.decode(errors="replace") if theirs else None, edited=edited).encode()
+    manifest = {path: _sha256(content) for path, content in files.items()}
+    manifest[CARD_FILE] = deployed[CARD_FILE] if edited else _sha256(merged)
+    contents = files | {CARD_FILE: merged, MANIFEST: json.dumps(manifest, indent=1, sort_keys=True).encode()}
+    operations = [CommitOperationAdd(path, content) for path, content in contents.items()]
+    operations += [
+        CommitOperationDelete(path)
+        for path, digest in deployed.items()
+        # What somebody else has changed since is theirs now.
+        if path in present and path not in contents and _sha256(read(path)) == digest
+    ]
+    return api.create_commit(
+        info.id,
+        operations,
+        repo_type="space",
+        commit_message="Deploy the facial emotion app",
+        # Whatever somebody else commits meanwhile is not overwritten unseen.
+        parent_commit=info.sha,
+    ).oid
+
+
+def _manifest(content: bytes) -> dict[str, str]:
+    """Return the SHA-256 of the files that were put there from here; none where somebody broke the list."""
+    try:
+        listed = json.loads(content)
+    except ValueError:
+        return {}
+    return {str(path): str(digest) for path, digest in listed.items()} if isinstance(listed, dict) else {}
+
+
+class _Reader:
+    """Reads files of a Space as they are at one commit."""
+
+    def __init__(self, api: HfApi, info: SpaceInfo) -> None:
+        self._api = api
+        self._info = info
+
+    def __call__(self, path: str) -> bytes:
+        place = self._api.hf_hub_download(self._info.id, path, repo_type="space", revision=self._info.sha)
+        return Path(place).read_bytes()
+
+
+def _set_variables(api: HfApi, space: str, wanted: Mapping[str, str]) -> None:
+    """Set what differs: each change restarts the Space."""
+    present = api.get_space_variables(space)
+    for key, value in wanted.items():
+        if key not in present or present[key].value != value:
+            api.add_space_variable(space, key, value)
+
+
+def _link_back(api: HfApi, model: str, space: str) -> list[str]:
+    """Link to the Space in the model's card; return what to say where that card is not ours to change."""
+    card = published_card(api, model)
+    linked = link_space(card, space)
+    if linked == card:
+        return []
+    try:
+        api.create_commit(
+            model,
+            [CommitOperationAdd(CARD_FILE, linked.encode())],
+            commit_message=f"Link to the Space {space}",
+        )
+    except HfHubHTTPError as error:
+        if error.response.status_code != 403:
+            raise
+        return [f"The card of {model} does not link to the Space: only its owner can change it."]
+    return []
+
+
+def _sha256(content: Path | bytes) -> str:
+    return hashlib.sha256(content.read_bytes() if isinstance(content, Path) else content).hexdigest()

@@ -1,0 +1,81 @@
+"""What a Space consists of: the rooms that serve, examples, requirements pinned to what is installed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from emotion.errors import PublishError
+from emotion.program import INSTALL_APP
+
+PACKAGE = Path(__file__).parents[1]
+REQUIREMENTS = "requirements.txt"
+# Rooms that the page never imports. The model itself comes from the Hub.
+NOT_SERVING = ("__main__.py", "cli", "data", "pretrained", "space", "training")
+# A Space is public: nothing else that lies in the folder leaves this computer.
+ENDINGS = (".py", ".css", ".js", ".tflite", ".LICENSE")
+EXAMPLE_ENDINGS = (".jpg", ".png", ".webp", ".md")
+
+
+def space_files() -> dict[str, Path | bytes]:
+    """Return what a Space needs beside its card, by path in its repository.
+
+    Raises
+    ------
+    PublishError
+        If something that serving needs is not installed.
+    """
+    files: dict[str, Path | bytes] = {
+        "app.py": _beside("app.py"),
+        "LICENSE": _beside("LICENSE"),
+        REQUIREMENTS: pinned_requirements().encode(),
+    }
+    for path in _files(PACKAGE, ENDINGS):
+        place = path.relative_to(PACKAGE)
+        if place.parts[0] not in NOT_SERVING:
+            files[f"{PACKAGE.name}/{place.as_posix()}"] = path
+    examples = _beside("examples")
+    files |= {
+        f"examples/{path.relative_to(examples).as_posix()}": path
+        for path in _files(examples, EXAMPLE_ENDINGS)
+    }
+    return files
+
+
+def pinned_requirements() -> str:
+    """Return the requirements of serving, each at the version that is installed here.
+
+    Raises
+    ------
+    PublishError
+        If one is not installed, so that nobody knows which version works.
+    """
+    lines = []
+    for line in _beside("requirements-app.txt").read_text(encoding="utf-8").splitlines():
+        requirement = line.split("#")[0].strip()
+        if match := re.match(r"([\w.-]+)(\[[^]]*\])?", requirement):
+            name, extras = match[1], match[2] or ""
+            marker = requirement.partition(";")[2]
+            lines.append(f"{name}{extras}=={_installed(name)}" + (f" ;{marker}" if marker else ""))
+    return "\n".join(lines) + "\n"
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError as error:
+        raise PublishError(
+            f"{name} is not installed, so there is no version of it that was tested. Type: {INSTALL_APP}"
+        ) from error
+
+
+def _beside(name: str) -> Path:
+    """Return what lies beside the package in a clone, or the copy that an installed package carries."""
+    places = [PACKAGE / "space" / "clone" / name, PACKAGE / "web" / name, PACKAGE.parent / name]
+    return next(place for place in places if place.exists())
+
+
+def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name.endswith(endings))

@@ -1,0 +1,143 @@
+"""The model that everybody gets: which one it is, and taking over its new commits while the app runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotion.errors import EmotionError, ModelLoadError
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.hub import DEFAULT_NAME
+from emotion.model.pull import newest_commit
+from emotion.program import MODEL_VARIABLE, REFRESH_VARIABLE
+
+if TYPE_CHECKING:
+    from emotion.web.session import Session
+
+# Minutes: the Hub limits how often it is asked.
+LEAST_MINUTES = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+def find_model(environment: Mapping[str, str]) -> tuple[str | None, EmotionClassifier]:
+    """Load the model that EMOTION_MODEL names; without it, in a Space, its owner's; else the embedded one.
+
+    Parameters
+    ----------
+    environment : mapping of str to str
+        The environment variables; the Hub sets SPACE_ID and SPACE_AUTHOR_NAME inside a Space.
+
+    Returns
+    -------
+    reference : str or None
+        Folder or name on the Hub; None for the embedded model.
+    classifier : EmotionClassifier
+        Has a notice where the model that was named could not be had.
+
+    Raises
+    ------
+    ModelLoadError
+        If no model at all can be loaded.
+    """
+    if reference := environment.get(MODEL_VARIABLE):
+        return reference, EmotionClassifier.from_pretrained_or_default(reference)
+    if space := environment.get("SPACE_ID"):
+        owner = environment.get("SPACE_AUTHOR_NAME") or space.split("/")[0]
+        reference = f"{owner}/{DEFAULT_NAME}"
+        try:
+            return reference, EmotionClassifier.from_pretrained(reference)
+        except ModelLoadError as error:
+            # Nobody asked for it, so that visitors need not know.
+            logger.info("%s is not set, and %s cannot be had: %s", MODEL_VARIABLE, reference, error)
+    return None, EmotionClassifier.from_pretrained()
+
+
+def refresh_minutes(environment: Mapping[str, str]) -> float | None:
+    """Return how often to look for a new commit; None for never.
+
+    Raises
+    ------
+    EmotionError
+        If EMOTION_REFRESH_MINUTES is no number of minutes.
+    """
+    text = environment.get(REFRESH_VARIABLE, "").strip()
+    if not text:
+        return None
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not LEAST_MINUTES <= minutes <= threading.TIMEOUT_MAX / 60:
+        raise EmotionError(
+            f"{REFRESH_VARIABLE} must be a number of minutes from {LEAST_MINUTES:g}, not {text!r}. Without"
+            " it, the app keeps the model that it started with."
+        )
+    return minutes
+
+
+class Refresh:
+    """Takes over new commits of the host's model, between two requests.
+
+    Parameters
+    ----------
+    session : Session
+        Whose model is replaced.
+    reference : str
+        "owner/name" or "owner/name@revision" on the Hub.
+    """
+
+    def __init__(self, session: Session, reference: str) -> None:
+        self._session = session
+        self._reference = reference
+        self._stopped = threading.Event()
+        # Why a newer commit is not taken over; None while all is well.
+        self.problem: str | None = None
+
+    def start(self, seconds: float) -> None:
+        """Look every so often, until the program ends or `stop`."""
+        threading.Thread(target=self._run, args=[seconds], name="model refresh", daemon=True).start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+
+    def look(self) -> None:
+        """Take over the newest commit if it is another one and works; otherwise the old one goes on."""
+        try:
+            repo_id, _, revision = self._reference.partition("@")
+            newest = newest_commit(repo_id, revision=revision or None)
+            if newest != self._session.classifier.revision:
+                # Loading tries the network on one face.
+                found = EmotionClassifier.from_pretrained(repo_id, revision=newest)
+                self._session.classifier = found
+                logger.info("%s: the commit %s answers from now on", self._reference, newest[:12])
+            self.problem = None
+        except EmotionError as error:
+            problem = f"A newer model could not be taken over, so the old one goes on answering: {error}"
+            if problem != self.problem:
+                logger.warning("%s", problem)
+            self.problem = problem
+
+    def _run(self, seconds: float) -> None:
+        while not self._stopped.wait(seconds):
+            try:
+                self.look()
+            except Exception:
+                # Whatever else went wrong: the next look may go well, and the old model answers.
+                logger.exception("Looking for a newer model failed")
+
+
+def refreshing(session: Session, reference: str | None, minutes: float | None) -> Refresh | None:
+    """Start to look for new commits, where that was asked for and the model comes from the Hub."""
+    if minutes is None:
+        return None
+    if reference is None or Path(reference).is_dir():
+        logger.warning("%s does nothing: the model does not come from the Hub.", REFRESH_VARIABLE)
+        return None
+    refresh = Refresh(session, reference)
+    refresh.start(60 * minutes)
+    return refresh
