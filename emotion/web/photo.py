@@ -52,8 +52,8 @@ class PhotoAnswer:
         Their boxes and eyes are in pixels of `picture`.
     crops : tuple of numpy.ndarray
         What the network saw of each.
-    own : EmotionClassifier or None
-        The visitor's own model, if it gave the answer.
+    classifier : EmotionClassifier
+        The model that gave the answer: "Why?" asks the same one, whatever the host serves by then.
     selected : int
         Index of the face that the answer is about.
     """
@@ -61,7 +61,7 @@ class PhotoAnswer:
     picture: np.ndarray
     faces: tuple[FacePrediction, ...]
     crops: tuple[np.ndarray, ...]
-    own: EmotionClassifier | None
+    classifier: EmotionClassifier
     selected: int = 0
 
     @property
@@ -219,7 +219,7 @@ class Photo:
         if not faces:
             return {**self.clear(), self.tab.picture: pixels, self.tab.verdict: no_face()}
         crops = tuple(classifier.crop(opened, place) for place in places)
-        return self._answered(PhotoAnswer(pixels, tuple(faces), crops, own))
+        return self._answered(PhotoAnswer(pixels, tuple(faces), crops, classifier))
 
     def select_card(self, answer: PhotoAnswer | None, event: gr.EventData) -> Update:
         """Select the face whose card was clicked."""
@@ -245,7 +245,7 @@ class Photo:
         """Show which parts of the selected face the answer rests on."""
         if answer is None:
             return self._forgotten()
-        classifier = self.session.classifier_for(answer.own)
+        classifier = self.session.classifier_for(answer.classifier)
         place = place_of(answer.face)
         best = max(answer.face.probabilities, key=answer.face.probabilities.__getitem__)
         warmth = heatmap(classifier, answer.crops[answer.selected], label=best)

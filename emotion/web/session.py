@@ -127,6 +127,9 @@ class Session:
         """Return the model that answers a visitor: their own, or the host's."""
         if own is None:
             return self.classifier
+        # The host's of a moment ago, for a question about an answer that it gave.
+        if not isinstance(own.network, IsolatedNetwork):
+            return own
         with self._lock:
             # The classifier itself stays here, so that no other one gets its id meanwhile.
             self._visitor_models[id(own)] = own

@@ -1,6 +1,7 @@
 """What the Photo tab does with a picture, a click and a question, without a server."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gradio as gr
@@ -69,13 +70,13 @@ def small_in_large():
 def test_why_explains_the_very_crop_that_was_answered_and_looks_for_none(tab, picture):
     answer = tab.show_upload(picture, None)[tab.tab.answer]
     crops = []
-    classifier = tab.session.classifier
-    tab.session.classifier = SimpleNamespace(
+    classifier = answer.classifier
+    watched = SimpleNamespace(
         **{name: getattr(classifier, name) for name in ("input_size", "channels", "outputs", "labels")},
         temperature=classifier.temperature,
         network=lambda faces: crops.append(faces[0]) or classifier.network(faces),
     )
-    shown = tab.explain(answer)
+    shown = tab.explain(replace(answer, classifier=watched))
     assert "rests most" in shown[tab.tab.heat_words]
     best = max(answer.face.probabilities, key=answer.face.probabilities.get)
     again = classifier.predict_faces([crops[0][..., 0].astype(np.uint8)])[0]
