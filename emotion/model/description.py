@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from emotion import __version__
 from emotion.predictions.calibration import Calibration
+from emotion.program import PACKAGE
 from emotion.vision.crop import CHANNELS, LARGEST_CROP, SMALLEST_CROP
 
 DESCRIPTION_FILE = "emotion.json"
@@ -139,8 +141,9 @@ def _count(value: object) -> int:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of the installed libraries that a saved model should name."""
-    found = {}
+    """Return the versions of this program and of the installed libraries that a saved model should name."""
+    # A clone is not installed, so that its own version is not among the packages'.
+    found = {PACKAGE: __version__}
     for package in RECORDED_PACKAGES:
         try:
             found[package] = version(package)

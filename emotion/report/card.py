@@ -5,11 +5,13 @@ No figure is made up here: what the report does not hold is left out of the card
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from emotion.config import public_source
+from emotion.program import PACKAGE
 from emotion.report.groups import GroupFigures, gaps_in_words
 from emotion.report.markdown import decimal, harmless, listing, percent, table
 from emotion.report.origin import data_section, training_section
@@ -141,11 +143,19 @@ def metadata(report: Report, source: str | None, *, repo_id: str | None) -> str:
         pipeline_tag="image-classification",
         tags=TAGS,
         datasets=[on_hub] if on_hub else None,
+        base_model=base_models(report) or None,
         metrics=["accuracy", "f1"] if results else None,
         model_name=(repo_id or "facial-emotion").split("/")[-1],
         eval_results=results or None,
     )
     return f"---\n{card.to_yaml()}\n---"
+
+
+def base_models(report: Report) -> list[str]:
+    """Return the models on the Hub that a model started from or learned from."""
+    names = report.model.get("base_model")
+    names = names if isinstance(names, list) else []
+    return [name for name in names if isinstance(name, str) and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name)]
 
 
 def is_fer2013(source: str | None) -> bool:
@@ -269,7 +279,12 @@ def _loading(emotion_json: dict[str, Any], repo_id: str | None) -> str:
     precision = _get(emotion_json, "training", "litert_precision")
     return f"""## How to load it
 
-With the program it belongs to; it finds the faces in a picture, calibrates, and says when it is not sure:
+With the program it belongs to, the Python package `{PACKAGE}`; it finds the faces in a picture, calibrates,
+and says when it is not sure:
+
+```
+pip install {PACKAGE}
+```
 
 ```python
 from emotion import EmotionClassifier

@@ -56,6 +56,8 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         The validation loss of that epoch.
     stopped : bool
         Whether the run ended because it got no better.
+    seconds : float
+        How long its epochs took, those before a break included.
     """
 
     def __init__(
@@ -71,7 +73,9 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         self.dataset = dataset
         self.history: dict[str, list[float]] = {}
         self.best_epoch, self.best_loss, self.stopped = 0, math.inf, False
+        self.seconds = 0.0
         self._started, self._first_epoch = time.monotonic(), 0
+        self._counted = self._started
 
     def begin(self) -> int:
         """Begin a new run and return its first epoch, 0."""
@@ -100,6 +104,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             self.stopped = bool(state["stopped"])
             self.history = {name: list(map(float, curve)) for name, curve in state["history"].items()}
             self.best_loss = float(state.get("best_loss", math.inf))  # older runs kept none
+            self.seconds = float(state.get("seconds", 0.0))  # nor this
             network.optimizer.build(network.trainable_variables)
             network.load_weights(self.folder / f"{epoch}.{LATEST_WEIGHTS}")
             _set_random_states(network, state.get("random_states", []))
@@ -152,6 +157,8 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(float(logs[name]))
         if self.config.patience and epoch + 1 - self.best_epoch >= self.config.patience:
             self.stopped = network.stop_training = True
+        now = time.monotonic()
+        self.seconds, self._counted = self.seconds + now - self._counted, now
         self._write_state(epoch + 1)
         for old in self.folder.glob(f"*.{LATEST_WEIGHTS}"):
             if old != latest:
@@ -194,6 +201,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             "best_epoch": self.best_epoch,
             "best_loss": self.best_loss,
             "stopped": self.stopped,
+            "seconds": self.seconds,
             "history": self.history,
             "random_states": [
                 keras.ops.convert_to_numpy(variable).tolist() for variable in _random_states(self._network)

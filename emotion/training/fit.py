@@ -44,12 +44,15 @@ class FittedNetwork:
         Epoch, counted from 1, whose weights these are.
     interrupted : bool
         Whether Ctrl-C ended the run early.
+    seconds : float
+        How long its epochs took.
     """
 
     network: keras.Model
     history: dict[str, list[float]]
     best_epoch: int
     interrupted: bool
+    seconds: float = 0.0
 
 
 def fit(
@@ -144,7 +147,7 @@ def fit(
     correct_priors(best, dataset.outputs, config.prior_factors())
     if config.flip_averaging:
         best = average_mirrored(best)
-    return FittedNetwork(best, keeper.history, keeper.best_epoch, interrupted)
+    return FittedNetwork(best, keeper.history, keeper.best_epoch, interrupted, keeper.seconds)
 
 
 def adopt_weights(

@@ -81,8 +81,10 @@ def train_model(
         if not resume:
             forget_stages(stages)
         members = []
+        seconds = 0.0
         for stage in stages:
             fitted = run_stage(stage, dataset, resume=resume)
+            seconds += fitted.seconds
             if fitted.interrupted:
                 members = members or [
                     fitted
@@ -90,7 +92,14 @@ def train_model(
                 break
             if stage.is_member:
                 members.append(fitted)
-        save_model(members, replace(config, ensemble_size=len(members)), dataset, folder, command)
+        save_model(
+            members,
+            replace(config, ensemble_size=len(members)),
+            dataset,
+            folder,
+            seconds=seconds,
+            command=command,
+        )
     return EmotionClassifier.from_pretrained(output)
 
 

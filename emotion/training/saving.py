@@ -17,6 +17,7 @@ from emotion.model.keras_engine import KerasNetwork
 from emotion.report.plots import faces_sheet
 from emotion.training.evaluation import evaluate
 from emotion.training.fit import FittedNetwork
+from emotion.training.hardware import hardware
 from emotion.training.networks import average_networks
 
 # Stays on this disk and is never published: it shows people.
@@ -30,6 +31,8 @@ def save_model(
     config: TrainingConfig,
     dataset: Dataset,
     folder: Path,
+    *,
+    seconds: float,
     command: str | None = None,
 ) -> None:
     """Calibrate, evaluate and write a model, its report and the faces that it got wrong.
@@ -43,6 +46,8 @@ def save_model(
     dataset : Dataset
     folder : Path
         Where to save it.
+    seconds : float
+        How long all its networks were trained, and those that they learned from in the same run.
     command : str, optional
         The command line that made it.
     """
@@ -55,6 +60,9 @@ def save_model(
         "epochs_trained": len(first.history["loss"]),
         "best_epoch": first.best_epoch,
         "faces_trained_on": len(dataset.train),
+        "hours": round(seconds / 3600, 3),
+        "hardware": hardware(),
+        "base_model": base_models(config) or None,
         "command": command,
     }
     size, channels = config.image_size, config.channels
@@ -85,6 +93,13 @@ def save_model(
         folder, litert_precision=config.litert_precision
     )
     write_wrong_faces(dataset, evaluation.probabilities, folder)
+
+
+def base_models(config: TrainingConfig) -> list[str]:
+    """Return the models on the Hub that a run started from or learned from, without their revisions."""
+    given = [name for name in (config.initial_weights, *config.teacher) if name and not Path(name).is_dir()]
+    names = [name.partition("@")[0] for name in given if name.count("/") == 1]
+    return list(dict.fromkeys(names))
 
 
 def write_wrong_faces(

@@ -112,7 +112,9 @@ def run_stage(stage: Stage, dataset: Dataset, *, resume: bool) -> FittedNetwork:
     if fitted.interrupted and not stage.is_member:
         raise KeyboardInterrupt
     if stage.saved and not fitted.interrupted:
-        save_model([fitted], replace(stage.config, ensemble_size=1), dataset, stage.saved)
+        save_model(
+            [fitted], replace(stage.config, ensemble_size=1), dataset, stage.saved, seconds=fitted.seconds
+        )
     return fitted
 
 
@@ -165,4 +167,10 @@ def _load_saved(folder: Path) -> FittedNetwork:
     """Return a network that an earlier part of this run has fitted and saved."""
     report = EmotionClassifier.from_pretrained(folder).report or Report()
     history = {name: list(curve) for name, curve in asdict(report.history or History()).items() if curve}
-    return FittedNetwork(load_keras(folder), history, report.model.get("best_epoch", 0), interrupted=False)
+    return FittedNetwork(
+        load_keras(folder),
+        history,
+        report.model.get("best_epoch", 0),
+        interrupted=False,
+        seconds=3600 * report.model.get("hours", 0.0),
+    )

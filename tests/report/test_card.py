@@ -93,6 +93,27 @@ def test_a_data_set_on_the_hub_is_linked():
     assert data.model_name == "facial-emotion"
 
 
+def test_what_a_model_came_from_is_named_as_the_hub_asks():
+    known = {"base_model": ["ada/faces", "../secret", 7], "hours": 1.25, "hardware": "2 × NVIDIA T4"}
+    card = render(report_with(model=known), emotion_json())
+    assert ModelCard(card).data.base_model == ["ada/faces"]
+    assert "| hours | 1.25 |" in card
+    assert "| hardware | 2 × NVIDIA T4 |" in card
+    assert "base_model:" not in render(report_with(), emotion_json())
+
+
+def test_card_passes_the_hub_clients_own_validation(hub):
+    card = ModelCard(render(report_with(), emotion_json(), repo_id="ada/faces"))
+    card.validate()
+    assert hub.asked("POST /api/validate-yaml")
+
+
+def test_card_says_where_the_program_is():
+    card = render(report_with(), emotion_json(), repo_id="ada/faces")
+    assert "the Python package `emotion-faces`" in card
+    assert "\npip install emotion-faces\n" in card
+
+
 def test_card_says_what_a_reader_needs():
     report = report_with()
     card = render(report, emotion_json(), repo_id="ada/faces")
