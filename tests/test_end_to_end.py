@@ -141,7 +141,8 @@ def test_refused_publication_prints_the_command_that_works_later(hub, run, tmp_p
     folder.symlink_to(run)
     hub.refuse("POST /api/repos/create", 500)
 
-    refused = train_script(hub, "--publish", folder, "--push", "laboratory/faces", "--private")
+    options = ["--push", "laboratory/faces", "--private", "--space", "laboratory/demo", "--wait"]
+    refused = train_script(hub, "--publish", folder, *options)
 
     assert refused.returncode == 2
     assert "\nerror: The Hub has a problem of its own (HTTP 500)." in refused.stderr
@@ -149,8 +150,15 @@ def test_refused_publication_prints_the_command_that_works_later(hub, run, tmp_p
     command = re.search(r"^    python train.py (--publish .*)$", refused.stderr, re.MULTILINE)[1]
     hub.heal()
     done = train_script(hub, *shlex.split(command))
-    assert done.stdout == f"Published: {hub.url}/laboratory/faces\n"
+    published, model, space, note, waited = done.stdout.splitlines()
+    assert published == f"Published: {hub.url}/laboratory/faces"
+    assert model == f"Model: {hub.url}/laboratory/faces"
+    assert space == f"Space: {hub.url}/spaces/laboratory/demo"
+    assert note.startswith("laboratory/faces is private: give the Space a token")
+    assert waited == "The Space runs."
     assert hub.repository("laboratory/faces").private
+    assert hub.repository("laboratory/demo", "space").private
+    assert hub.repository("laboratory/demo", "space").variables["EMOTION_MODEL"] == "laboratory/faces"
 
 
 def test_ctrl_c_during_an_upload_says_how_to_publish_later(hub, run):

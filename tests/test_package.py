@@ -58,6 +58,28 @@ def test_the_embedded_model_comes_with_the_package(installed, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_space_is_the_same_from_the_package_as_from_a_clone(installed, tmp_path):
+    code = """
+import hashlib, pathlib
+from emotion.space.files import space_files
+for path, content in sorted(space_files().items()):
+    content = content if isinstance(content, bytes) else content.read_bytes()
+    print(path, hashlib.sha256(content).hexdigest())
+"""
+    listed = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(place)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for place in (installed, ROOT)
+    ]
+    assert listed[0] == listed[1] != ""
+
+
 @pytest.mark.parametrize(
     ("script", "advice"),
     [

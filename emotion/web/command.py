@@ -11,6 +11,7 @@ from pathlib import Path
 from emotion import __version__
 from emotion.errors import EmotionError
 from emotion.program import APP_COMMAND, INSTALL_APP
+from emotion.web.resources import usable_processors
 
 DESCRIPTION = """Tell how angry, happy or sad faces look, in a browser.
 
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.parse_args(arguments)
+    # NumPy counts the machine's processors, not the container's.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(usable_processors()))
     try:
         from emotion.model.logs import log_to_terminal
         from emotion.web.page import build_app, launch

@@ -11,7 +11,7 @@ from emotion.web import api, clip, live, many, model_tab, photo
 from emotion.web.html.header import header
 from emotion.web.html.hints import PRIVACY
 from emotion.web.middleware import AnswerBusy, AnswerFalseAlarms, CountUploads, LimitBodies
-from emotion.web.processors import usable_processors
+from emotion.web.resources import usable_processors
 from emotion.web.session import Session
 from emotion.web.theme import style_sheet, theme
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -17,10 +19,12 @@ from emotion.video.annotate import MAX_SECONDS
 from emotion.vision.decoding import PictureDecoder
 from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
-from emotion.web.processors import usable_processors
+from emotion.web.resources import usable_memory, usable_processors
 from emotion.web.uploads import Uploads
 
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
+# Bytes set aside for the app itself, and for each process that opens a picture or runs a visitor's model.
+APP_MEMORY, PROCESS_MEMORY = 600_000_000, 500_000_000
 PICTURE_ENDINGS = (".jpg", ".png", ".webp")
 
 
@@ -49,6 +53,8 @@ class Limits:
     visitor_models : int
         Models that visitors named and that are ready at the same time, each in a process of its own; the one
         that answered longest ago goes first, and starts again when its visitor comes back.
+    decoders : int
+        Pictures that are opened at the same time, each in a process of its own.
     waiting_per_processor : int
         Requests that wait; beyond, the app says that it is busy. This many take a few seconds.
     """
@@ -63,7 +69,17 @@ class Limits:
     upload_bytes: int = 1_000_000_000
     body_bytes: int = 16_000_000
     visitor_models: int = 4
+    decoders: int = 2
     waiting_per_processor: int = 32
+
+    @classmethod
+    def within(cls, memory: float, processors: int) -> Limits:
+        """Return what a machine or container of so many bytes and processors can bear."""
+        processes = int((memory - APP_MEMORY) // PROCESS_MEMORY) if memory < math.inf else sys.maxsize
+        return cls(
+            visitor_models=max(1, min(cls.visitor_models, processes // 2)),
+            decoders=max(1, min(max(2, processors), processes - processes // 2)),
+        )
 
 
 class Session:
@@ -86,7 +102,7 @@ class Session:
         self.refresh: Refresh | None = None
         self.limits = limits or Limits()
         self.uploads = Uploads()
-        self.decoder = PictureDecoder(workers=max(2, usable_processors()))
+        self.decoder = PictureDecoder(workers=self.limits.decoders)
         self._visitor_models: OrderedDict[int, EmotionClassifier] = OrderedDict()
         self._lock = threading.Lock()
         self.examples = sorted(path for path in examples.iterdir() if path.suffix in PICTURE_ENDINGS)
@@ -102,7 +118,8 @@ class Session:
         """
         minutes = refresh_minutes(environment)
         reference, classifier = find_model(environment)
-        session = cls(classifier, examples=examples)
+        limits = Limits.within(usable_memory(), usable_processors())
+        session = cls(classifier, examples=examples, limits=limits)
         session.refresh = refreshing(session, reference, minutes)
         return session
 

@@ -18,7 +18,7 @@ from PIL import Image
 from emotion.web.components import data_url
 from emotion.web.middleware import BUSY
 from emotion.web.page import build_app, launch
-from emotion.web.processors import usable_processors
+from emotion.web.resources import usable_processors
 from emotion.web.session import Limits, Session
 from tests.app_process import EXAMPLES, ROOT, free_port
 

@@ -1,4 +1,4 @@
-"""How many processors this process may really use: a container has fewer than its machine."""
+"""The processors and the memory that this process may really use: a container has less than its machine."""
 
 from __future__ import annotations
 
@@ -21,6 +21,24 @@ def usable_processors(cgroups: Path = CGROUPS) -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(cgroups)
     return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+
+
+def usable_memory(cgroups: Path = CGROUPS) -> float:
+    """Return the bytes of memory that the machine has or the container is limited to; infinite if unknown.
+
+    Parameters
+    ----------
+    cgroups : path
+        Where Linux tells the limit, of either version.
+    """
+    known = [math.inf]
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        # "max" is no number: no limit.
+        with contextlib.suppress(OSError, ValueError):
+            known.append(int((cgroups / name).read_text()))
+    return min(known)
 
 
 def _quota(cgroups: Path) -> float | None:

@@ -1,0 +1,151 @@
+"""A Python with what a requirements file names and nothing else, and programs in it as in a container."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from tests.app_process import STARTS_WITHIN, answers, free_port
+
+# Who owns nothing on a Unix system.
+NOBODY = 65534
+# With this variable, packages are really installed; without it, this Python's are linked to, in a second.
+INSTALLS = bool(os.environ.get("INSTALL_REQUIREMENTS"))
+
+
+def new_environment(folder: Path, requirements: Path, *also: str) -> Path:
+    """Make an environment of what a requirements file names, and install what else is; return its Python."""
+    subprocess.run([_base_python(), "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    if INSTALLS:
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
+        subprocess.run([*pip, "--requirement", requirements, *also], check=True)
+        return python
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for name in _with_dependencies(requirements.read_text().splitlines()):
+        for file in distribution(name).files or ():
+            top = file.parts[0]
+            # Each file of a package leads to the same folder, and so do packages in one namespace.
+            if top != ".." and not (packages / top).exists():
+                (packages / top).symlink_to(distribution(name).locate_file(top))
+    return python
+
+
+def _with_dependencies(lines: list[str]) -> set[str]:
+    """Return the distributions that requirements bring along, as far as this platform needs them."""
+    found: set[tuple[str, frozenset[str]]] = set()
+    waiting = [Requirement(line) for raw in lines if (line := raw.split("#")[0].strip())]
+    while waiting:
+        requirement = waiting.pop()
+        installed = distribution(requirement.name)
+        assert requirement.specifier.contains(installed.version, prereleases=True), requirement
+        key = (requirement.name.lower(), frozenset(requirement.extras))
+        if key in found:
+            continue
+        found.add(key)
+        for line in installed.requires or ():
+            needed = Requirement(line)
+            extras = requirement.extras or {""}
+            if not needed.marker or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+                waiting.append(needed)
+    return {name for name, _ in found}
+
+
+def _base_python() -> str:
+    """Return a Python of this version that somebody without rights may run, where there is one."""
+    version = ".".join(map(str, sys.version_info[:2]))
+    for python in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
+        if Path(python).exists() and _run_as_nobody(python):
+            return python
+    return sys.executable
+
+
+def _run_as_nobody(python: str | Path) -> bool:
+    try:
+        return subprocess.run([python, "-c", ""], capture_output=True, **_nobody()).returncode == 0
+    except OSError:
+        return False
+
+
+def _nobody() -> dict:
+    """Return who runs a process that has no rights; only root can choose."""
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+
+
+@dataclass(frozen=True)
+class Container:
+    """A folder with a program, a Python for it, and a home that is read-only but for the cache.
+
+    `/tmp` of the container is `temporary`.
+    """
+
+    program: Path
+    python: Path
+    home: Path
+    temporary: Path
+
+    @classmethod
+    def around(cls, program: Path, python: Path, root: Path) -> "Container":
+        container = cls(program, python, root / "home", root / "tmp")
+        for writable in (container.cache, container.temporary):
+            writable.mkdir(parents=True)
+            if os.getuid() == 0:
+                os.chown(writable, NOBODY, NOBODY)
+        for read_only in (*program.rglob("*"), program, container.home, container.home / ".cache"):
+            read_only.chmod(0o555 if read_only.is_dir() else 0o444)
+        # Whoever runs the program has to get there; pytest's own folders are for their owner alone.
+        for parent in root.parents[: len(root.parents) - 2]:
+            parent.chmod(parent.stat().st_mode | 0o011)
+        return container
+
+    @property
+    def cache(self) -> Path:
+        return self.home / ".cache" / "huggingface"
+
+    @contextlib.contextmanager
+    def running(self, command: list[str], environment: dict[str, str], log: Path) -> Iterator[str]:
+        """Run a program that serves, as nobody where this machine allows; gives its address."""
+        port = free_port()
+        settings = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(self.home),
+            "TMPDIR": str(self.temporary),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+            "GRADIO_SERVER_NAME": "0.0.0.0",
+            "GRADIO_SERVER_PORT": str(port),
+        }
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [self.python, *command],
+                cwd=self.program,
+                env=settings | environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                **(_nobody() if _run_as_nobody(self.python) else {}),
+            )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            deadline = time.monotonic() + STARTS_WITHIN
+            while not answers(url):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.2)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    def tidy(self) -> None:
+        """Let the folders be removed."""
+        for path in (self.home, self.home / ".cache", self.program):
+            path.chmod(0o755)
+        shutil.rmtree(self.program)

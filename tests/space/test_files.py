@@ -1,0 +1,30 @@
+"""What a Space consists of."""
+
+from emotion.space.card import space_card
+from emotion.space.files import EXAMPLE_ENDINGS, PACKAGE, space_files
+from tests.app_process import EXAMPLES
+
+# Made by Python and by Gradio, or for type checkers.
+NOT_NEEDED = (".pyc", ".pyi", "py.typed")
+
+
+def test_nothing_that_serving_rooms_hold_is_left_out():
+    rooms = {path.split("/")[1] for path in space_files() if path.startswith("emotion/")}
+    held = {
+        f"emotion/{path.relative_to(PACKAGE).as_posix()}"
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and path.relative_to(PACKAGE).parts[0] in rooms
+    }
+    assert {"web", "vision", "model", "report", "predictions", "video", "drawing.py"} <= rooms
+    assert not [path for path in held - space_files().keys() if not path.endswith(NOT_NEEDED)]
+
+
+def test_every_example_comes_with_its_licence():
+    examples = {f"examples/{path.name}" for path in EXAMPLES.iterdir()}
+    assert examples <= space_files().keys()
+    assert all(path.endswith(EXAMPLE_ENDINGS) for path in examples)
+
+
+def test_the_same_again_is_the_same_to_the_byte():
+    assert space_files() == space_files()
+    assert space_card("user/model") == space_card("user/model")
