@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from pathlib import Path
 
 from emotion.cli.status import DONE
+from emotion.errors import PublishError
+from emotion.program import TRAIN_COMMAND
 
 SUMMARY = "Create or update a Space on the Hugging Face Hub that serves a published model."
 
@@ -35,6 +39,11 @@ def run(options: argparse.Namespace) -> int:
     from emotion.space.terminal import deploy_and_print
 
     log_to_terminal()
+    if Path(options.model).is_dir():
+        raise PublishError(
+            f"{options.model} is a folder, and a Space serves a published model. To publish both:\n"
+            f"    {TRAIN_COMMAND} --publish {shlex.quote(options.model)} --push --space"
+        )
     model, _, revision = options.model.partition("@")
     deploy_and_print(
         model,

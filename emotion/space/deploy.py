@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, SpaceInfo, constants
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from emotion.errors import PublishError
-from emotion.model.description import CARD_FILE, DESCRIPTION_FILE
+from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, LITERT_FILE
 from emotion.model.hub import DEFAULT_NAME, full_name, published_card, signed_in
 from emotion.model.refusals import why_not_published
 from emotion.program import COMMAND, MODEL_VARIABLE, REFRESH_VARIABLE
@@ -146,9 +146,19 @@ def _check_model(api: HfApi, model: str, revision: str | None) -> list[str]:
         raise PublishError(
             f"There is no model {model} on the Hub that you may see. Publish it first, or name another one."
         ) from error
-    if DESCRIPTION_FILE not in {file.rfilename for file in information.siblings or ()}:
+    except RevisionNotFoundError as error:
+        raise PublishError(
+            f"{model} has no branch, tag or commit {revision!r}. Name one that it has, or none for main."
+        ) from error
+    held = {file.rfilename for file in information.siblings or ()}
+    if DESCRIPTION_FILE not in held:
         raise PublishError(
             f"{model} holds no {DESCRIPTION_FILE}, so it is not a model of this project. Name another one."
+        )
+    if LITERT_FILE not in held:
+        raise PublishError(
+            f"{model} holds no {LITERT_FILE}, and a Space has no TensorFlow. Load the model where TensorFlow"
+            " is installed, save it and publish it again."
         )
     if information.private:
         return [
@@ -163,11 +173,18 @@ def _find_or_create(
 ) -> SpaceInfo:
     """Return what the Hub knows about the Space, which is there afterwards."""
     try:
-        return api.space_info(space)
+        info = api.space_info(space)
     except RepositoryNotFoundError:
         settings = dict(variables)
         if space.split("/")[0] == variables[MODEL_VARIABLE].split("/")[0]:
             settings[REFRESH_VARIABLE] = REFRESH_MINUTES
+    else:
+        if private and not info.private:
+            raise PublishError(
+                f"The Space {space} exists and is public, so it would not stay private. Change that at"
+                f" {constants.ENDPOINT}/spaces/{space}/settings or choose another name."
+            )
+        return info
     try:
         api.create_repo(
             space,

@@ -228,14 +228,35 @@ def test_a_private_model_needs_a_token_in_the_space(published):
     [
         ("user/nothing", "There is no model user/nothing on the Hub that you may see. Publish it first"),
         ("user/other", r"user/other holds no emotion\.json, so it is not a model of this project"),
+        ("user/keras", r"holds no model\.tflite, and a Space has no TensorFlow"),
         ("no name/at all", "cannot be a name on the Hub"),
     ],
 )
 def test_what_is_no_model_is_refused_before_a_space_is_made(published, model, cause):
     published.add_repository("user/other", {"config.json": b"{}"})
+    published.add_repository("user/keras", {"config.json": b"{}", "emotion.json": b"{}"})
     with pytest.raises(PublishError, match=cause):
         deploy(model)
     assert not [name for kind, name in published.repositories if kind == "space"]
+
+
+@pytest.mark.usefixtures("published")
+def test_a_revision_that_is_not_there_is_named():
+    with pytest.raises(PublishError, match="has no branch, tag or commit 'v9'"):
+        deploy(MODEL, revision="v9")
+
+
+@pytest.mark.usefixtures("published")
+def test_a_public_space_is_not_made_private_in_passing():
+    deploy(MODEL)
+    with pytest.raises(PublishError, match="exists and is public, so it would not stay private"):
+        deploy(MODEL, private=True)
+
+
+def test_a_folder_is_to_be_published_first(hub, capsys):
+    assert main(["deploy", "--model", str(EMBEDDED)]) == 2
+    assert f"    python train.py --publish {EMBEDDED} --push --space\n" in capsys.readouterr().err
+    assert not hub.requests
 
 
 @pytest.mark.parametrize(

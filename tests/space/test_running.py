@@ -61,6 +61,13 @@ def test_a_space_runs_from_the_uploaded_files_alone(hub, tmp_path):
     assert "Traceback" not in log.read_text()
     assert "0.0.0.0" in log.read_text()
     assert list(container.cache.rglob("model.tflite"))
+    environment |= {"EMOTION_MODEL": "user/nothing", "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [python, "app.py"], cwd=program, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert "There is no model user/nothing" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
     container.tidy()
 
 
