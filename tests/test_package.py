@@ -1,6 +1,7 @@
 """The package in an empty folder: everything inside its wheel, and plain words where something is missing."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,14 @@ def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedPro
 def test_every_command_knows_its_version(command, installed, tmp_path):
     done = run(installed, tmp_path, command, "--version")
     assert (done.stdout.strip(), done.stderr) == (emotion.__version__, "")
+
+
+def test_the_extras_add_what_the_app_and_training_need(installed):
+    (metadata,) = installed.glob("emotion_faces-*.dist-info/METADATA")
+    text = metadata.read_text()
+    for extra, package in (("app", "gradio"), ("train", "tensorflow-cpu"), ("gpu", "tensorflow[and-cuda]")):
+        assert re.search(rf"^Requires-Dist: {re.escape(package)}\W.*extra == '{extra}'$", text, re.MULTILINE)
+    assert not re.search(r"^Requires-Dist: (gradio|keras|tensorflow)(?!.*extra ==)", text, re.MULTILINE)
 
 
 def test_the_embedded_model_comes_with_the_package(installed, tmp_path):

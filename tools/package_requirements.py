@@ -9,7 +9,7 @@ PAGE_ONLY = "gradio"  # predicting works without it
 
 
 class RequirementsHook(MetadataHookInterface):
-    """Dependencies are what predicting needs; the extras `app`, `train` and `dev` add the rest."""
+    """Dependencies are what predicting needs; the extras add the rest; `gpu` is `train` on an NVIDIA GPU."""
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Fill in the dependencies."""
@@ -21,6 +21,7 @@ class RequirementsHook(MetadataHookInterface):
         metadata["optional-dependencies"] = {
             "app": [line for line in serving if line.startswith(PAGE_ONLY)],
             "train": training,
+            "gpu": [line.replace("tensorflow-cpu", "tensorflow[and-cuda]") for line in training],
             "dev": development,
         }
 

@@ -2,8 +2,8 @@
 
 import logging
 
-# One line per request, with signed addresses in it; one per folder that TensorFlow writes on the way.
-TALKATIVE = ("httpx", "httpx2", "tensorflow")
+# One line per request, with signed addresses in it; one per session; one per folder written on the way.
+TALKATIVE = ("httpx", "httpx2", "mcp", "tensorflow")
 
 
 def log_to_terminal(style: str = "%(message)s") -> None:
