@@ -6,38 +6,12 @@ What a prediction means is decided in `emotion.model.classifier`; pages and file
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from emotion.predictions.colours import NOT_SURE, emotion_colour, text_colour
-
-Box = tuple[int, int, int, int]
-
-
-class Answer(Protocol):
-    """What is drawn of a face, be it of a picture or followed through a clip."""
-
-    @property
-    def box(self) -> Box | None:
-        """x, y, width, height in pixels of the picture."""
-
-    @property
-    def label(self) -> str | None:
-        """The emotion, None when the model is not sure."""
-
-    @property
-    def confidence(self) -> float:
-        """0..1: how sure the model is."""
-
-    @property
-    def probabilities(self) -> dict[str, float]:
-        """One per label."""
-
-    @property
-    def reason(self) -> str | None:
-        """Why there is no label."""
+from emotion.predictions.face import Answer, Box
 
 
 def annotate(

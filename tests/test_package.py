@@ -63,7 +63,7 @@ def test_the_embedded_model_comes_with_the_package(installed, tmp_path):
     done = run(installed, tmp_path, "facial-emotion", str(ROOT / "examples/2-happy.jpg"))
     assert done.returncode == 0, done.stderr
     assert " happy " in done.stdout
-    assert "1 pictures, 1 faces, 0 skipped" in done.stderr
+    assert "1 picture, 1 face, 0 skipped" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -1,17 +1,24 @@
-"""How answers are written: as a table for people, as JSON or as CSV."""
+"""How answers are written: as a table for people, as JSON or as CSV, of pictures and of clips."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
+from emotion.errors import EmotionError
+from emotion.predictions.face import answer_dict
 from emotion.predictions.table import PredictionTable
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
     from emotion.predictions.face import FacePrediction
+    from emotion.video.tracking import Moment
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,37 @@ class Answer:
     size: tuple[int, int] = (0, 0)
     faces: tuple[FacePrediction, ...] = ()
     error: str | None = None
+
+
+class Writer(Protocol):
+    """What all ways to write have in common, inside a `with` block."""
+
+    def write(self, answer: Answer) -> None:
+        """Write what came of one picture."""
+
+    def clip(self, path: Path) -> AbstractContextManager[Callable[[Moment], None]]:
+        """Give a function that takes in the moments of a clip; an error inside the block is written, too."""
+        ...
+
+
+@dataclass
+class Seen:
+    """One face of a clip, summed up over its moments."""
+
+    first: float
+    moments: int = 0
+    last: float = 0.0
+    confidence: float = 0.0
+    labels: Counter[str | None] = field(default_factory=Counter)
+    shares: Counter[str] = field(default_factory=Counter)
+
+    def take_in(self, moment: Moment) -> None:
+        """Add one moment."""
+        self.moments += 1
+        self.last = moment.time
+        self.confidence += moment.face.confidence
+        self.labels[moment.face.label] += 1
+        self.shares.update(moment.face.probabilities)
 
 
 class TableWriter:
@@ -41,17 +79,45 @@ class TableWriter:
 
     def write(self, answer: Answer) -> None:
         """Print the faces of one picture."""
-        name = str(answer.path)
-        name = name if len(name) <= 32 else "…" + name[-31:]
         if not answer.faces:
-            print(f"{name:<32}     -  {'skipped' if answer.error else 'no face found'}", file=self._file)
+            self._no_line(answer.path, "skipped" if answer.error else "no face found")
         for number, face in enumerate(answer.faces, 1):
-            bars = "  ".join(f"{face.probabilities[label]:>7.1%}" for label in self._labels)
             whole = "the whole picture is taken for a face" if face.box == (0, 0, *answer.size) else None
             remark = "; ".join(filter(None, (face.reason, whole)))
-            told = f"{face.label or 'not sure':<9}  {face.confidence:>5.0%}"
-            line = f"{name:<32}  {number:>4}  {told}  {bars}  {remark}"
-            print(line.rstrip(), file=self._file)
+            self._line(answer.path, number, face.label, face.confidence, face.probabilities, remark)
+
+    @contextlib.contextmanager
+    def clip(self, path: Path) -> Iterator[Callable[[Moment], None]]:
+        """Print one line per face at the end: the mean over its moments, and its most frequent answer."""
+        seen: dict[int, Seen] = {}
+        try:
+            yield lambda moment: seen.setdefault(moment.face.id, Seen(moment.time)).take_in(moment)
+        except EmotionError:
+            self._no_line(path, "skipped")
+            raise
+        if not seen:
+            self._no_line(path, "no face found")
+        for number, face in seen.items():
+            shares = {label: face.shares[label] / face.moments for label in self._labels}
+            [(label, _)] = face.labels.most_common(1)
+            remark = f"{_minutes(face.first)} to {_minutes(face.last)}"
+            self._line(path, number, label, face.confidence / face.moments, shares, remark)
+
+    def _line(
+        self,
+        path: Path,
+        number: int,
+        label: str | None,
+        confidence: float,
+        shares: dict[str, float],
+        remark: str,
+    ) -> None:
+        bars = "  ".join(f"{shares[name]:>7.1%}" for name in self._labels)
+        told = f"{label or 'not sure':<9}  {confidence:>5.0%}"
+        print(f"{_short(path):<32}  {number:>4}  {told}  {bars}  {remark}".rstrip(), file=self._file)
+
+    def _no_line(self, path: Path, why: str) -> None:
+        print(f"{_short(path):<32}     -  {why}", file=self._file)
 
 
 class JsonWriter:
@@ -77,21 +143,46 @@ class JsonWriter:
             entry |= {
                 "size": list(answer.size),
                 **self._model,
-                "faces": [face.to_dict() for face in answer.faces],
+                "faces": [answer_dict(face) for face in answer.faces],
             }
-        print(self._separator + json.dumps(entry, ensure_ascii=False), end="", file=self._file)
+        self._print(self._separator + json.dumps(entry, ensure_ascii=False))
         self._separator = ",\n"
+
+    @contextlib.contextmanager
+    def clip(self, path: Path) -> Iterator[Callable[[Moment], None]]:
+        """Print the entry of one clip, every moment as it comes."""
+        head = json.dumps({"file": str(path), **self._model}, ensure_ascii=False)
+        self._print(f'{self._separator}{head[:-1]}, "moments": [')
+        self._separator = ",\n"
+        between = "\n "
+
+        def record(moment: Moment) -> None:
+            nonlocal between
+            face = moment.face
+            entry = {"time": round(moment.time, 3), "face": face.id, **answer_dict(face)}
+            self._print(between + json.dumps(entry, ensure_ascii=False))
+            between = ",\n "
+
+        try:
+            yield record
+        except EmotionError as error:
+            self._print(f'], "error": {json.dumps(str(error), ensure_ascii=False)}}}')
+            raise
+        self._print("]}")
+
+    def _print(self, text: str) -> None:
+        print(text, end="", file=self._file)
 
 
 class CsvWriter:
     """One row per face, and one for every picture without."""
 
-    def __init__(self, file: TextIO, classifier: EmotionClassifier) -> None:
+    def __init__(self, file: TextIO, classifier: EmotionClassifier, *, timed: bool = False) -> None:
         self._file = file
-        self._labels = classifier.labels
+        self._labels, self._timed = classifier.labels, timed
 
     def __enter__(self) -> CsvWriter:
-        self._table = PredictionTable(self._file, self._labels)
+        self._table = PredictionTable(self._file, self._labels, timed=self._timed)
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -100,3 +191,30 @@ class CsvWriter:
     def write(self, answer: Answer) -> None:
         """Write the rows of one picture."""
         self._table.write(str(answer.path), answer.faces, error=answer.error or "")
+
+    @contextlib.contextmanager
+    def clip(self, path: Path) -> Iterator[Callable[[Moment], None]]:
+        """Write a row per moment as it comes."""
+        moments = 0
+
+        def record(moment: Moment) -> None:
+            nonlocal moments
+            moments += 1
+            self._table.write(str(path), [moment.face], time=moment.time)
+
+        try:
+            yield record
+        except EmotionError as error:
+            self._table.write(str(path), [], error=str(error))
+            raise
+        if not moments:
+            self._table.write(str(path), [])
+
+
+def _short(path: Path) -> str:
+    name = str(path)
+    return name if len(name) <= 32 else "…" + name[-31:]
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

@@ -1,4 +1,4 @@
-"""Classify pictures and folders of pictures: what `python -m emotion` does without a subcommand.
+"""Classify pictures, clips and folders of pictures: what `python -m emotion` does without a subcommand.
 
 It only reads arguments, feeds the classifier from several threads and writes what comes out.
 """
@@ -6,20 +6,23 @@ It only reads arguments, feeds the classifier from several threads and writes wh
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from emotion.cli.output import Answer, CsvWriter, JsonWriter, TableWriter
+from emotion.cli.clips import follow_clip, is_clip
+from emotion.cli.output import Answer, CsvWriter, JsonWriter, TableWriter, Writer
 from emotion.cli.status import DONE, SOME_SKIPPED
-from emotion.errors import InvalidImageError
+from emotion.errors import EmotionError, InvalidImageError
 from emotion.model.classifier import EmotionClassifier
+from emotion.video.clip import InvalidVideoError
 from emotion.vision.images import EXTENSIONS, open_image
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from emotion.predictions.face import FacePrediction
 
-SUMMARY = "Tell how angry, happy or sad the faces in pictures look."
+SUMMARY = "Tell how angry, happy or sad the faces in pictures and clips look."
 
 # Of the annotated JPEG files.
 ANNOTATED_QUALITY = 92
@@ -40,15 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures",
         nargs="+",
         type=Path,
-        metavar="PICTURE-OR-FOLDER",
-        help="folders are searched to any depth",
+        metavar="PICTURE-CLIP-OR-FOLDER",
+        help="folders are searched for pictures to any depth; clips are of any length",
     )
     parser.add_argument("--model", metavar="REF", help="folder, owner/name or owner/name@revision")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print a JSON list with one entry per picture")
-    output.add_argument("--csv", type=Path, metavar="FILE", help="write one row per face to this file")
+    output.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write one row per face, and moment of a clip, to this file"
+    )
     parser.add_argument(
-        "--annotate", type=Path, metavar="FOLDER", help="save pictures with boxes and bars here"
+        "--annotate",
+        type=Path,
+        metavar="FOLDER",
+        help="save pictures with boxes and bars here, and clips with boxes and their sound",
     )
     parser.add_argument(
         "--limit", type=positive, default=20, metavar="N", help="faces per picture (default: 20)"
@@ -79,35 +87,74 @@ def positive(text: str) -> int:
 
 
 def classify(classifier: EmotionClassifier, options: argparse.Namespace) -> int:
-    """Classify all pictures, write as they come, and return the exit status."""
-    total = sum(1 for _ in picture_files(options.pictures, leave_out=options.annotate))
-    if not total:
+    """Classify all pictures, then all clips; write as they come, and return the exit status."""
+    clips = [path for path in options.pictures if is_clip(path)]
+    inputs = [path for path in options.pictures if not is_clip(path)]
+    pictures = sum(1 for _ in picture_files(inputs, leave_out=options.annotate))
+    if not pictures and not clips:
         raise InvalidImageError(
-            f"No pictures found in {', '.join(map(str, options.pictures))}. Name a picture or another folder."
+            f"No pictures found in {', '.join(map(str, inputs))}. Name a picture or another folder."
         )
+    faces = skipped = 0
+    with opened_writer(classifier, options, timed=bool(clips)) as writer:
+        if pictures:
+            faces, skipped = classify_pictures(classifier, inputs, options, writer, total=pictures)
+        for clip in clips:
+            try:
+                place = annotated_place(clip, options, ".mp4") if options.annotate else None
+                faces += follow_clip(classifier, clip, writer, place)
+            except InvalidVideoError as error:
+                print(f"skipped: {clip}: {error}", file=sys.stderr)
+                skipped += 1
+    looked_at = [
+        counted(number, what) for number, what in ((pictures, "picture"), (len(clips), "clip")) if number
+    ]
+    print(f"{', '.join(looked_at)}, {counted(faces, 'face')}, {skipped} skipped", file=sys.stderr)
+    return SOME_SKIPPED if skipped else DONE
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things: "1 face", "2 faces"."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+@contextlib.contextmanager
+def opened_writer(
+    classifier: EmotionClassifier, options: argparse.Namespace, *, timed: bool
+) -> Iterator[Writer]:
+    """Give what writes the answers, in the form and to the place that were asked for."""
     if options.csv:
         options.csv.parent.mkdir(parents=True, exist_ok=True)
-    destination = options.csv.open("w", newline="", encoding="utf-8") if options.csv else sys.stdout
-    write = CsvWriter if options.csv else JsonWriter if options.json else TableWriter
-    skipped = faces = 0
-    try:
         with (
-            write(destination, classifier) as writer,
-            tqdm(total=total, unit="picture", disable=None, file=sys.stderr) as bar,
+            options.csv.open("w", newline="", encoding="utf-8") as file,
+            CsvWriter(file, classifier, timed=timed) as writer,
         ):
-            for answer in answers(classifier, options):
-                with bar.external_write_mode(file=destination if destination is sys.stdout else sys.stderr):
-                    if answer.error:
-                        print(f"skipped: {answer.error}", file=sys.stderr)
-                    writer.write(answer)
-                skipped += answer.error is not None
-                faces += len(answer.faces)
-                bar.update()
-    finally:
-        if options.csv:
-            destination.close()
-    print(f"{total} pictures, {faces} faces, {skipped} skipped", file=sys.stderr)
-    return SOME_SKIPPED if skipped else DONE
+            yield writer
+        return
+    with (JsonWriter if options.json else TableWriter)(sys.stdout, classifier) as writer:
+        yield writer
+
+
+def classify_pictures(
+    classifier: EmotionClassifier,
+    inputs: Sequence[Path],
+    options: argparse.Namespace,
+    writer: Writer,
+    *,
+    total: int,
+) -> tuple[int, int]:
+    """Classify the pictures; return how many faces there were, and how many pictures were skipped."""
+    faces = skipped = 0
+    with tqdm(total=total, unit="picture", disable=None, file=sys.stderr) as bar:
+        for answer in answers(classifier, inputs, options):
+            with bar.external_write_mode(file=sys.stderr if options.csv else sys.stdout):
+                if answer.error:
+                    print(f"skipped: {answer.error}", file=sys.stderr)
+                writer.write(answer)
+            skipped += answer.error is not None
+            faces += len(answer.faces)
+            bar.update()
+    return faces, skipped
 
 
 def picture_files(inputs: Iterable[Path], *, leave_out: Path | None) -> Iterator[Path]:
@@ -124,9 +171,10 @@ def picture_files(inputs: Iterable[Path], *, leave_out: Path | None) -> Iterator
             )
 
 
-def answers(classifier: EmotionClassifier, options: argparse.Namespace) -> Iterator[Answer]:
+def answers(
+    classifier: EmotionClassifier, inputs: Sequence[Path], options: argparse.Namespace
+) -> Iterator[Answer]:
     """Classify in several threads; yield in order, with only a few pictures in memory at any time."""
-    root = common_folder(options.pictures)
 
     def answer(path: Path) -> Answer:
         try:
@@ -135,13 +183,13 @@ def answers(classifier: EmotionClassifier, options: argparse.Namespace) -> Itera
             return Answer(path, error=str(error))
         faces = tuple(classifier.predict(picture, limit=options.limit))
         if options.annotate:
-            save_annotated(picture, faces, options.annotate / os.path.relpath(path, root))
+            save_annotated(picture, faces, annotated_place(path, options, ".jpg", ".jpeg"))
         return Answer(path, (picture.shape[1], picture.shape[0]), faces)
 
     with ThreadPoolExecutor(options.workers) as pool:
         waiting = deque()
         try:
-            for path in picture_files(options.pictures, leave_out=options.annotate):
+            for path in picture_files(inputs, leave_out=options.annotate):
                 waiting.append(pool.submit(answer, path))
                 if len(waiting) > 2 * options.workers:
                     yield waiting.popleft().result()
@@ -157,11 +205,25 @@ def common_folder(inputs: Iterable[Path]) -> str:
     return os.path.commonpath([os.path.abspath(path if path.is_dir() else path.parent) for path in inputs])
 
 
+def annotated_place(path: Path, options: argparse.Namespace, *endings: str) -> Path:
+    """Return where the annotated copy of a file goes; `a.png` becomes `a.png.jpg`.
+
+    Raises
+    ------
+    EmotionError
+        If it would replace the file itself.
+    """
+    place = options.annotate / os.path.relpath(path, common_folder(options.pictures))
+    if place.suffix.lower() not in endings:
+        place = place.with_name(place.name + endings[0])
+    if place.resolve() == path.resolve():
+        raise EmotionError(f"The annotated copy would replace {path}. Name another folder with --annotate.")
+    return place
+
+
 def save_annotated(picture: np.ndarray, faces: tuple[FacePrediction, ...], path: Path) -> None:
-    """Save the picture with boxes and bars as JPEG; `a.png` becomes `a.png.jpg`."""
+    """Save the picture with boxes and bars as JPEG."""
     from emotion.drawing import annotate_with_bars
 
-    if path.suffix.lower() not in (".jpg", ".jpeg"):
-        path = path.with_name(path.name + ".jpg")
     path.parent.mkdir(parents=True, exist_ok=True)
     annotate_with_bars(picture, faces).save(path, quality=ANNOTATED_QUALITY)

@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 # The one reason that is about the expression; all others are about the picture.
 NEUTRAL_OR_MIXED = "neutral or mixed"
+
+# x, y, width, height in pixels.
+Box = tuple[int, int, int, int]
+
+
+class Answer(Protocol):
+    """What is shown of a face, be it of a picture or followed through a clip."""
+
+    @property
+    def box(self) -> Box | None:
+        """x, y, width, height in pixels of the picture."""
+
+    @property
+    def label(self) -> str | None:
+        """The emotion, None when the model is not sure."""
+
+    @property
+    def confidence(self) -> float:
+        """0..1: how sure the model is."""
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """One per label."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no label."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +58,7 @@ class FacePrediction:
         The box is the frame of a training face already: the picture was cropped by somebody.
     """
 
-    box: tuple[int, int, int, int] | None
+    box: Box | None
     label: str | None
     confidence: float
     probabilities: dict[str, float]
@@ -41,10 +68,15 @@ class FacePrediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form that the app's API answers with."""
-        return {
-            "box": None if self.box is None else list(self.box),
-            "label": self.label,
-            "confidence": round(self.confidence, 4),
-            "reason": self.reason,
-            "probabilities": {label: round(value, 4) for label, value in self.probabilities.items()},
-        }
+        return answer_dict(self)
+
+
+def answer_dict(face: Answer) -> dict[str, Any]:
+    """Return the JSON form of an answer, be it of a picture or of a moment of a clip."""
+    return {
+        "box": None if face.box is None else list(face.box),
+        "label": face.label,
+        "confidence": round(face.confidence, 4),
+        "reason": face.reason,
+        "probabilities": {label: round(value, 4) for label, value in face.probabilities.items()},
+    }

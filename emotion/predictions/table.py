@@ -1,4 +1,4 @@
-"""Answers as CSV: the one table that the page and the command line write."""
+"""Answers as CSV: the one table that the page and the command line write, for pictures and for clips."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from emotion.predictions.face import FacePrediction
+    from emotion.predictions.face import Answer
 
 # What a spreadsheet takes for the beginning of a formula.
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class PredictionTable:
-    """Writes one row per face as the answers come; a picture without a face has one row with face 0.
+    """Writes one row per face as the answers come; a picture or clip without a face has one row with face 0.
 
-    Names of files come from strangers: one that a spreadsheet would run as a formula is defused with an
-    apostrophe.
+    Names of files and labels come from strangers: one that a spreadsheet would run as a formula is defused
+    with an apostrophe.
 
     Parameters
     ----------
@@ -25,21 +25,45 @@ class PredictionTable:
         Opened with `newline=""`. The head is written at once.
     labels : sequence of str
         One column each, after the others, for its probability.
+    timed : bool
+        Whether there is a column for the time in a clip, in seconds.
     """
 
-    def __init__(self, file: TextIO, labels: Sequence[str]) -> None:
-        self._labels = labels
+    def __init__(self, file: TextIO, labels: Sequence[str], *, timed: bool = False) -> None:
+        self._labels, self._timed = labels, timed
         self._rows = csv.writer(file, lineterminator="\n")
-        place = ["file", "face", "x", "y", "width", "height"]
-        self._rows.writerow([*place, "label", "confidence", "reason", *labels, "error"])
+        time = ["time_seconds"] if timed else []
+        place = ["face", "x", "y", "width", "height"]
+        shown = map(_defused, labels)
+        self._rows.writerow(["file", *time, *place, "label", "confidence", "reason", *shown, "error"])
 
-    def write(self, name: str, faces: Sequence[FacePrediction], *, error: str = "") -> None:
-        """Write the rows of one picture; `error` says why it could not be read."""
-        name = f"'{name}" if name.startswith(FORMULA_SIGNS) else name
+    def write(
+        self, name: str, faces: Sequence[Answer], *, time: float | None = None, error: str = ""
+    ) -> None:
+        """Write the rows of one picture, or of one moment of a clip.
+
+        Parameters
+        ----------
+        name : str
+            Of the file.
+        faces : sequence of Answer
+            They are numbered from 1; those that are followed through a clip keep their number.
+        time : float, optional
+            Seconds since the beginning of the clip.
+        error : str
+            Why it could not be read.
+        """
+        moment = ["" if time is None else f"{time:.3f}"] if self._timed else []
+        first = [_defused(name), *moment]
         if not faces:
             blank = [""] * len(self._labels)
-            self._rows.writerow([name, 0, *[""] * 6, "" if error else "no face", *blank, error])
-        for number, face in enumerate(faces, start=1):
-            answer = [face.label or "", f"{face.confidence:.4f}", face.reason or ""]
+            self._rows.writerow([*first, 0, *[""] * 6, "" if error else "no face", *blank, error])
+        for index, face in enumerate(faces, start=1):
+            number = getattr(face, "id", index)
+            answer = [_defused(face.label or ""), f"{face.confidence:.4f}", face.reason or ""]
             shares = [f"{face.probabilities[label]:.4f}" for label in self._labels]
-            self._rows.writerow([name, number, *(face.box or [""] * 4), *answer, *shares, ""])
+            self._rows.writerow([*first, number, *(face.box or [""] * 4), *answer, *shares, ""])
+
+
+def _defused(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text

@@ -5,21 +5,19 @@ Nothing here detects faces, runs a network or draws.
 
 from __future__ import annotations
 
-import csv
+import io
 import math
-import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
+from emotion.predictions.face import NEUTRAL_OR_MIXED, Box, FacePrediction
+from emotion.predictions.table import PredictionTable
 
 NEAREST = 0.8  # a face may move this part of its size between two frames and still be the same
 SCALE = 1.8  # ... and grow or shrink by this factor
-
-Box = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 
 @dataclass(frozen=True)
@@ -49,17 +47,15 @@ class Timeline:
     labels: tuple[str, ...]
     moments: tuple[Moment, ...] = ()
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write one line per moment: time_seconds, face, every label, confidence, label (empty: not sure)."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["time_seconds", "face", *self.labels, "confidence", "label"])
-            for moment in self.moments:
-                face = moment.face
-                shown = [*(face.probabilities[label] for label in self.labels), face.confidence]
-                writer.writerow(
-                    [f"{moment.time:.3f}", face.id, *(f"{value:.4f}" for value in shown), face.label or ""]
-                )
+    def to_csv(self, name: str) -> str:
+        """Return one line per moment as CSV, `name` being that of the clip."""
+        file = io.StringIO()
+        table = PredictionTable(file, self.labels, timed=True)
+        for moment in self.moments:
+            table.write(name, [moment.face], time=moment.time)
+        if not self.moments:
+            table.write(name, [])
+        return file.getvalue()
 
 
 class FaceTracker:

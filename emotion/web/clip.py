@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ import gradio as gr
 
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
-from emotion.video.annotate import annotate_clip
+from emotion.video.annotate import follow_faces
+from emotion.video.isolation import IsolatedClip
+from emotion.video.tracking import Moment, Timeline
 from emotion.web.components import UploadedFiles
 from emotion.web.events import PROGRESS, Update
 from emotion.web.html.files import download_link, video_player
@@ -39,7 +40,8 @@ def build(session: Session) -> ClipTab:
     limits = session.limits
     gr.Markdown(
         f"Clips of up to **{limits.clip_seconds:g} seconds** and {limits.file_bytes / 1e6:g} MB "
-        "(MP4, MOV, WebM, MKV or AVI). The result has no sound."
+        "(MP4, MOV, WebM, MKV or AVI). Longer ones go through the shell: "
+        "`python -m emotion clip.mp4 --annotate out`"
     )
     clip = UploadedFiles(label="Clip", file_types=["video"], height=140, elem_id="clip")
     with gr.Row(equal_height=False):
@@ -71,22 +73,21 @@ class Clip:
         def looked(part: float) -> None:
             progress(part, desc="Looking at the clip")
 
-        with self.session.uploads.using(*paths), tempfile.TemporaryDirectory(prefix="emotion-") as folder:
-            result, table = Path(folder, "clip.mp4"), Path(folder, "timeline.csv")
-            try:
-                timeline = annotate_clip(
-                    self.session.classifier_for(own),
-                    paths[0],
-                    result,
-                    progress=looked,
-                    max_seconds=self.session.limits.clip_seconds,
-                )
-            except EmotionError as error:
-                return {tab.clip: None, tab.annotated: problem(str(error)), tab.chart: ""}
-            timeline.to_csv(table)
-            link = download_link(table.read_text("utf-8"), "timeline.csv", "Download the timeline (CSV)")
-            return {
-                tab.clip: None,
-                tab.annotated: video_player(result.read_bytes()),
-                tab.chart: (timeline_chart(timeline) + link) if timeline.moments else no_face(),
-            }
+        path, classifier = Path(paths[0]), self.session.classifier_for(own)
+        moments: list[Moment] = []
+        try:
+            with (
+                self.session.uploads.using(*paths),
+                IsolatedClip(path, max_seconds=self.session.limits.clip_seconds) as clip,
+            ):
+                follow_faces(classifier, clip, record=moments.append, write=clip.write, progress=looked)
+                result = clip.finish()
+        except EmotionError as error:
+            return {tab.clip: None, tab.annotated: problem(str(error)), tab.chart: ""}
+        timeline = Timeline(classifier.labels, tuple(moments))
+        link = download_link(timeline.to_csv(path.name), "timeline.csv", "Download the timeline (CSV)")
+        return {
+            tab.clip: None,
+            tab.annotated: video_player(result),
+            tab.chart: (timeline_chart(timeline) + link) if moments else no_face(),
+        }

@@ -15,7 +15,7 @@ from typing import cast
 from emotion.errors import InvalidImageError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.isolation import IsolatedNetwork
-from emotion.video.annotate import MAX_SECONDS
+from emotion.video.clip import MAX_SECONDS
 from emotion.vision.decoding import PictureDecoder
 from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing

@@ -14,35 +14,9 @@ from matplotlib import cbook
 from PIL import Image
 
 from emotion.model.classifier import EmotionClassifier
-from emotion.predictions.face import FacePrediction
-from emotion.video.annotate import NOT_A_CLIP, Clip, InvalidVideoError, annotate_clip
-
-QUICK = {
-    "libx264": {"preset": "ultrafast"},
-    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
-    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
-}
-
-
-class HappyOnTheLeft:
-    """What `annotate_clip` needs of a classifier, with answers that a test can foresee."""
-
-    labels = ("angry", "happy", "sad")
-    threshold = 0.5
-
-    def predict_located(self, picture, faces):
-        assert picture.pixels.dtype == np.uint8
-        assert picture.scale == 1
-        return [self._answer(face) for face in faces]
-
-    @staticmethod
-    def _answer(face):
-        label, other = ("happy", "sad") if face.box[0] < 200 else ("sad", "happy")
-        probabilities = {"angry": 0.05, label: 0.9, other: 0.05}
-        probabilities = {name: probabilities[name] for name in HappyOnTheLeft.labels}
-        return FacePrediction(
-            box=face.box, label=label, confidence=0.9, probabilities=probabilities, reason=None
-        )
+from emotion.video.annotate import annotate_clip
+from emotion.video.clip import NOT_A_CLIP, Clip, InvalidVideoError
+from tests.video.clips import HappyOnTheLeft, decode, encode, loudness, people, quarters
 
 
 @pytest.fixture(scope="module")
@@ -50,49 +24,6 @@ def person():
     """Grace Hopper's portrait (a work of the US Navy, public domain), as matplotlib ships it."""
     with cbook.get_sample_data("grace_hopper.jpg") as file, Image.open(file) as image:
         return np.asarray(image.convert("RGB").resize((240, 281)))
-
-
-def quarters(count, *, width=320, height=240):
-    """Frames with a red quarter at the top left, on grey with noise at the bottom."""
-    noise = np.random.default_rng(0)
-    for _ in range(count):
-        picture = np.full((height, width, 3), 60, np.uint8)
-        picture[: height // 2, : width // 2] = (250, 0, 0)
-        picture[-height // 8 :] = noise.integers(0, 255, (height // 8, width, 3))
-        yield picture
-
-
-def people(count, *portraits):
-    """Frames of 640 x 360 in which portraits, given as (pixels, x, step per frame), glide sideways."""
-    for index in range(count):
-        picture = np.full((360, 640, 3), 120, np.uint8)
-        for portrait, x, step in portraits:
-            left = x + step * index
-            picture[40 : 40 + portrait.shape[0], left : left + portrait.shape[1]] = portrait
-        yield picture
-
-
-def encode(target, pictures, *, codec="libx264", rate=30, pixels="yuv420p", aspect=None, sound=0, **options):
-    """Write a clip and return its path (or the target); `options` go to `av.open`."""
-    with av.open(target, "w", **options) as container:
-        stream = container.add_stream(codec, rate=rate, options=QUICK.get(codec, {}))
-        stream.pix_fmt = pixels
-        if aspect:
-            stream.codec_context.sample_aspect_ratio = aspect
-        audio = container.add_stream("aac", rate=48000) if sound else None
-        for index, picture in enumerate(pictures):
-            if index == 0:
-                stream.height, stream.width = picture.shape[:2]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
-        if sound:
-            frame = av.AudioFrame.from_ndarray(
-                np.zeros((1, 48000 * sound), np.float32), format="fltp", layout="mono"
-            )
-            frame.rate, frame.pts = 48000, 0
-            container.mux(audio.encode(frame))
-            container.mux(audio.encode(None))
-    return target
 
 
 def turned(path, degrees):
@@ -124,11 +55,6 @@ def boxed_from(frame, plain):
     return int(np.flatnonzero(changed > 0.1)[0])
 
 
-def decode(path, **options):
-    with Clip(path, **options) as clip:
-        return list(clip.frames())
-
-
 def test_a_clip_is_annotated_and_its_timeline_written(tmp_path, person):
     source = encode(tmp_path / "in.mp4", people(30, (person, 20, 10)), sound=1)
     original = source.read_bytes()
@@ -146,15 +72,14 @@ def test_a_clip_is_annotated_and_its_timeline_written(tmp_path, person):
     assert fractions[-1] == 1.0
     assert 0.4 < fractions[5] < 0.6
 
-    timeline.to_csv(tmp_path / "timeline.csv")
-    with open(tmp_path / "timeline.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["time_seconds", "face", "angry", "happy", "sad", "confidence", "label"]
-    assert (rows[0]["happy"], rows[0]["label"], len(rows)) == ("0.9000", "happy", 10)
+    rows = list(csv.DictReader(io.StringIO(timeline.to_csv("in.mp4"))))
+    first = (rows[0]["file"], rows[0]["time_seconds"], rows[0]["happy"], rows[0]["label"])
+    assert first == ("in.mp4", "0.000", "0.9000", "happy")
+    assert len(rows) == 10
 
     assert source.read_bytes() == original
     with av.open(tmp_path / "out.mp4") as written:
-        assert [stream.type for stream in written.streams] == ["video"]  # no sound
+        assert [stream.type for stream in written.streams] == ["video", "audio"]
         codec = written.streams.video[0].codec_context
         assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p")
     before, after = decode(source), decode(tmp_path / "out.mp4")
@@ -166,6 +91,47 @@ def test_a_clip_is_annotated_and_its_timeline_written(tmp_path, person):
     assert np.diff(drawn[:-2]) == pytest.approx(10, abs=6)  # glides with the face instead of hopping
     inner = changed[y + height // 3 : y + 2 * height // 3, x + width // 3 : x + 2 * width // 3]
     assert inner.mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "codecs", "written"),
+    [
+        ("in.mp4", {}, "aac"),
+        ("in.ts", {}, "aac"),
+        ("in.webm", {"codec": "libvpx-vp9", "sound_codec": "libopus"}, "opus"),
+        ("in.mkv", {"sound_codec": "flac"}, "flac"),
+        ("in.mov", {"sound_codec": "pcm_s16le"}, "aac"),
+        ("in.avi", {"codec": "mpeg4", "sound_codec": "ac3"}, "aac"),
+    ],
+)
+def test_the_sound_comes_along_in_time_with_the_pictures(tmp_path, name, codecs, written):
+    source = encode(tmp_path / name, quarters(60, width=64, height=64), sound=2, **codecs)
+    annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")
+    codec, heard = loudness(tmp_path / "out.mp4")
+    assert codec == written
+    assert heard[:7] == [True, True, False, False, True, True, False]
+
+
+def test_sound_that_can_be_copied_is_not_encoded_anew(tmp_path):
+    def packets(path):
+        with av.open(path) as container:
+            return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+    source = encode(tmp_path / "in.mp4", quarters(30, width=64, height=64), sound=1)
+    annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")
+    copied, original = packets(tmp_path / "out.mp4"), packets(source)
+    assert copied == original[-len(copied) :]
+    # The encoder's lead-in lies before the first picture.
+    assert len(original) - len(copied) <= 1
+
+
+def test_damaged_sound_costs_nothing_but_the_sound(tmp_path):
+    source = encode(tmp_path / "in.mov", quarters(30, width=64, height=64), sound=1, sound_codec="pcm_s16le")
+    data = bytearray(source.read_bytes())
+    data[data.index(b"sowt") : data.index(b"sowt") + 4] = b"none"
+    source.write_bytes(data)
+    annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")
+    assert len(decode(tmp_path / "out.mp4")) == 30
 
 
 def test_the_embedded_model_follows_a_smile(tmp_path):
@@ -191,8 +157,8 @@ def test_a_clip_without_faces_gives_an_empty_timeline(tmp_path):
     source = encode(tmp_path / "in.mp4", quarters(10))
     timeline = annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")
     assert timeline.moments == ()
-    timeline.to_csv(tmp_path / "timeline.csv")
-    assert (tmp_path / "timeline.csv").read_text() == "time_seconds,face,angry,happy,sad,confidence,label\n"
+    [row] = csv.DictReader(io.StringIO(timeline.to_csv("in.mp4")))
+    assert (row["file"], row["face"], row["reason"]) == ("in.mp4", "0", "no face")
     assert len(decode(tmp_path / "out.mp4")) == 10
 
 

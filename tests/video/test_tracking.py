@@ -3,6 +3,7 @@
 import copy
 import csv
 import dataclasses
+import io
 import math
 import pickle
 
@@ -167,20 +168,17 @@ def test_the_timeline_keeps_the_last_seconds_at_a_steady_step():
     assert len(times) == pytest.approx(60, abs=1)
 
 
-def test_the_timeline_as_csv(tmp_path):
+def test_the_timeline_as_csv():
     following = tracker(history_step=0)
     following.update([prediction(0.9)], 3.0)
     following.update([prediction(0.9), prediction(0.6, confidence=0.3, box=(400, 100, 80, 80))], 3.25)
-    following.timeline.to_csv(tmp_path / "timeline.csv")
-    with open(tmp_path / "timeline.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["time_seconds", "face", "angry", "happy", "sad", "confidence", "label"]
-    assert [
-        (row["time_seconds"], row["face"], row["happy"], row["confidence"], row["label"]) for row in rows
-    ] == [
-        ("0.000", "1", "0.9000", "0.9000", "happy"),
-        ("0.250", "1", "0.9000", "0.9000", "happy"),
-        ("0.250", "2", "0.6000", "0.3000", ""),
+    rows = list(csv.DictReader(io.StringIO(following.timeline.to_csv("=me.mp4"))))
+    assert {row["file"] for row in rows} == {"'=me.mp4"}
+    columns = ("time_seconds", "face", "x", "happy", "confidence", "label")
+    assert [tuple(row[column] for column in columns) for row in rows] == [
+        ("0.000", "1", "100", "0.9000", "0.9000", "happy"),
+        ("0.250", "1", "100", "0.9000", "0.9000", "happy"),
+        ("0.250", "2", "400", "0.6000", "0.3000", ""),
     ]
 
 

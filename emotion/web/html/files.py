@@ -20,7 +20,7 @@ def video_player(clip: bytes) -> str:
     """Return a player for an MP4 clip that is part of the page; no file exists on the server."""
     content = base64.b64encode(clip).decode()
     return (
-        '<video class="em-video" controls playsinline muted loop'
+        '<video class="em-video" controls playsinline'
         ' aria-label="The clip with a box around every face"'
         f' src="data:video/mp4;base64,{content}"></video>'
         f'<a class="em-download" download="emotions.mp4" href="data:video/mp4;base64,{content}">'

@@ -21,9 +21,9 @@ def test_a_clip_comes_back_annotated_with_a_timeline_and_a_csv(visit, clip):
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the timeline").click()
     lines = download.value.path().read_text("utf-8-sig").splitlines()
-    assert lines[0] == "time_seconds,face,angry,happy,sad,confidence,label"
+    assert lines[0] == "file,time_seconds,face,x,y,width,height,label,confidence,reason,angry,happy,sad,error"
     assert len(lines) > 10
-    assert all(line.endswith(",happy") for line in lines[-5:])
+    assert all(line.startswith("clip.mp4,") and ",happy," in line for line in lines[-5:])
     screenshot(page, "video-1280")
 
 

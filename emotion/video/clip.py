@@ -1,0 +1,224 @@
+"""Reading an untrusted clip: what it must be, and its frames upright, at an ordinary size and rate.
+
+FFmpeg comes inside PyAV's wheels, so nothing has to be installed on the system. Its sound is in `sound`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.container import InputContainer
+
+from emotion.errors import EmotionError
+
+# Seconds: the longest clip that is accepted unless the caller says otherwise, and what is let pass on top,
+# because cameras that stop after a minute write a few frames more.
+MAX_SECONDS, GRACE = 60.0, 0.5
+# Pixels: larger frames are scaled down, which detection and browsers are grateful for.
+MAX_SIDE = 1280
+# Frames per second; slow-motion clips lose the frames in between.
+MAX_RATE = 30
+# Per frame, checked before the first one is decoded.
+MAX_PIXELS = 50_000_000
+
+# Containers that people's cameras, browsers and editors write. Playlists (HLS, DASH, concat) stay out: they
+# would make FFmpeg open other files and addresses on behalf of whoever uploads one.
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif"
+# How the files of these are named; a GIF counts as a picture.
+EXTENSIONS = frozenset({
+    ".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
+    ".mts", ".ogv", ".ts", ".webm", ".wmv",
+})  # fmt: skip
+
+NOT_A_CLIP = "This is not a video that can be read. Use an MP4, MOV, WebM, MKV or AVI file."
+
+Source = str | os.PathLike[str] | bytes
+
+
+class InvalidVideoError(EmotionError, ValueError):
+    """The input is not a clip that can be annotated."""
+
+
+class Clip:
+    """A clip whose size and length have been checked; closes with its `with` block.
+
+    Parameters
+    ----------
+    source : path or bytes
+        The file, or what is in it.
+    max_seconds : float
+        Longest length that is accepted; `math.inf` for any.
+    threads : int
+        That decode; 0 for as many as there are processors.
+
+    Attributes
+    ----------
+    seconds : float or None
+        The length that the file states; None when it states none, as recordings made in a browser do.
+    start : float
+        When the first frame is shown, on the clock of the file; known once it was decoded.
+    done : float
+        How much of the clip was decoded, 0..1: by its length, or by its bytes where it states none.
+
+    Raises
+    ------
+    InvalidVideoError
+        If the file is no video, states a length above `max_seconds`, or has frames above 50 megapixels.
+    """
+
+    def __init__(self, source: Source, *, max_seconds: float = MAX_SECONDS, threads: int = 0) -> None:
+        self.max_seconds = max_seconds
+        self.start = self.done = 0.0
+        self._source = source
+        with contextlib.ExitStack() as resources:
+            self._file, self._container = resources.enter_context(opened(source))
+            self._check(threads)
+            self._resources = resources.pop_all()
+
+    def __enter__(self) -> Clip:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._resources.close()
+
+    @property
+    def source(self) -> Source:
+        """What was opened."""
+        return self._source
+
+    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Decode the clip once.
+
+        Yields
+        ------
+        time : float
+            Seconds since the first frame; always rising.
+        picture : numpy.ndarray
+            uint8 (height, width, 3), upright RGB; sides even, at most `MAX_SIDE`.
+
+        Raises
+        ------
+        InvalidVideoError
+            If the clip turns out to be too long, or is damaged.
+        """
+        rate = float(self._stream.average_rate or 25)
+        decoded, time, shown = 0, 0.0, -1.0
+        size, quarter_turns = (0, 0), 0
+        try:
+            for frame in self._container.decode(self._stream):
+                stated = frame.time
+                decoded += 1
+                if decoded == 1:
+                    self.start = stated or 0.0
+                    size = _target_size(frame, self._stream.sample_aspect_ratio)
+                    quarter_turns = round(frame.rotation / 90)
+                elif stated is None or stated - self.start <= time:
+                    time += 1 / rate  # no usable time of its own
+                else:
+                    time = stated - self.start
+                if time > self.max_seconds + GRACE:
+                    raise self._too_long()
+                if time - shown < 1 / MAX_RATE - 0.002:
+                    continue
+                shown = time
+                self.done = self._share(time)
+                picture = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+                # Players show the picture turned: phones store the rotation beside the pixels.
+                yield time, np.ascontiguousarray(np.rot90(picture, quarter_turns))
+        except (av.FFmpegError, OSError) as error:
+            raise self._damaged(time) from error
+        if decoded == 0:
+            raise InvalidVideoError("This video contains no pictures that can be decoded. " + NOT_A_CLIP)
+        # FFmpeg takes a file that breaks off for one that ends; MP4, MOV and AVI state their frame count.
+        if decoded < 0.9 * self._stream.frames:
+            raise self._damaged(time)
+
+    def _check(self, threads: int) -> None:
+        streams = self._container.streams
+        if not streams.video:
+            sound = "This file has sound but no picture. Choose a video that shows faces."
+            raise InvalidVideoError(sound if streams.audio else NOT_A_CLIP)
+        self._stream = streams.video[0]
+        self._stream.thread_type = "AUTO"
+        if self._stream.codec_context is None or not self._stream.width:
+            raise InvalidVideoError(NOT_A_CLIP)
+        self._stream.codec_context.thread_count = threads
+        if self._stream.width * self._stream.height > MAX_PIXELS:
+            raise InvalidVideoError(
+                f"The frames are too large ({self._stream.width} x {self._stream.height} pixels). "
+                "Export the clip in full HD or smaller."
+            )
+        self.seconds: float | None = None
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            self.seconds = float(self._stream.duration * self._stream.time_base)
+        elif self._container.duration is not None:
+            self.seconds = self._container.duration / av.time_base
+        if self.seconds is not None and self.seconds > self.max_seconds + GRACE:
+            raise self._too_long()
+
+    def _share(self, time: float) -> float:
+        share = time / self.seconds if self.seconds else self._file.tell() / max(1, self._container.size)
+        return max(self.done, min(share, 1.0))
+
+    def _too_long(self) -> InvalidVideoError:
+        length = f" of {self.seconds:.0f} seconds" if self.seconds is not None else ""
+        return InvalidVideoError(
+            f"The clip{length} is too long: up to {self.max_seconds:g} seconds are accepted. "
+            "Cut it and try again."
+        )
+
+    @staticmethod
+    def _damaged(time: float) -> InvalidVideoError:
+        return InvalidVideoError(
+            f"The clip is damaged or incomplete: it breaks off after {time:.1f} seconds. "
+            "Copy it once more, or export it again."
+        )
+
+
+@contextlib.contextmanager
+def opened(source: Source) -> Iterator[tuple[BinaryIO, InputContainer]]:
+    """Open a clip for FFmpeg, which gets an open file and never a name: names may be addresses ("http:").
+
+    Raises
+    ------
+    InvalidVideoError
+        If it is no video.
+    """
+    with contextlib.ExitStack() as resources:
+        try:
+            file: BinaryIO
+            if isinstance(source, bytes):
+                file = resources.enter_context(io.BytesIO(source))
+            else:
+                file = resources.enter_context(open(source, "rb"))
+            container = resources.enter_context(
+                av.open(
+                    file,
+                    "r",
+                    container_options={"format_whitelist": CONTAINERS},
+                    metadata_errors="replace",
+                )
+            )
+        except FileNotFoundError as error:
+            raise InvalidVideoError("There is no such file. Check the path.") from error
+        except (av.FFmpegError, OSError) as error:
+            raise InvalidVideoError(NOT_A_CLIP) from error
+        yield file, container
+
+
+def _target_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height before rotation: square pixels, at most MAX_SIDE, even (as H.264 wants)."""
+    width, height = frame.width * float(pixel_aspect or 1), float(frame.height)
+    scale = min(1.0, MAX_SIDE / max(width, height))
+    return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
