@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # Minutes: the Hub limits how often it is asked.
 LEAST_MINUTES = 1.0
+NOT_TAKEN_OVER = (
+    "A newer model could not be taken over, so this one goes on answering. The log of this app says why."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +97,9 @@ class Refresh:
         self._session = session
         self._reference = reference
         self._stopped = threading.Event()
-        # Why a newer commit is not taken over; None while all is well.
+        # For the page; None while all is well.
         self.problem: str | None = None
+        self._cause = ""
 
     def start(self, seconds: float) -> None:
         """Look every so often, until the program ends or `stop`."""
@@ -115,12 +119,13 @@ class Refresh:
                 found = EmotionClassifier.from_pretrained(repo_id, revision=newest)
                 self._session.classifier = found
                 logger.info("%s: the commit %s answers from now on", self._reference, newest[:12])
-            self.problem = None
+            self.problem, self._cause = None, ""
         except EmotionError as error:
-            problem = f"A newer model could not be taken over, so the old one goes on answering: {error}"
-            if problem != self.problem:
-                logger.warning("%s", problem)
-            self.problem = problem
+            self.problem = NOT_TAKEN_OVER
+            # Once, as it may stay so for days. It names folders of this server: not for visitors.
+            if str(error) != self._cause:
+                logger.warning("%s: no newer commit is taken over: %s", self._reference, error)
+            self._cause = str(error)
 
     def _run(self, seconds: float) -> None:
         while not self._stopped.wait(seconds):

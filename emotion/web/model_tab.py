@@ -57,7 +57,7 @@ def wire(tab: ModelTab, session: Session, own: gr.State, *, title: gr.HTML, page
     tab.back.click(model.go_back, outputs=model.outputs, **PRIVATE)
     if session.refresh:
         # What stands in the page is from the app's start; the model may be another one by now.
-        page.load(model.go_back, outputs=model.outputs, queue=False, **SILENT)
+        page.load(model.show_newest, outputs=model.outputs, queue=False, **SILENT)
 
 
 class Model:
@@ -85,11 +85,13 @@ class Model:
 
     def go_back(self) -> Update:
         """Go back to the model that everybody gets."""
+        return {self.own: None, **self._shown(self.session.classifier)}
+
+    def show_newest(self) -> Update:
+        """Show the host's model as it is now, and why no newer one answers where that failed."""
         refresh = self.session.refresh
-        shown = self._shown(self.session.classifier)
-        if refresh and refresh.problem:
-            shown[self.tab.message] += problem(refresh.problem)
-        return {self.own: None, **shown}
+        trouble = problem(refresh.problem) if refresh and refresh.problem else ""
+        return {**self.go_back(), self.tab.message: trouble}
 
     def _shown(self, classifier: EmotionClassifier, notice: str | None = None) -> Update:
         """Show what is known about a model."""

@@ -60,8 +60,9 @@ def test_a_page_shows_the_model_that_answers_now_and_why_no_newer_one_does(model
     assert not loads(session)
     session.refresh = Refresh(session, "user/nothing")
     assert len(loads(session)) == 1
+    assert model.show_newest()[model.tab.message] == ""
     hub.sign_in()
     session.refresh.look()
-    shown = model.go_back()
+    shown = model.show_newest()
     assert "embedded default" in shown[model.title]
-    assert "There is no model user/nothing on the Hub" in shown[model.tab.message]
+    assert "A newer model could not be taken over" in shown[model.tab.message]
