@@ -105,7 +105,7 @@ def check_layers(config: object) -> None:
     ModelLoadError
         Naming the first thing that is not allowed.
     """
-    for module, name in _named_objects(config):
+    for module, name in named_objects(config):
         if module == "keras.layers" and name in ALLOWED_LAYERS:
             continue
         if module == "keras.initializers" or (module, name) in ALLOWED_OBJECTS:
@@ -197,7 +197,7 @@ def _rounded(values: np.ndarray) -> np.ndarray:
     return np.ldexp(np.round(fraction * 2**11) / 2**11, exponent).astype(np.float32)
 
 
-def _named_objects(config: object) -> Iterator[tuple[str, str]]:
+def named_objects(config: object) -> Iterator[tuple[str, str]]:
     """Yield module and class of everything that a Keras configuration would build."""
     if isinstance(config, dict):
         name = config.get("class_name")
@@ -205,7 +205,7 @@ def _named_objects(config: object) -> Iterator[tuple[str, str]]:
             yield str(config.get("module")), str(config.get("registered_name") or name)
             yield str(config.get("module")), str(name)
         for value in config.values():
-            yield from _named_objects(value)
+            yield from named_objects(value)
     elif isinstance(config, list):
         for value in config:
-            yield from _named_objects(value)
+            yield from named_objects(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,6 +30,7 @@ QUIET = "#767676"
 FAINT = "#e4e4e4"
 BLUE = "#0072B2"
 ORANGE = "#D55E00"
+COLOURS = (BLUE, ORANGE, "#009E73", "#B25C93", "#7A7A00", QUIET)
 
 
 def write_report(report: Report, folder: str | Path) -> None:
@@ -94,14 +95,16 @@ def faces_sheet(
         return None
     columns = min(8, len(faces))
     rows = -(-len(faces) // columns)
-    figure = _figure(1.15 * columns, 1.55 * rows + 0.5)
-    figure.suptitle(title, fontsize=10, color=INK)
+    lines = max(caption.count("\n") + 1 for caption in captions)
+    title_lines = title.count("\n") + 1
+    figure = _figure(1.15 * columns, (1.25 + 0.15 * lines) * rows + 0.3 + 0.2 * title_lines)
+    figure.suptitle(title.replace("$", r"\$"), fontsize=10, color=INK)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, face, caption in zip(grid.flat, faces, captions, strict=False):
         axes.imshow(face[..., 0], cmap="gray", vmin=0, vmax=255)
-        axes.set_title(caption, fontsize=7, color=INK)
+        axes.set_title(caption.replace("$", r"\$"), fontsize=7, color=INK)
     path.parent.mkdir(parents=True, exist_ok=True)
     _save(figure, path)
     return path
@@ -210,13 +213,31 @@ def risk_coverage(report: Report) -> Figure:
             ha="right" if left else "left",
             color=ORANGE,
         )
-    axes.set_xlim(0, 1.02)
-    axes.set_ylim(bottom=0, top=1.25 * max(*curve.risk, 0.02))
-    _dress(axes, "Answering less, erring less", x="faces answered", y="wrong among the answered")
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.yaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10)))  # steps of 2.5 % would be rounded unevenly
-    axes.yaxis.set_major_formatter(lambda share, _: f"{share * 100:g}%")
+    _dress_risk_coverage(axes, "Answering less, erring less", worst=max(curve.risk, default=0))
     return figure
+
+
+def draw_risk_coverage(reports: Mapping[str, Report], path: str | Path) -> None:
+    """Draw wrong answers against faces answered for several models, by name, to a PNG file.
+
+    What each model's own threshold gives is a dot; where the curves of two cross, which is better depends on
+    how many faces must be answered.
+    """
+    figure = _figure(6.4, 4.4 + 0.2 * len(reports))
+    axes = figure.subplots()
+    worst = 0.0
+    for index, (name, report) in enumerate(reports.items()):
+        colour, figures = COLOURS[index % len(COLOURS)], report.not_sure
+        curve = figures.risk_coverage or RiskCoverage()
+        worst = max(worst, *curve.risk, 0)
+        axes.plot(curve.coverage, curve.risk, color=colour, label=name.replace("$", r"\$"))
+        if figures.coverage is not None and figures.error_among_answered is not None:
+            axes.plot(
+                figures.coverage, figures.error_among_answered, marker="o", color=colour, linestyle="none"
+            )
+    _dress_risk_coverage(axes, "Answering less, erring less; dots: own thresholds", worst=worst)
+    figure.legend(frameon=False, fontsize=9, loc="outside lower left")
+    _save(figure, Path(path))
 
 
 def robustness(report: Report) -> Figure:
@@ -260,6 +281,15 @@ def _save(figure: Figure, path: Path) -> None:
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     Image.fromarray(pixels).quantize(64, dither=Image.Dither.NONE).save(path, "PNG", optimize=True)
+
+
+def _dress_risk_coverage(axes: Axes, title: str, *, worst: float) -> None:
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(bottom=0, top=1.25 * max(worst, 0.02))
+    _dress(axes, title, x="faces answered", y="wrong among the answered")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10)))  # steps of 2.5 % would be rounded unevenly
+    axes.yaxis.set_major_formatter(lambda share, _: f"{share * 100:g}%")
 
 
 def _dress(axes: Axes, title: str, *, x: str = "", y: str = "") -> None:

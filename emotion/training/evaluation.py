@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from emotion.config import public_source
+from emotion.config import TrainingConfig, public_source
 from emotion.data.dataset import Dataset
 from emotion.data.examples import Examples
+from emotion.errors import DataError
+from emotion.model.classifier import EmotionClassifier
 from emotion.model.engines import Network
 from emotion.predictions.calibration import Calibration, calibrate
 from emotion.report.build import build_report
@@ -188,6 +190,32 @@ def measure_robustness(
     clean = accuracies.pop("clean")
     mean = round(float(np.mean(list(accuracies.values()))), 6)
     return RobustnessFigures(len(labelled), clean, accuracies, mean)
+
+
+def settings_of(classifier: EmotionClassifier) -> TrainingConfig:
+    """Return the settings that a finished model was trained with; strangers write them."""
+    try:
+        return TrainingConfig.from_dict(classifier.description.training)
+    except ValueError as error:
+        raise DataError(
+            f"{classifier.model_name} names settings that make no sense: {error} Save or download the model "
+            "again."
+        ) from error
+
+
+def all_held_out(dataset: Dataset) -> Dataset:
+    """Report on every face that another data set holds out; on all of them where it holds none out."""
+    parts = [dataset.calibration, dataset.report]
+    held_out_by_folder = "test" in dataset.report_split or "validation" in dataset.report_split
+    if not held_out_by_folder:
+        parts.append(dataset.train)
+    everything = Examples(
+        [identifier for part in parts for identifier in part.identifiers],
+        np.concatenate([part.targets for part in parts]),
+        dataset.report.read,
+    )
+    title = "all held-out faces" if held_out_by_folder else "all faces"
+    return replace(dataset, report=everything, report_split=title)
 
 
 def _batches(indices: np.ndarray, batch_size: int, title: str, *, progress: bool) -> Iterator[np.ndarray]:

@@ -13,19 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from huggingface_hub import get_token
 
 from emotion.config import TrainingConfig
 from emotion.data.dataset import Dataset, load_dataset
-from emotion.data.examples import Examples
 from emotion.data.groups import load_groups
-from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.publish import publish
 from emotion.report.plots import write_report
 from emotion.report.report import Report
-from emotion.training.evaluation import evaluate
+from emotion.training.evaluation import all_held_out, evaluate, settings_of
 from emotion.training.folder import load_run_config, save_run_config, written_by_one_run
 from emotion.training.networks import find_architecture
 from emotion.training.saving import save_model, write_wrong_faces
@@ -153,12 +150,12 @@ def evaluate_model(
     """
     classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
     background = classifier.outputs[len(classifier.labels) :]
-    config = _settings_of(classifier)
+    config = settings_of(classifier)
     config = replace(config, data=data, labels=classifier.labels, background=background, keep_copies=True)
     with written_by_one_run(output) as folder:
         dataset = record_audit(load_dataset(config, evaluation=True), folder)
         if dataset.fingerprint != classifier.description.data.get("fingerprint"):
-            dataset = _all_held_out(dataset)
+            dataset = all_held_out(dataset)
         evaluation = evaluate(
             classifier.network,
             dataset,
@@ -221,29 +218,3 @@ def _without_lists(findings: dict[str, Any]) -> dict[str, Any]:
         for key, value in findings.items()
         if not isinstance(value, list)
     }
-
-
-def _settings_of(classifier: EmotionClassifier) -> TrainingConfig:
-    """Return the settings that a finished model was trained with; strangers write them."""
-    try:
-        return TrainingConfig.from_dict(classifier.description.training)
-    except ValueError as error:
-        raise DataError(
-            f"{classifier.model_name} names settings that make no sense: {error} Save or download the model "
-            "again."
-        ) from error
-
-
-def _all_held_out(dataset: Dataset) -> Dataset:
-    """Report on every face that another data set holds out; on all of them where it holds none out."""
-    parts = [dataset.calibration, dataset.report]
-    held_out_by_folder = "test" in dataset.report_split or "validation" in dataset.report_split
-    if not held_out_by_folder:
-        parts.append(dataset.train)
-    everything = Examples(
-        [identifier for part in parts for identifier in part.identifiers],
-        np.concatenate([part.targets for part in parts]),
-        dataset.report.read,
-    )
-    title = "all held-out faces" if held_out_by_folder else "all faces"
-    return replace(dataset, report=everything, report_split=title)
