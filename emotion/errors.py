@@ -1,5 +1,7 @@
 """The errors a person can act on; each message is plain words and ends with what to do next."""
 
+from collections.abc import Sequence
+
 
 class EmotionError(Exception):
     """Base of every error that this package raises on purpose; its message is for people."""
@@ -18,7 +20,19 @@ class ModelLoadError(EmotionError):
 
 
 class PublishError(EmotionError):
-    """A saved model could not be published; it is still complete on disk."""
+    """A saved model could not be published; it is still complete on disk.
+
+    Parameters
+    ----------
+    message : str
+        The cause, and what to do about it.
+    also : sequence of str
+        Options of `train.py` with which it would have been published.
+    """
+
+    def __init__(self, message: str, *, also: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.also = also
 
 
 class TrainingError(EmotionError):

@@ -88,7 +88,8 @@ def load_models(
     from emotion.model.classifier import EmotionClassifier
     from emotion.model.foreign import PIXEL_RANGE, is_foreign, load_foreign
 
-    loaded, files = [], [reference for reference in references if is_foreign(reference)]
+    loaded: list[EmotionClassifier] = []
+    files = [reference for reference in references if is_foreign(reference)]
     for name, given in (("--outputs", outputs), ("--pixels", pixels)):
         if len(given) > 1 and len(given) != len(files):
             raise ModelLoadError(

@@ -13,7 +13,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, co
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
-from emotion.errors import PublishError
+from emotion.errors import EmotionError, PublishError
 from emotion.model.description import CARD_FILE, DESCRIPTION_FILE
 from emotion.model.hub import PUBLISHED_FILES, full_name, published_card, signed_in
 from emotion.model.refusals import why_not_published
@@ -34,6 +34,7 @@ def publish(
     card: Callable[[str], str] | None = None,
     commit_message: str = "Publish a facial emotion model",
     also: Sequence[str] = (),
+    before_replacing: Callable[[str], None] | None = None,
 ) -> str:
     """Publish a saved model as one commit, and create the repository and the branch where needed.
 
@@ -61,6 +62,9 @@ def publish(
         Title of the commit.
     also : sequence of str
         Further options of `train.py` for the command that publishes later.
+    before_replacing : callable, optional
+        Called with the "owner/name[@revision]" of a model that is there already, before anything is sent;
+        what it raises stops the publication.
 
     Returns
     -------
@@ -77,6 +81,8 @@ def publish(
     try:
         api = signed_in(token)
         name = full_name(api, name)
+        if before_replacing and api.file_exists(name, DESCRIPTION_FILE, revision=revision):
+            before_replacing(f"{name}@{revision}" if revision else name)
         _create_target(api, name, private=private, revision=revision)
         replaced = {CARD_FILE: _with_links(api, name, card(name), revision).encode()} if card else {}
         contents = {path: folder / path for path in files} | replaced
@@ -85,6 +91,7 @@ def publish(
             _tag_commit(api, name, tag, commit)
     # A model that took hours to train must not end in a traceback of whatever layer failed.
     except (Exception, KeyboardInterrupt) as error:
+        also = [*also, *(error.also if isinstance(error, PublishError) else ())]
         command = publish_command(folder, name, private=private, revision=revision, tag=tag, also=also)
         later = (
             f"The saved model in {folder} is untouched. To publish it later without training again:\n"
@@ -93,7 +100,7 @@ def publish(
         if isinstance(error, KeyboardInterrupt):
             logger.warning("Publishing was interrupted. %s", later)
             raise
-        cause = str(error) if isinstance(error, PublishError) else why_not_published(error, name)
+        cause = str(error) if isinstance(error, EmotionError) else why_not_published(error, name)
         raise PublishError(f"{cause}\n{later}") from error
     url = f"{constants.ENDPOINT}/{name}" + (f"/tree/{quote(revision, safe='')}" if revision else "")
     logger.info("published %d files as commit %s: %s", len(files), commit, url)

@@ -237,7 +237,7 @@ def draw_risk_coverage(reports: Mapping[str, Report], path: str | Path) -> None:
             )
     _dress_risk_coverage(axes, "Answering less, erring less; dots: own thresholds", worst=worst)
     figure.legend(frameon=False, fontsize=9, loc="outside lower left")
-    _save(figure, Path(path))
+    figure.savefig(path)
 
 
 def robustness(report: Report) -> Figure:

@@ -72,6 +72,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     publishing.add_argument("--wait", action="store_true", help="follow the Space's build until it runs")
     publishing.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")
+    publishing.add_argument(
+        "--replace-better",
+        action="store_true",
+        help="publish even if the model that is there is better on --data, and that is hardly chance",
+    )
     publishing.add_argument("--private", action="store_true", help="create the repositories as private")
     publishing.add_argument(
         "--revision", metavar="BRANCH", help="branch to publish to, or revision to evaluate"

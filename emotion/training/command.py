@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError("--space needs --push: a Space serves the published model.")
         load_keras()
         if options.publish:
-            publish(options.publish, options)
+            publish(options.publish, options, getattr(options, "data", None))
         elif options.evaluate:
             evaluate(options)
         else:
@@ -75,7 +75,7 @@ def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     print(summary(classifier.report))
     print(f"The model, its card and its plots are in {output}. Try it: EMOTION_MODEL={output} {APP_COMMAND}")
     if options.push:
-        publish(output, options)
+        publish(output, options, config.data)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -93,8 +93,8 @@ def evaluate(options: argparse.Namespace) -> None:
     print(f"The whole report and its plots are in {output}.")
 
 
-def publish(folder: str, options: argparse.Namespace) -> None:
-    """Publish a saved folder and, if asked, the app that serves it."""
+def publish(folder: str, options: argparse.Namespace, data: str | None) -> None:
+    """Publish a saved folder, unless what is there is better on the data; if asked, also the app."""
     from emotion.space.terminal import deploy_and_print
     from emotion.training.runs import publish_model
     from emotion.training.terminal import log_to_terminal
@@ -107,7 +107,9 @@ def publish(folder: str, options: argparse.Namespace) -> None:
         private=options.private,
         revision=options.revision,
         tag=options.tag,
-        also=_space_options(options),
+        also=[*_space_options(options), *(["--data", data] if data else [])],
+        data=data,
+        replace_better=options.replace_better,
     )
     print(f"Published: {url}")
     if options.space:

@@ -25,6 +25,7 @@ from emotion.report.report import Report
 from emotion.training.evaluation import all_held_out, evaluate, settings_of
 from emotion.training.folder import load_run_config, save_run_config, written_by_one_run
 from emotion.training.networks import find_architecture
+from emotion.training.replacing import compare_with_published
 from emotion.training.saving import save_model, write_wrong_faces
 from emotion.training.stages import forget_stages, plan_stages, run_stage
 
@@ -183,6 +184,8 @@ def publish_model(
     revision: str | None = None,
     tag: str | None = None,
     also: Sequence[str] = (),
+    data: str | None = None,
+    replace_better: bool = False,
 ) -> str:
     """Publish a saved folder to the Hub and return its address.
 
@@ -196,14 +199,31 @@ def publish_model(
         Visibility of a new repository, branch to publish to, tag for the commit.
     also : sequence of str
         What else was asked for, as options of the command that publishes later.
+    data : str, optional
+        Labelled pictures on which a model that is there already is compared with this one first.
+    replace_better : bool
+        Replace it also if it is better, and that is hardly chance.
 
     Raises
     ------
     ModelLoadError, PublishError
         With what to do, and the command that publishes the folder later.
     """
-    card = EmotionClassifier.from_pretrained(folder).render_card
-    return publish(folder, repo_id, private=private, revision=revision, tag=tag, also=also, card=card)
+    classifier = EmotionClassifier.from_pretrained(folder)
+
+    def compare_first(reference: str) -> None:
+        compare_with_published(classifier, reference, data, replace_better=replace_better)
+
+    return publish(
+        folder,
+        repo_id,
+        private=private,
+        revision=revision,
+        tag=tag,
+        also=also,
+        card=classifier.render_card,
+        before_replacing=compare_first,
+    )
 
 
 def record_audit(dataset: Dataset, folder: Path) -> Dataset:

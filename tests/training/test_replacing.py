@@ -1,0 +1,117 @@
+"""Publishing over a model: how the new one compares is told, and a better one is not replaced by accident."""
+
+import json
+import logging
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion.errors import PublishError
+from emotion.model.loading import EMBEDDED
+from emotion.training.arguments import build_parser
+from emotion.training.runs import publish_model
+from tests.drawn_faces import EMOTIONS, write_faces
+from tests.hub_server import HubServer
+from tests.models import write_swapped
+
+GOOD = EMBEDDED
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("data") / "drawn"
+    write_faces(folder, EMOTIONS, 16, np.random.default_rng(1))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory) -> Path:
+    return write_swapped(tmp_path_factory.mktemp("model") / "bad")
+
+
+@pytest.fixture
+def signed_in(hub: HubServer, caplog) -> HubServer:
+    hub.sign_in()
+    caplog.set_level(logging.INFO)
+    return hub
+
+
+def labels_on(hub: HubServer, repo_id: str = "user/faces") -> list[str]:
+    return json.loads(hub.files(repo_id)["emotion.json"])["labels"]
+
+
+def test_a_better_model_stays_and_the_command_that_replaces_it_is_told(signed_in, faces, bad, caplog):
+    signed_in.add_repository("user/faces", GOOD)
+    with pytest.raises(PublishError) as refused:
+        publish_model(bad, "user/faces", data=faces, also=["--data", faces])
+    assert "The model in user/faces is better than the new one, and that is hardly chance" in str(
+        refused.value
+    )
+    assert labels_on(signed_in) == ["angry", "happy", "sad"]
+    assert not signed_in.asked("commit/|preupload")
+    assert "B is right more often" in caplog.text
+
+    command = re.search(r"^    python train\.py (--publish .*)$", str(refused.value), re.MULTILINE)[1]
+    options = build_parser().parse_args(shlex.split(command))
+    assert options.replace_better
+    publish_model(
+        options.publish, options.push.name, data=options.data, replace_better=options.replace_better
+    )
+    assert labels_on(signed_in) == ["angry", "sad", "happy"]
+
+
+def test_a_worse_model_is_replaced_and_the_gain_is_told(signed_in, faces, bad, caplog):
+    signed_in.add_repository("user/faces", bad)
+    publish_model(GOOD, "user/faces", data=faces)
+    assert labels_on(signed_in) == ["angry", "happy", "sad"]
+    assert "A is right more often, and that is hardly chance" in caplog.text
+    assert "48 faces of angry, happy, sad" in caplog.text
+
+
+def test_without_a_model_there_nothing_is_compared(signed_in, faces, caplog):
+    publish_model(GOOD, "user/new", data=faces)
+    assert labels_on(signed_in, "user/new") == ["angry", "happy", "sad"]
+    assert "McNemar" not in caplog.text
+
+
+def test_a_new_branch_replaces_nothing(signed_in, faces, bad):
+    signed_in.add_repository("user/faces", GOOD)
+    publish_model(bad, "user/faces", revision="try", data=faces)
+    assert labels_on(signed_in) == ["angry", "happy", "sad"]
+    assert json.loads(signed_in.files("user/faces", "try")["emotion.json"])["labels"] == [
+        "angry",
+        "sad",
+        "happy",
+    ]
+
+
+def test_without_data_it_is_said_that_nothing_was_compared(signed_in, bad, caplog):
+    signed_in.add_repository("user/faces", GOOD)
+    publish_model(bad, "user/faces")
+    assert labels_on(signed_in) == ["angry", "sad", "happy"]
+    assert "There is a model in user/faces already; --data FOLDER would compare the two first." in caplog.text
+
+
+def test_a_model_that_cannot_be_compared_with_is_replaced_with_a_word(signed_in, faces, caplog):
+    signed_in.add_repository("user/faces", {"emotion.json": b"{}"})
+    publish_model(GOOD, "user/faces", data=faces)
+    assert labels_on(signed_in) == ["angry", "happy", "sad"]
+    assert "The model that is in user/faces already cannot be compared with." in caplog.text
+
+
+def test_data_that_is_not_there_stops_the_publication_with_the_command_for_later(signed_in, bad):
+    signed_in.add_repository("user/faces", GOOD)
+    with pytest.raises(PublishError, match=r"There is no folder or file nowhere[\s\S]*To publish it later"):
+        publish_model(bad, "user/faces", data="nowhere")
+    assert labels_on(signed_in) == ["angry", "happy", "sad"]
+
+
+def test_a_hub_that_does_not_answer_replaces_nothing(signed_in, faces, bad):
+    signed_in.add_repository("user/faces", GOOD)
+    signed_in.refuse("HEAD .*emotion.json", 500)
+    with pytest.raises(PublishError, match="a problem of its own"):
+        publish_model(bad, "user/faces", data=faces)
+    assert labels_on(signed_in) == ["angry", "happy", "sad"]
