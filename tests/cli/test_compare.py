@@ -64,7 +64,10 @@ def test_json_alone_goes_to_the_output(place, capsys):
         ("embedded theirs.tflite --data pictures", "Name what each means, in order, with --outputs"),
         ("embedded runs/new --data pictures --votes none.csv", "Check the path given to --votes"),
         ("embedded runs/new --data pictures --groups none.csv", "Check the path given to --groups"),
-        ("embedded theirs.tflite --outputs a b --outputs c d --data pictures", "Give it once for all, or once"),
+        (
+            "embedded theirs.tflite --outputs a b --outputs c d --data pictures",
+            "Give it once for all, or once",
+        ),
         ("embedded runs/new --data pictures --output groups.csv", "groups.csv"),
     ],
 )
@@ -78,9 +81,12 @@ def test_what_cannot_be_compared_is_one_line_with_what_to_do(typed, message, cap
 
 
 @pytest.mark.slow
-def test_every_command_of_the_readme_works(place, hub, capsys):
-    hub.add_repository("owner/name", EMBEDDED)
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split(f"{SECTION}\n")[1].split("\n## ")[0]
+@pytest.mark.usefixtures("place")
+def test_every_command_of_the_readme_works(hub, capsys):
+    hub.sign_in()
+    hub.add_repository("user/name", EMBEDDED)
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("owner/name", "user/name")
+    section = text.split(f"{SECTION}\n")[1].split("\n## ")[0]
     commands = re.findall(r"^python (-m emotion|train\.py) ([^#\n]+)", section, re.MULTILINE)
     assert len(commands) >= 4
     from emotion.training.command import main as train
