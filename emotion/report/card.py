@@ -12,11 +12,10 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from emotion.config import public_source
 from emotion.program import PACKAGE
-from emotion.report.groups import GroupFigures, gaps_in_words
+from emotion.report.group_text import GROUP_HEAD, gaps_in_words, group_row
 from emotion.report.markdown import decimal, harmless, listing, percent, table
 from emotion.report.origin import data_section, training_section
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
-from emotion.report.statistics import Interval
 
 LICENSE = "mit"
 TAGS = ["emotion-recognition", "facial-expression-recognition", "litert", "tflite"]
@@ -230,22 +229,10 @@ def _groups(report: Report) -> str:
     parts = [f"## Groups of people\n\n{ABOUT_GROUPS}"]
     for name, column in report.groups.items():
         title = harmless(name)
-        rows = [(harmless(group), *_group_row(figures)) for group, figures in column.groups.items()]
-        parts.append(table((title, "faces", "accuracy", "“not sure”", "calibration error"), rows))
+        rows = [(harmless(group), *group_row(figures)) for group, figures in column.groups.items()]
+        parts.append(table((title, *GROUP_HEAD), rows))
         parts.append("\n".join(f"- {harmless(line)}" for line in gaps_in_words(name, column)))
     return "\n\n".join(part for part in parts if part)
-
-
-def _group_row(figures: GroupFigures) -> tuple[str, ...]:
-    def between(interval: Interval | None, digits: int, scale: float) -> str:
-        return f" ({scale * interval[0]:.{digits}f}–{scale * interval[1]:.{digits}f})" if interval else ""
-
-    return (
-        str(figures.faces),
-        percent(figures.accuracy, "–") + between(figures.accuracy_interval, 1, 100),
-        percent(figures.not_sure, "–") + between(figures.not_sure_interval, 1, 100),
-        decimal(figures.calibration_error, "–") + between(figures.calibration_error_interval, 3, 1),
-    )
 
 
 def _robustness(report: Report) -> str:

@@ -206,6 +206,7 @@ def compare(
     majorities: np.ndarray | None = None,
     groups: Mapping[str, Sequence[str | None]] | None = None,
     notes: Sequence[str] = (),
+    progress: bool = False,
 ) -> Comparison:
     """Compare models by what they say about the same faces.
 
@@ -225,6 +226,8 @@ def compare(
         Column → the group of each face, None where nobody said.
     notes : sequence of str
         Taken over.
+    progress : bool
+        Show a bar.
     """
     if majorities is None:
         majorities = np.full(len(targets), -1)
@@ -233,7 +236,9 @@ def compare(
     values = np.array([model.figures(everything) for model in models])
     labelled = targets < len(labels)
     replicates = bootstrap(
-        lambda chosen: np.array([model.figures(chosen) for model in models]), labelled.astype(np.int64)
+        lambda chosen: np.array([model.figures(chosen) for model in models]),
+        labelled.astype(np.int64),
+        progress=progress,
     )
     figures = [
         ModelFigures(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from emotion.report.comparison import AGREED, COMPARED, SIGNIFICANT, Comparison, Estimate, Pair
-from emotion.report.groups import gaps_in_words
+from emotion.report.group_text import aligned, groups_text, p_in_words
 from emotion.report.report import FIGURES
 
 MEBIBYTE = 2**20
@@ -25,15 +25,10 @@ def comparison_text(comparison: Comparison) -> str:
         "bootstrap.",
         "\n".join(f"{letter}: {name}" for name, letter in letters.items()),
         _table(comparison, letters, pairs if together else []),
-        ""
-        if together
-        else _aligned([["", *(title for title, _ in pairs)], *_differences(comparison, pairs)]),
+        "" if together else aligned([["", *(title for title, _ in pairs)], *_differences(comparison, pairs)]),
         "\n".join(verdict(pair, letters) for _, pair in pairs),
-        "\n".join(
-            f"{letters[model.name]}: {line}"
-            for model in comparison.models
-            for name, column in model.report.groups.items()
-            for line in gaps_in_words(name, column)
+        "\n\n".join(
+            groups_text(model.report.groups, f"{letters[model.name]}: ") for model in comparison.models
         ),
         "\n".join(f"Note: {note}" for note in comparison.notes),
     ]
@@ -49,7 +44,7 @@ def verdict(pair: Pair, letters: dict[str, str]) -> str:
     """Return which of two models is right more often, if that is known; `letters` stand for names."""
     first, second = letters[pair.first], letters[pair.second]
     corrected = (
-        f", {_p(pair.corrected_p_value)} corrected for the number of pairs"
+        f", {p_in_words(pair.corrected_p_value)} corrected for the number of pairs"
         if pair.corrected_p_value != pair.p_value
         else ""
     )
@@ -60,7 +55,7 @@ def verdict(pair: Pair, letters: dict[str, str]) -> str:
     )
     return (
         f"{first} alone is right on {pair.only_first} faces, {second} alone on {pair.only_second}; McNemar's "
-        f"exact test: {_p(pair.p_value)}{corrected}. {told}"
+        f"exact test: {p_in_words(pair.p_value)}{corrected}. {told}"
     )
 
 
@@ -81,7 +76,7 @@ def _table(comparison: Comparison, letters: dict[str, str], pairs: Sequence[tupl
         times = [model.seconds_per_face or 0.0 for model in models]
         told = [f"{1000 * time:.2f} ms ({time / times[0]:.2f}×)" for time in times]
         rows.append(["Time a face, measured in turn", *told, *rest])
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _differences(comparison: Comparison, pairs: Sequence[tuple[str, Pair]]) -> list[list[str]]:
@@ -123,15 +118,3 @@ def _difference(key: str, estimate: Estimate) -> str:
     else:
         text = f"{estimate.value:+.3f} ({low:+.3f} to {high:+.3f})"
     return text.replace("-", "−")
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
-
-
-def _aligned(rows: Iterable[Sequence[str]]) -> str:
-    rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )

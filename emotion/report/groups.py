@@ -17,12 +17,7 @@ from emotion.report.statistics import Interval, bootstrap, gap_p_values, interva
 
 FEWEST_FACES = 30  # of a group that is judged: with fewer, an accuracy may be off by a sixth either way
 HARDLY_CHANCE = 0.05
-# Figure of a group: its name, and whether gaps of it are told in points of percent.
-MEASURED = {
-    "accuracy": ("accuracy", True),
-    "not_sure": ("“not sure”", True),
-    "calibration_error": ("calibration error", False),
-}
+MEASURED = ("accuracy", "not_sure", "calibration_error")
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ class Gap:
     Attributes
     ----------
     figure : str
-        Key of `MEASURED`.
+        One of `MEASURED`.
     lower, higher : str
         The groups.
     gap : float
@@ -116,27 +111,6 @@ def measure_groups(
         )
     families = sum(len(column.groups) > 1 for column in found.values()) * len(MEASURED)
     return {name: replace(column, gaps=_told(column.gaps, families)) for name, column in found.items()}
-
-
-def gaps_in_words(name: str, column: GroupColumn) -> list[str]:
-    """Return what the gaps of a column mean, one sentence each, and which groups were too small to judge."""
-    lines = []
-    for number, gap in enumerate(column.gaps):
-        if gap.figure not in MEASURED:
-            continue
-        title, points = MEASURED[gap.figure]
-        first = not any(earlier.figure == gap.figure for earlier in column.gaps[:number])
-        size = f"{100 * gap.gap:.1f} points" if points else f"{gap.gap:.3f}"
-        chance = "p < 0.001" if gap.p_value < 0.001 else f"p = {gap.p_value:.3f}"
-        verdict = "hardly chance" if gap.p_value < HARDLY_CHANCE else "may be chance"
-        lines.append(
-            f"{'Largest gap' if first else 'Another gap'} in {title} by {name}: {size}, {gap.lower} below "
-            f"{gap.higher}; {chance}: {verdict}."
-        )
-    if column.too_small:
-        small = ", ".join(f"{group} ({faces})" for group, faces in column.too_small.items())
-        lines.append(f"Too small to judge by {name}, with fewer than {FEWEST_FACES} faces: {small}.")
-    return lines
 
 
 def _figures(probability: np.ndarray, correct: np.ndarray, sure: np.ndarray) -> GroupFigures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from tqdm.auto import tqdm
 
 RESAMPLES = 1000  # standard errors come out within 2 % of what more would give
 PERMUTATIONS = 4999  # the smallest p-value is 0.0002, before it is corrected
@@ -45,7 +46,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def bootstrap(
-    measure: Callable[[np.ndarray], np.ndarray], strata: np.ndarray, *, resamples: int = RESAMPLES
+    measure: Callable[[np.ndarray], np.ndarray],
+    strata: np.ndarray,
+    *,
+    resamples: int = RESAMPLES,
+    progress: bool = False,
 ) -> np.ndarray:
     """Measure again and again on faces drawn with replacement (Efron, "Bootstrap methods", 1979).
 
@@ -58,6 +63,8 @@ def bootstrap(
         int, shape (n,): as many faces are drawn of every stratum as it has.
     resamples : int
         How often.
+    progress : bool
+        Show a bar.
 
     Returns
     -------
@@ -69,7 +76,7 @@ def bootstrap(
     return np.array(
         [
             measure(np.concatenate([rng.choice(faces, len(faces)) for faces in members]))
-            for _ in range(resamples)
+            for _ in tqdm(range(resamples), "Intervals", disable=not progress)
         ],
         np.float64,
     )

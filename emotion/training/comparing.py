@@ -20,6 +20,7 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import LITERT_FILE, WEIGHTS_FILE
 from emotion.report.comparison import Answers, Comparison, compare
 from emotion.report.comparison_text import letters_of
+from emotion.report.plots import draw_risk_coverage, faces_sheet
 from emotion.report.report import DataFigures
 from emotion.training.evaluation import all_held_out, predict_examples, settings_of
 
@@ -99,6 +100,7 @@ def compare_models(
         majorities=majorities,
         groups=grouped,
         notes=notes,
+        progress=progress,
     )
     if output:
         _write(comparison, answers, examples, output)
@@ -220,8 +222,6 @@ def _different(names: Sequence[str]) -> list[str]:
 
 
 def _write(comparison: Comparison, answers: Sequence[Answers], examples: Examples, folder: Path) -> None:
-    from emotion.report.plots import draw_risk_coverage
-
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(comparison.to_dict(), indent=1, allow_nan=False)
     (folder / COMPARISON_FILE).write_text(text + "\n", encoding="utf-8")
@@ -235,8 +235,6 @@ def _draw_differing_faces(
     comparison: Comparison, answers: Sequence[Answers], examples: Examples, path: Path
 ) -> None:
     """Draw the labelled faces that the models name differently, the most certain disagreements first."""
-    from emotion.report.plots import faces_sheet
-
     labels = comparison.labels
     shown = np.array([own.calibration.apply(own.probabilities, len(labels))[0] for own in answers])
     best, certainty = shown.argmax(axis=2), shown.max(axis=2)

@@ -1,7 +1,7 @@
 """What a run tells a person in the terminal: its progress by the log, and its figures at the end."""
 
 from emotion.model.logs import log_to_terminal
-from emotion.report.groups import gaps_in_words
+from emotion.report.group_text import groups_text
 from emotion.report.markdown import percent
 from emotion.report.report import Report
 
@@ -28,6 +28,4 @@ def summary(report: Report | None) -> str:
     for label, figures in report.per_class.items():
         precision, recall = percent(figures.precision, "none"), percent(figures.recall, "none")
         lines.append(f"  {label}: precision {precision}, recall {recall} ({figures.support} faces)")
-    for name, column in report.groups.items():
-        lines += gaps_in_words(name, column)
-    return "\n".join(lines)
+    return "\n".join([*lines, *filter(None, [groups_text(report.groups)])])

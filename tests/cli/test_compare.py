@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,14 @@ def test_what_cannot_be_compared_is_one_line_with_what_to_do(typed, message, cap
     assert message in line
     assert "Traceback" not in printed.err
     assert printed.out == ""
+
+
+def test_without_the_packages_of_training_it_says_what_to_type(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "emotion.training.comparing", None)
+    assert main(["compare", "embedded", "embedded", "--data", "pictures"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "Comparing needs more than the app; type: pip install -r requirements.txt\n"
+    )
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from emotion.report.card import render
-from emotion.report.groups import FEWEST_FACES, gaps_in_words, measure_groups
+from emotion.report.group_text import gaps_in_words, groups_text
+from emotion.report.groups import FEWEST_FACES, measure_groups
 from emotion.report.report import Report
 from tests.report.synthetic import report_of
 
@@ -47,6 +48,14 @@ def test_a_gap_that_is_hardly_chance_is_called_so_and_one_group_has_none(unfair)
         "Largest gap in accuracy by glasses: 40.0 points, yes below no; p < 0.001: hardly chance."
     )
     assert unfair["age"].gaps == ()
+
+
+def test_the_terminal_shows_every_group_in_columns(unfair):
+    lines = groups_text(unfair).splitlines()
+    assert lines[0].split("  ")[0] == "glasses"
+    assert lines[1].startswith("no       400    80.0 % (75.8–83.6)")
+    assert lines[2].startswith("yes      100    40.0 % (30.9–49.8)")
+    assert lines[-1].startswith("Too small to judge by age")
 
 
 def test_a_group_of_few_faces_is_named_as_too_small_instead_of_judged(unfair):

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from emotion.predictions.colours import NOT_SURE
-from emotion.report.groups import gaps_in_words
+from emotion.report.group_text import gaps_in_words
 from emotion.report.report import FIGURES
 from emotion.web.html import curves
 from emotion.web.html.words import alternatives, percent
