@@ -29,7 +29,8 @@ def group_row(figures: GroupFigures) -> tuple[str, ...]:
 
 def gaps_in_words(name: str, column: GroupColumn) -> list[str]:
     """Return what the gaps of a column mean, one sentence each, and which groups were too small to judge."""
-    lines, seen = [], set()
+    lines: list[str] = []
+    seen: set[str] = set()
     for gap in column.gaps:
         if gap.figure not in FIGURE_NAMES:
             continue
