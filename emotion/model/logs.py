@@ -4,6 +4,8 @@ import logging
 
 # One line per request, with signed addresses in it; one per session; one per folder written on the way.
 TALKATIVE = ("httpx", "httpx2", "mcp", "tensorflow")
+# Says, twice over, that there was nothing to commit; what goes wrong it raises.
+HUB_CLIENT = "huggingface_hub.hf_api"
 
 
 def log_to_terminal(style: str = "%(message)s") -> None:
@@ -11,3 +13,4 @@ def log_to_terminal(style: str = "%(message)s") -> None:
     logging.basicConfig(level=logging.INFO, format=style)
     for library in TALKATIVE:
         logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger(HUB_CLIENT).setLevel(logging.ERROR)

@@ -31,6 +31,9 @@ def linked_spaces(card: str) -> list[str]:
 
 def split_card(card: str) -> tuple[dict[str, Any], str]:
     """Return the metadata and the text of a card that anybody may have written; no metadata if unreadable."""
+    # The client would log that there is none.
+    if not card.lstrip().startswith("---"):
+        return {}, card
     try:
         parsed = RepoCard(card, ignore_metadata_errors=True)
     except (ValueError, TypeError, YAMLError):
