@@ -43,11 +43,19 @@ class App:
     ----------
     first_page
         Seconds from the start of the process to the last byte of the first page.
+    log, uploads
+        What it printed, and the folder that uploads go to.
     """
 
     port: int
     pid: int
     first_page: float
+    log: Path
+    uploads: Path
+
+    def ended(self) -> bool:
+        """Whether its process is gone."""
+        return not resident(self.pid)
 
     @functools.cached_property
     def config(self) -> dict:
@@ -71,7 +79,7 @@ def running(script: Path, *, cores: set[int] | None = None) -> Iterator[App]:
             "GRADIO_SERVER_PORT": str(port),
             "GRADIO_SERVER_NAME": "127.0.0.1",
             "GRADIO_ANALYTICS_ENABLED": "False",
-            "GRADIO_TEMP_DIR": folder,
+            "GRADIO_TEMP_DIR": str(Path(folder, "uploads")),
             "TMPDIR": folder,
             "HF_HUB_OFFLINE": "1",
             "NO_PROXY": "127.0.0.1,localhost",
@@ -92,7 +100,8 @@ def running(script: Path, *, cores: set[int] | None = None) -> Iterator[App]:
                         f"{script.name} did not start:\n{Path(folder, 'log.txt').read_text()[-2000:]}"
                     )
                 time.sleep(POLLED_EVERY)
-            yield App(port, process.pid, time.perf_counter() - started)
+            first_page = time.perf_counter() - started
+            yield App(port, process.pid, first_page, Path(folder, "log.txt"), Path(folder, "uploads"))
         finally:
             process.terminate()
             try:
@@ -174,6 +183,21 @@ class Visitor:
             return Told(time.perf_counter() - started, error=_in_words(error))
         seconds = time.perf_counter() - started
         return Told(seconds, said[0]) if kind == "complete" else Told(seconds, error=json.dumps(said))
+
+    @contextlib.contextmanager
+    def page_open(self) -> Iterator[None]:
+        """Hold the connection that tells the app that somebody is there, as a page does."""
+        line = self._connection()
+        try:
+            line.request("GET", f"{API}/heartbeat/{self._session}")
+            line.getresponse()
+            yield
+        finally:
+            line.close()
+
+    def begin_photo(self, picture: bytes) -> None:
+        """Add a picture to the tab for one photo, and do not wait for the answer."""
+        self._post(f"{API}/queue/join", self._call("photo", "upload", _file(self.upload(picture))))
 
     def show_photo(self, picture: bytes) -> Told:
         """Add a picture to the tab for one photo, as a browser does; the app remembers it for the visitor."""
@@ -320,16 +344,34 @@ class MemoryLog:
 
 def memory(pid: int) -> float:
     """Return the memory of a process and all that it started, in MB; shared memory counts once."""
-    return sum(_proportional(each) for each in _family(pid)) / 1e6
+    return sum(_proportional(each) for each in family(pid)) / 1e6
 
 
-def _family(pid: int) -> list[int]:
-    family = [pid]
-    for each in family:
+def family(pid: int) -> list[int]:
+    """Return the numbers of a process and of all that it started."""
+    found = [pid]
+    for each in found:
         for task in Path(f"/proc/{each}/task").glob("*/children"):
             with contextlib.suppress(OSError):
-                family += map(int, task.read_text().split())
-    return family
+                found += map(int, task.read_text().split())
+    return found
+
+
+def resident(pid: int) -> float:
+    """Return the memory that one process holds, in MB; 0 when it has ended."""
+    with contextlib.suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return 0
+
+
+def processor_seconds(pids: list[int]) -> float:
+    """Return how long processors worked for these processes, by the system's clock."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            # The process's own time and the system's for it; a name may hold spaces, but no more brackets.
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _proportional(pid: int) -> int:

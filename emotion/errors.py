@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+# Characters of another library's message inside one of ours.
+LONGEST_QUOTE = 300
+
 
 class EmotionError(Exception):
     """Base of every error that this package raises on purpose; its message is for people."""
@@ -37,3 +40,9 @@ class PublishError(EmotionError):
 
 class TrainingError(EmotionError):
     """A training run cannot begin or go on; what it had saved before is untouched."""
+
+
+def in_one_line(error: BaseException | str) -> str:
+    """Return what a library said, which may be a page, as a part of a message: one line, not too long."""
+    said = " ".join(str(error).split()).rstrip(".")
+    return said if len(said) <= LONGEST_QUOTE else said[: LONGEST_QUOTE - 1] + "…"

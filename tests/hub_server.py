@@ -1,7 +1,7 @@
 """A small Hugging Face Hub on loopback for the real `huggingface_hub` client, and the `hub` fixture.
 
 It keeps git-like repositories in memory and fails on request: `refuse`, `cut`, `corrupt`, `shorten`,
-`stall`, `change_header`, `impersonate`. It has no Xet.
+`stall`, `drip`, `overflow`, `change_header`, `impersonate`. It has no Xet.
 """
 
 import base64
@@ -34,6 +34,7 @@ LFS_SUFFIXES = (".h5", ".keras", ".tflite", ".zip")  # as in the Hub's default .
 GIT_ATTRIBUTES = "".join(
     f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS_SUFFIXES
 ).encode()
+DRIP_SECONDS = 0.05
 # What the Hub puts into a new Space.
 SPACE_CARD = b"""---
 title: Faces
@@ -133,6 +134,8 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     send_only: int | None = None  # cut the connection after this many bytes
     stalled: bool = False  # send it only when the Hub is healed or stopped
+    drips: bool = False  # send a byte now and then
+    endless: bool = False  # send more than was asked for, until nobody listens
 
 
 class Refused(Exception):
@@ -311,6 +314,20 @@ class HubServer:
         self.healed.clear()
         self._faults.append(
             Fault(pattern, float("inf"), after=lambda response: setattr(response, "stalled", True))
+        )
+
+    def drip(self, pattern: str) -> None:
+        """Send the body byte by byte, so slowly that it never arrives whole."""
+        self.healed.clear()
+        self._faults.append(
+            Fault(pattern, float("inf"), after=lambda response: setattr(response, "drips", True))
+        )
+
+    def overflow(self, pattern: str) -> None:
+        """Send a body that has no end."""
+        self.healed.clear()
+        self._faults.append(
+            Fault(pattern, float("inf"), after=lambda response: setattr(response, "endless", True))
         )
 
     def change_header(self, pattern: str, name: str, value: str) -> None:
@@ -776,6 +793,9 @@ def _handler_for(hub: HubServer) -> type[BaseHTTPRequestHandler]:  # noqa: C901
         def _send(self, response: Response) -> None:
             if response.stalled:
                 hub.healed.wait()
+            if response.endless or response.drips:
+                self._send_on_and_on(response)
+                return
             self.send_response(response.status)
             for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
                 self.send_header(name, value)
@@ -789,6 +809,17 @@ def _handler_for(hub: HubServer) -> type[BaseHTTPRequestHandler]:  # noqa: C901
                 self.wfile.write(body[: response.send_only])
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+
+        def _send_on_and_on(self, response: Response) -> None:
+            self.send_response(response.status)
+            for name, value in response.headers.items():
+                self.send_header(name, value)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            part = bytes(2**16) if response.endless else b" "
+            while not hub.healed.wait(0 if response.endless else DRIP_SECONDS):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
             self.close_connection = True
 
         def handle_one_request(self) -> None:

@@ -34,6 +34,7 @@ class LoadOptions(TypedDict, total=False):
     token: str | bool | None
     cache_dir: str | os.PathLike[str] | None
     isolated: bool
+    seconds: float | None
 
 
 class EmotionClassifier:
@@ -87,6 +88,7 @@ class EmotionClassifier:
         token: str | bool | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         isolated: bool = False,
+        seconds: float | None = None,
     ) -> EmotionClassifier:
         """Load a model: the embedded default, a folder, or one from the Hub. No code from it is run.
 
@@ -99,8 +101,9 @@ class EmotionClassifier:
         token, cache_dir : optional
             As for every Hugging Face library; `token=False` reads public models only.
         isolated : bool
-            Run the network in a process of its own, with limits on memory, time and rights: for models that
-            strangers name. It needs a `model.tflite`.
+            For models that strangers name: run the `model.tflite` in a process with limits of its own.
+        seconds : float, optional
+            Give up a download after this time; by default it goes on as long as bytes come.
 
         Raises
         ------
@@ -109,13 +112,15 @@ class EmotionClassifier:
         """
         from emotion.model.loading import load
 
-        return load(reference, revision=revision, token=token, cache_dir=cache_dir, isolated=isolated)
+        return load(
+            reference, revision=revision, token=token, cache_dir=cache_dir, isolated=isolated, seconds=seconds
+        )
 
     @classmethod
     def from_pretrained_or_default(
         cls, reference: str | None = None, **options: Unpack[LoadOptions]
     ) -> EmotionClassifier:
-        """Load a model, or the embedded default with a notice that says why: an app must answer something."""
+        """Load a model, tried in a process of its own first, or the embedded one with a notice that says why."""
         from emotion.model.loading import load_or_default
 
         return load_or_default(reference, **options)

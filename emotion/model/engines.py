@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from emotion.errors import ModelLoadError
+from emotion.errors import ModelLoadError, in_one_line
 from emotion.model.description import LITERT_FILE
 from emotion.vision.crop import LARGEST_CROP
 from emotion.vision.litert import allocate, litert_is_installed, new_interpreter
@@ -67,7 +67,7 @@ def try_on_one_face(network: Network, size: int, channels: int) -> None:
         answer = network(np.full((1, size, size, channels), 128, np.float32))
     except (ValueError, RuntimeError, MemoryError) as error:
         raise ModelLoadError(
-            f"The network cannot be run: {error}. Save or download the model again."
+            f"The network cannot be run: {in_one_line(error)}. Save or download the model again."
         ) from error
     if not np.isfinite(answer).all() or answer.min() < 0 or abs(answer.sum() - 1) > MOST_ROUNDING:
         raise ModelLoadError(
@@ -101,7 +101,7 @@ class LiteRTNetwork:
             self._allocate(1)
         except (OSError, ValueError, RuntimeError, IndexError) as error:
             raise ModelLoadError(
-                f"{name} cannot be run: {error}. Save or download the model again."
+                f"{name} cannot be run: {in_one_line(error)}. Save or download the model again."
             ) from error
         self._lock = threading.Lock()
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion.errors import ModelLoadError
+from emotion.errors import ModelLoadError, in_one_line
 from emotion.model.description import LITERT_FILE
 from emotion.vision.sandbox import Sandbox, SandboxError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Bytes and seconds of processor time; the embedded network stays within them (tests/model/test_isolation.py).
 MOST_MEMORY = 400_000_000
-MOST_SECONDS = 5.0
+MOST_SECONDS = 2.0
 # Bytes: a larger file is no network for faces of 48 pixels.
 LARGEST_FILE = 64 * 2**20
 
@@ -36,19 +36,35 @@ WELL, FAILED = b"o", b"x"
 class IsolatedNetwork:
     """A stranger's `model.tflite`; see `emotion.model.engines.Network`.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    largest : int
+        Bytes of the file.
+    memory, seconds : int, float
+        Limits of the process; see `emotion.vision.sandbox.Sandbox`.
+
     Raises
     ------
     ModelLoadError
         If the folder has no such file, or it is not a network that takes faces and gives probabilities.
     """
 
-    def __init__(self, path: Path) -> None:
-        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        largest: int = LARGEST_FILE,
+        memory: int = MOST_MEMORY,
+        seconds: float = MOST_SECONDS,
+    ) -> None:
+        if not path.is_file() or path.stat().st_size > largest:
             raise ModelLoadError(
-                f"A model that is tried here needs a {LITERT_FILE} of at most {LARGEST_FILE // 2**20} MiB. "
+                f"A model that is tried here needs a {LITERT_FILE} of at most {largest // 2**20} MiB. "
                 "Save it where TensorFlow is installed and publish it again."
             )
-        self._worker = Sandbox(__name__, first=path.read_bytes, memory=MOST_MEMORY, seconds=MOST_SECONDS)
+        self._worker = Sandbox(__name__, first=path.read_bytes, memory=memory, seconds=seconds)
         shape = json.loads(self._well(self._worker.first_answer))
         self.input_shape = tuple(shape["input_shape"])
         self.outputs = int(shape["outputs"])
@@ -111,5 +127,8 @@ def answer(question: bytes) -> bytes:
         (count,) = COUNT.unpack_from(question)
         faces = np.frombuffer(question, np.float32, offset=COUNT.size).reshape(count, *network.input_shape)
         return WELL + network(faces).astype(np.float32).tobytes()
-    except (ModelLoadError, ValueError, RuntimeError, MemoryError) as error:
+    except ModelLoadError as error:
         return FAILED + str(error).encode()
+    except (ValueError, RuntimeError, MemoryError) as error:
+        said = in_one_line(error) or "it takes too much memory"
+        return FAILED + f"This model cannot be run: {said}. Use another one.".encode()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import logging
 import os
 from pathlib import Path
 from typing import Unpack
 
-from emotion.errors import ModelLoadError
+from emotion.errors import ModelLoadError, in_one_line
 from emotion.model.classifier import EmotionClassifier, LoadOptions
 from emotion.model.description import (
     DESCRIPTION_FILE,
@@ -20,11 +20,15 @@ from emotion.model.description import (
 from emotion.model.engines import load_network, try_on_one_face
 from emotion.model.isolation import IsolatedNetwork
 from emotion.model.saving import finish_interrupted_save, hash_file
+from emotion.report.reading import loads
+from emotion.vision.litert import litert_is_installed
 
 logger = logging.getLogger(__name__)
 
 EMBEDDED = Path(__file__).parents[1] / "pretrained"
 EMBEDDED_NAME = "embedded default"
+# Bytes of a model that the host names, bytes of memory and seconds of processor time for its first face.
+HOSTS_LARGEST, HOSTS_MEMORY, HOSTS_SECONDS = 2**30, 2**32, 60.0
 
 
 def load(
@@ -34,6 +38,8 @@ def load(
     token: str | bool | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     isolated: bool = False,
+    seconds: float | None = None,
+    rehearsed: bool = False,
 ) -> EmotionClassifier:
     """Load a model; parameters and errors are those of `EmotionClassifier.from_pretrained`."""
     if reference is None:
@@ -43,23 +49,35 @@ def load(
             )
         return load_folder(EMBEDDED, model_name=EMBEDDED_NAME)
     if Path(reference).is_dir():
-        return load_folder(Path(reference), model_name=str(reference), isolated=isolated)
+        return load_folder(Path(reference), model_name=str(reference), isolated=isolated, rehearsed=rehearsed)
     repo_id, _, named_revision = str(reference).partition("@")
     if repo_id.count("/") != 1 or repo_id.startswith((".", "/", "~")):
         raise ModelLoadError(
             f"There is no folder {str(reference)!r}. "
             "Name a folder that train.py saved, or a model on the Hub as owner/name."
         )
+    from emotion.model.deadline import pull_within
     from emotion.model.pull import pull
 
-    snapshot = pull(repo_id, revision=revision or named_revision or None, token=token, cache_dir=cache_dir)
+    fetch = pull if seconds is None else functools.partial(pull_within, seconds)
+    snapshot = fetch(
+        repo_id,
+        revision=revision or named_revision or None,
+        token=token,
+        cache_dir=cache_dir,
+    )
     notice = (
         f"The Hub did not answer; this is the copy of {repo_id} on this computer."
         if snapshot.offline
         else None
     )
     return load_folder(
-        snapshot.folder, model_name=repo_id, revision=snapshot.revision, notice=notice, isolated=isolated
+        snapshot.folder,
+        model_name=repo_id,
+        revision=snapshot.revision,
+        notice=notice,
+        isolated=isolated,
+        rehearsed=rehearsed,
     )
 
 
@@ -68,7 +86,7 @@ def load_or_default(reference: str | None, **options: Unpack[LoadOptions]) -> Em
     try:
         # Nothing else than these options gets here, which TypedDict cannot say yet.
         # pyrefly: ignore [open-unpacking]
-        return load(reference or None, **options)
+        return load(reference or None, rehearsed=True, **options)
     except ModelLoadError as error:
         if not EMBEDDED.is_dir():
             raise
@@ -85,8 +103,9 @@ def load_folder(
     revision: str | None = None,
     notice: str | None = None,
     isolated: bool = False,
+    rehearsed: bool = False,
 ) -> EmotionClassifier:
-    """Load a saved folder, and try its network on one face.
+    """Load a saved folder, and try its network on one face; `rehearsed`, first in a process that may crash.
 
     Raises
     ------
@@ -96,6 +115,8 @@ def load_folder(
     finish_interrupted_save(folder)
     description = read_description(folder)
     check_files(folder, description)
+    if rehearsed and (folder / LITERT_FILE).is_file() and litert_is_installed():
+        _rehearse(folder, description)
     network = IsolatedNetwork(folder / LITERT_FILE) if isolated else load_network(folder)
     if network.outputs != len(description.outputs):
         raise ModelLoadError(
@@ -114,6 +135,17 @@ def load_folder(
     )
 
 
+def _rehearse(folder: Path, description: Description) -> None:
+    """Run the network on one face apart: a crash of LiteRT cannot be caught, and would end the program."""
+    network = IsolatedNetwork(
+        folder / LITERT_FILE, largest=HOSTS_LARGEST, memory=HOSTS_MEMORY, seconds=HOSTS_SECONDS
+    )
+    try:
+        try_on_one_face(network, description.input_size, description.channels)
+    finally:
+        network.close()
+
+
 def read_description(folder: Path) -> Description:
     """Read `emotion.json`.
 
@@ -128,7 +160,7 @@ def read_description(folder: Path) -> Description:
             content = file.read(LONGEST_TEXT + 1)
         if len(content) > LONGEST_TEXT:
             raise ValueError("it is larger than a description can be")
-        return Description.from_dict(json.loads(content))
+        return Description.from_dict(loads(content))
     except FileNotFoundError as error:
         raise ModelLoadError(
             f"{folder} holds no model of this project: {DESCRIPTION_FILE} is missing. "
@@ -137,7 +169,9 @@ def read_description(folder: Path) -> Description:
     except RecursionError as error:
         raise ModelLoadError(f"{path} is nested too deep. Save or download the model again.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ModelLoadError(f"{path} cannot be used: {error}. Save or download the model again.") from error
+        raise ModelLoadError(
+            f"{path} cannot be used: {in_one_line(error)}. Save or download the model again."
+        ) from error
 
 
 def check_files(folder: Path, description: Description) -> None:

@@ -95,7 +95,7 @@ def pull(
     except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
         if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
             raise ModelLoadError(_why_not_pulled(error, repo_id, revision)) from error
-        return _pull_from_cache(repo_id, revision, cache, name=name, reason=reason_of(error))
+        return pull_from_cache(repo_id, revision, cache, reason=reason_of(error))
 
     if DESCRIPTION_FILE not in {file.rfilename for file in information.siblings or ()}:
         raise ModelLoadError(
@@ -149,15 +149,23 @@ def newest_commit(repo_id: str, *, revision: str | None = None) -> str:
     return str(information.sha)
 
 
-def _pull_from_cache(
-    repo_id: str, revision: str | None, cache_dir: Path | None, *, name: str, reason: str
+def pull_from_cache(
+    repo_id: str, revision: str | None, cache_dir: str | os.PathLike[str] | None, *, reason: str
 ) -> Snapshot:
+    """Find a whole copy of a model in the local Hub cache; `reason` says why the Hub does not give it.
+
+    Raises
+    ------
+    ModelLoadError
+        If there is none.
+    """
+    name = f"{repo_id}@{revision}" if revision else repo_id
     try:
         folder = Path(
             snapshot_download(
                 repo_id,
                 revision=revision,
-                cache_dir=cache_dir,
+                cache_dir=None if cache_dir is None else Path(cache_dir),
                 allow_patterns=list(PUBLISHED_FILES),
                 local_files_only=True,
             )

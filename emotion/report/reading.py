@@ -24,9 +24,21 @@ def read_json(path: Path) -> object:
     try:
         with open(path, "rb") as file:
             content = file.read(LARGEST_FILE + 1)
-        return None if len(content) > LARGEST_FILE else json.loads(content)
+        return None if len(content) > LARGEST_FILE else loads(content)
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def loads(content: bytes) -> Any:
+    """Return JSON's values, whose texts can be written again: JSON may name halves of characters.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        If it is no JSON, or nested too deep.
+    """
+    values = json.loads(content)
+    return json.loads(json.dumps(values, ensure_ascii=False).encode(errors="replace"))
 
 
 def read_fields(kind: type[T], values: object) -> T:

@@ -15,13 +15,15 @@ import numpy as np
 from PIL import Image
 
 from emotion.errors import InvalidImageError
-from emotion.vision.images import Picture, open_image, open_picture, readable_formats
+from emotion.vision.images import MAX_PIXELS, Picture, open_image, open_picture, readable_formats
 from emotion.vision.sandbox import Sandbox, SandboxError
 
 # Bytes: within them, 50 megapixels of JPEG and PNG open and of WebP do not.
 MOST_MEMORY = 400_000_000
 # Seconds of processor time, whatever else the machine does.
 MOST_SECONDS = 1.5
+# What the thirstiest format, WebP, takes for a pixel while it decodes.
+BYTES_OF_A_PIXEL = 16
 TOO_MUCH = (
     "The picture cannot be opened within the limits on time and memory. "
     "Save it as JPEG, PNG or WebP of at most 25 megapixels and send it again."
@@ -126,8 +128,22 @@ def answer(question: bytes) -> bytes:
     try:
         picture = open_picture(content) if question[:1] == SEARCHED else Picture.of(open_image(content))
     except InvalidImageError as error:
-        return FAILED + str(error).encode()
+        return FAILED + (TOO_MUCH if _lacks_memory(content) else str(error)).encode()
     except MemoryError:
         return FAILED + TOO_MUCH.encode()
     height, width = picture.pixels.shape[:2]
     return OPENED + SIZES.pack(height, width, *picture.size) + picture.pixels.tobytes()
+
+
+def _lacks_memory(content: bytes) -> bool:
+    """Whether a picture of this size may have failed for want of memory, which some decoders call damage."""
+    try:
+        with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
+            pixels = image.width * image.height
+        if pixels <= MAX_PIXELS:
+            bytearray(BYTES_OF_A_PIXEL * pixels)
+    except MemoryError:
+        return True
+    except Exception:  # no picture, or a bomb: what was said of it holds
+        return False
+    return False

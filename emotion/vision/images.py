@@ -17,7 +17,7 @@ from typing import IO, cast
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from emotion.errors import InvalidImageError
+from emotion.errors import InvalidImageError, in_one_line
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ def _from_path(name: str, max_pixels: int, searched_side: int | None) -> Picture
         if isinstance(error, InvalidImageError):
             raise
         raise InvalidImageError(
-            f"{name} cannot be opened: {error}. Check the path and its rights."
+            f"{name} cannot be opened: {in_one_line(error)}. Check the path and its rights."
         ) from error
 
 
@@ -247,7 +247,9 @@ def _too_large(name: str, max_pixels: int, found: str = "far more") -> InvalidIm
 
 
 def _unreadable(name: str, error: Exception) -> InvalidImageError:
-    return InvalidImageError(f"{name} is damaged and cannot be read ({error}). Save or send it again.")
+    return InvalidImageError(
+        f"{name} is damaged and cannot be read ({in_one_line(error)}). Save or send it again."
+    )
 
 
 @functools.cache

@@ -129,9 +129,9 @@ class Sandbox:
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
-    """Return the pipes for questions and answers, which every process here was started with."""
-    assert process.stdin is not None
-    assert process.stdout is not None
+    """Return the pipes for questions and answers."""
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("The process was started without pipes.")
     return process.stdin, process.stdout
 
 

@@ -18,6 +18,7 @@ from emotion.web.events import PROGRESS, Update
 from emotion.web.html.files import download_link, video_player
 from emotion.web.html.hints import no_face, problem
 from emotion.web.html.timeline import timeline_chart
+from emotion.web.memory import Kept
 from emotion.web.session import Session
 
 
@@ -63,7 +64,7 @@ class Clip:
         self.session = session
 
     def show(
-        self, paths: list[str], own: EmotionClassifier | None, progress: gr.Progress = PROGRESS
+        self, paths: list[str], own: Kept[EmotionClassifier] | None, progress: gr.Progress = PROGRESS
     ) -> Update:
         """Show the annotated clip, and a timeline per face with its CSV."""
         tab = self.tab

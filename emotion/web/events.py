@@ -24,7 +24,7 @@ def chosen(event: gr.EventData, count: int) -> int:
     gradio.Error
         If it is none of them: a program may send anything.
     """
-    index = getattr(event, "index", None)
+    index = _index(event)
     if not isinstance(index, int) or not 0 <= index < count:
         raise gr.Error("Choose one of those that are shown.", print_exception=False)
     return index
@@ -38,10 +38,18 @@ def point(event: gr.EventData) -> tuple[float, float]:
     gradio.Error
         If it is no place.
     """
-    place = getattr(event, "index", None)
+    place = _index(event)
     if not isinstance(place, (list, tuple)) or [type(value) in (int, float) for value in place] != [
         True,
         True,
     ]:
         raise gr.Error("Click a place in the picture.", print_exception=False)
     return place[0], place[1]
+
+
+def _index(event: gr.EventData) -> object:
+    """Return what an event says was chosen; a program may send anything in the place of an object."""
+    try:
+        return event.index
+    except (AttributeError, TypeError, KeyError, IndexError):
+        return None

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from emotion.errors import EmotionError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.hub import DEFAULT_NAME
+from emotion.model.loading import load
 from emotion.model.pull import newest_commit
 from emotion.program import MODEL_VARIABLE, REFRESH_VARIABLE
 
 if TYPE_CHECKING:
     from emotion.web.session import Session
 
+# The model may be large, but a start must come to an end.
+PULL_SECONDS = 600
 # Minutes: the Hub limits how often it is asked.
 LEAST_MINUTES = 1.0
 NOT_TAKEN_OVER = (
@@ -47,12 +50,12 @@ def find_model(environment: Mapping[str, str]) -> tuple[str | None, EmotionClass
         If no model at all can be loaded.
     """
     if reference := environment.get(MODEL_VARIABLE):
-        return reference, EmotionClassifier.from_pretrained_or_default(reference)
+        return reference, EmotionClassifier.from_pretrained_or_default(reference, seconds=PULL_SECONDS)
     if space := environment.get("SPACE_ID"):
         owner = environment.get("SPACE_AUTHOR_NAME") or space.split("/")[0]
         reference = f"{owner}/{DEFAULT_NAME}"
         try:
-            return reference, EmotionClassifier.from_pretrained(reference)
+            return reference, load(reference, seconds=PULL_SECONDS, rehearsed=True)
         except ModelLoadError as error:
             # Nobody asked for it, so that visitors need not know.
             logger.info("%s is not set, and %s cannot be had: %s", MODEL_VARIABLE, reference, error)
@@ -115,8 +118,8 @@ class Refresh:
             repo_id, _, revision = self._reference.partition("@")
             newest = newest_commit(repo_id, revision=revision or None)
             if newest != self._session.classifier.revision:
-                # Loading tries the network on one face.
-                found = EmotionClassifier.from_pretrained(repo_id, revision=newest)
+                # Tried on one face, first in a process of its own: this one has visitors.
+                found = load(repo_id, revision=newest, seconds=PULL_SECONDS, rehearsed=True)
                 self._session.classifier = found
                 logger.info("%s: the commit %s answers from now on", self._reference, newest[:12])
             self.problem, self._cause = None, ""

@@ -20,6 +20,7 @@ from emotion.web.events import PRIVATE, SILENT, Update
 from emotion.web.html.faces import live_faces, live_overlay
 from emotion.web.html.hints import live_welcome, problem
 from emotion.web.html.timeline import timeline_chart
+from emotion.web.memory import Kept
 from emotion.web.photo import PICTURE_HEIGHT, Photo, PhotoTab
 from emotion.web.session import Session
 
@@ -127,11 +128,13 @@ class Live:
         self.tab = tab
         self.session = session
 
-    def watch(self, frame: bytes | None, watching: Watching | None, own: EmotionClassifier | None) -> Update:
+    def watch(
+        self, frame: bytes | None, kept: Kept[Watching] | None, own: Kept[EmotionClassifier] | None
+    ) -> Update:
         """Look at one frame. The browser sends the next one after the answer: it drops those between."""
         tab = self.tab
         if frame is None:
-            return {tab.watching: watching}
+            return {tab.watching: kept}
         try:
             picture = self.session.open_picture(frame).shown(SHOWN_SIDE).pixels
             classifier = self.session.classifier_for(own)
@@ -139,11 +142,12 @@ class Live:
             predictions = classifier.predict_located(Picture.of(picture), found)
         except EmotionError as error:
             return {tab.boxes: "", tab.answers: problem(str(error))}
-        watching = self._go_on(watching, classifier, picture)
+        memory = self.session.memory
+        watching = self._go_on(memory.recall(kept), classifier, picture)
         tracker = watching.tracker
         faces = tracker.update(predictions, watching.time)
         return {
-            tab.watching: watching,
+            tab.watching: memory.keep(watching, picture.nbytes),
             tab.boxes: live_overlay(faces, (picture.shape[1], picture.shape[0])),
             tab.answers: live_faces(faces),
             tab.chart: timeline_chart(
@@ -173,9 +177,13 @@ class Snapshot:
         self.tabs = tabs
         self.photo = photo
 
-    def show(self, watching: Watching | None, own: EmotionClassifier | None) -> Update:
+    def show(self, kept: Kept[Watching] | None, own: Kept[EmotionClassifier] | None) -> Update:
         """Open the Photo tab and answer for the frame there."""
+        watching = self.photo.session.memory.recall(kept)
         if watching is None:
             raise gr.Error("Turn the camera on first, then take the moment over.", print_exception=False)
-        picture = Picture.of(watching.frame)
-        return {self.tabs: gr.update(selected="photo"), **self.photo.show(picture, own)}
+        try:
+            answer = self.photo.show(Picture.of(watching.frame), own)
+        except EmotionError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return {self.tabs: gr.update(selected="photo"), **answer}

@@ -22,7 +22,9 @@ from emotion.vision.images import Picture
 from emotion.web.components import MemoryGallery, UploadedFiles
 from emotion.web.events import PROGRESS, Update
 from emotion.web.html.files import download_link
+from emotion.web.html.hints import problem
 from emotion.web.html.summary import many_summary
+from emotion.web.memory import Kept
 from emotion.web.session import Session
 from emotion.web.shown import at_shown_size
 
@@ -87,15 +89,18 @@ class Many:
         self.session = session
 
     def show(
-        self, paths: list[str], own: EmotionClassifier | None, progress: gr.Progress = PROGRESS
+        self, paths: list[str], own: Kept[EmotionClassifier] | None, progress: gr.Progress = PROGRESS
     ) -> Update:
         """Show a gallery, totals and a CSV; pictures that cannot be read are named."""
         tab, most = self.tab, self.session.limits.pictures
-        classifier = self.session.classifier_for(own)
         rows: list[tuple[str, list[FacePrediction]]] = []
         boxed: list[tuple[Image.Image, str]] = []
         problems: list[tuple[str, str]] = []
         with self.session.uploads.using(*paths):
+            try:
+                classifier = self.session.classifier_for(own)
+            except EmotionError as error:
+                return {tab.pictures: None, tab.words: problem(str(error))}
             for path in progress.tqdm(paths[:most], desc="Looking at the pictures"):
                 name = Path(path).name
                 try:

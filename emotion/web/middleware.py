@@ -2,34 +2,82 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emotion.web.private_blocks import MISFIT
 from emotion.web.uploads import Uploads, is_upload
 
 BUSY = "Busy: many people are asking at this moment. Try again in a moment."
 RETRY_AFTER = "2"  # seconds
 
+logger = logging.getLogger(__name__)
+
+
+class AnswerErrors:
+    """Answers requests that no route can read, which would end in a traceback, in plain words."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answered = False
+
+        async def note(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note)
+        except Exception as error:
+            # Its text may quote what was sent.
+            logger.warning("A request to %r was refused: %s", _path(scope)[:100], type(error).__name__)
+            if not answered:
+                answer = JSONResponse({"detail": MISFIT, "error": MISFIT}, 400)
+                await answer(scope, receive, send)
+
 
 class CountUploads:
-    """Notes who needs which upload, and cleans up behind MCP tools."""
+    """Notes who needs which upload, and cleans up behind uploads that break off and MCP tools.
 
-    def __init__(self, app: ASGIApp, *, uploads: Uploads) -> None:
+    Parameters
+    ----------
+    silence : float
+        Seconds without a byte after which an upload is taken for broken off.
+    """
+
+    def __init__(self, app: ASGIApp, *, uploads: Uploads, silence: float = 60) -> None:
         self.app = app
         self.uploads = uploads
-        # Calls of MCP clients that are being answered now; touched by the event loop only.
+        self.silence = silence
+        # Calls of MCP clients, and uploads, that are being answered now; touched by the event loop only.
         self.tool_calls = 0
+        self.running_uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
         if _is_upload_request(scope):
-            await self._count(scope, receive, send)
+            self.running_uploads += 1
+            try:
+                await self._count(scope, receive, send)
+            finally:
+                self.running_uploads -= 1
+                if not self.running_uploads:
+                    self.uploads.delete_parts()
         elif _path(scope).endswith("/mcp") and scope["method"] == "POST":
             self.tool_calls += 1
             try:
@@ -47,7 +95,17 @@ class CountUploads:
                 self.uploads.add(json.loads(message["body"]))
             await send(message)
 
-        await self.app(scope, receive, note)
+        async def receive_or_break_off() -> Message:
+            # Of what may go wrong inside, Gradio deletes the parts that it has written after this error only.
+            try:
+                message = await asyncio.wait_for(receive(), self.silence)
+            except TimeoutError:
+                raise MultiPartException("The upload stopped. Send the file again.") from None
+            if message["type"] == "http.disconnect":
+                raise MultiPartException("The upload broke off.")
+            return message
+
+        await self.app(scope, receive_or_break_off, note)
 
 
 class AnswerFalseAlarms:
@@ -169,8 +227,11 @@ class AnswerBusy:
             await answer(scope, receive, send)
 
 
-class _TooLargeError(Exception):
-    """The body of a request grew beyond its limit."""
+class _TooLargeError(MultiPartException):
+    """The body of a request grew beyond its limit; of an upload, Gradio then deletes what it has written."""
+
+    def __init__(self) -> None:
+        super().__init__("The body is too large.")
 
 
 def _too_large(limit: int) -> Response:

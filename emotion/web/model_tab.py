@@ -16,6 +16,8 @@ from emotion.web.html.hints import problem
 from emotion.web.html.report import model_summary
 from emotion.web.session import Session
 
+# Characters that are shown of a name.
+LONGEST_REFERENCE = 100
 ONLY_YOU = "Only you get answers from this model; other visitors keep theirs."
 
 
@@ -74,14 +76,15 @@ class Model:
         """Whatever another model changes."""
         return [self.own, self.title, self.tab.message, self.tab.report, self.tab.card]
 
-    def load(self, reference: str, progress: gr.Progress = PROGRESS) -> Update:
+    def load(self, reference: str | None, progress: gr.Progress = PROGRESS) -> Update:
         """Load another model from the Hub for this visitor alone."""
-        progress(0, desc=f"Loading {reference.strip()}")
+        reference = (reference or "").strip()
+        progress(0, desc=f"Loading {reference[:LONGEST_REFERENCE]}")
         try:
             classifier = self.session.load_for_visitor(reference)
         except EmotionError as error:
             return {self.tab.message: problem(f"{error} Until then, the model below goes on answering.")}
-        return {self.own: classifier, **self._shown(classifier, ONLY_YOU)}
+        return {self.own: self.session.keep_model(classifier), **self._shown(classifier, ONLY_YOU)}
 
     def go_back(self) -> Update:
         """Go back to the model that everybody gets."""

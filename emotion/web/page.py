@@ -10,22 +10,24 @@ from starlette.middleware import Middleware
 from emotion.web import api, clip, live, many, model_tab, photo
 from emotion.web.html.header import header
 from emotion.web.html.hints import PRIVACY
-from emotion.web.middleware import AnswerBusy, AnswerFalseAlarms, CountUploads, LimitBodies
+from emotion.web.middleware import AnswerBusy, AnswerErrors, AnswerFalseAlarms, CountUploads, LimitBodies
+from emotion.web.private_blocks import PrivateBlocks
 from emotion.web.resources import usable_processors
 from emotion.web.session import Session
 from emotion.web.theme import style_sheet, theme
+from emotion.web.uploads import SWEPT_AFTER
 
-# Seconds: how often Gradio looks for uploads that nobody deleted, and how old they are then.
-SWEPT_EVERY, SWEPT_AFTER = 60, 600
+# Seconds: how often Gradio looks for uploads that nobody deleted.
+SWEPT_EVERY = 60
 
 
 def build_app(session: Session) -> gr.Blocks:
     """Build the page, its events and its API."""
-    with gr.Blocks(
+    with PrivateBlocks(
         title="Facial emotion", analytics_enabled=False, delete_cache=(SWEPT_EVERY, SWEPT_AFTER)
     ) as app:
         # The visitor's own model; None: the one that everybody gets.
-        own = gr.State(time_to_live=session.limits.remembered_seconds)
+        own = gr.State()
         title = gr.HTML(header(session.classifier), elem_id="title")
         with gr.Tabs() as tabs:
             with gr.Tab("Photo", id="photo"):
@@ -46,6 +48,12 @@ def build_app(session: Session) -> gr.Blocks:
         clip.wire(clip_tab, session, own)
         many.wire(many_tab, session, own)
         model_tab.wire(model, session, own, title=title, page=app)
+
+        def leave(request: gr.Request) -> None:
+            """Forget the pictures of a visitor who closed the page; a model stays, should it only sleep."""
+            app.forget(request.session_hash, [photo_tab.answer, live_tab.watching], session.memory)
+
+        app.unload(leave)
     processors = usable_processors()
     # Closed to calls past the queue, which would know no limit.
     app.queue(
@@ -65,9 +73,11 @@ def launch(app: gr.Blocks, session: Session, **options: Any) -> None:
         mcp_server=True,
         run_history=False,
         max_file_size=limits.file_bytes,
+        state_session_capacity=limits.sessions,
         footer_links=["api", "gradio", "settings"],
         app_kwargs={
             "middleware": [
+                Middleware(AnswerErrors),
                 Middleware(LimitBodies, upload_bytes=limits.upload_bytes, body_bytes=limits.body_bytes),
                 Middleware(AnswerBusy, uploads=session.uploads),
                 Middleware(CountUploads, uploads=session.uploads),

@@ -24,6 +24,7 @@ from emotion.web.events import PRIVATE, SILENT, Update, chosen, point
 from emotion.web.html.faces import face_cards
 from emotion.web.html.hints import no_face, problem, welcome
 from emotion.web.html.verdict import verdict
+from emotion.web.memory import Kept
 from emotion.web.session import Session
 from emotion.web.shown import at_shown_size, place_of
 
@@ -37,7 +38,10 @@ EXAMPLE_SIDE = 240
 # Pixels, width and height of a snapshot.
 CAMERA = 1920, 1440
 
-FORGOTTEN = "This picture was forgotten after an hour. Add it once more."
+FORGOTTEN = (
+    "This picture was forgotten: it is kept for an hour at most, and less while many people are here. "
+    "Add it once more."
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,11 @@ class PhotoAnswer:
     crops: tuple[np.ndarray, ...]
     classifier: EmotionClassifier
     selected: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of its pictures."""
+        return self.picture.nbytes + sum(crop.nbytes for crop in self.crops)
 
     @property
     def face(self) -> FacePrediction:
@@ -194,23 +203,23 @@ class Photo:
         self.tab = tab
         self.session = session
 
-    def show_upload(self, source: bytes | Path | None, own: EmotionClassifier | None) -> Update:
+    def show_upload(self, source: bytes | Path | None, own: Kept[EmotionClassifier] | None) -> Update:
         """Answer for what the visitor uploaded, dropped, pasted or photographed."""
         with self.session.uploads.using(source):
             return self._show_source(source, own)
 
-    def show_example(self, own: EmotionClassifier | None, event: gr.SelectData) -> Update:
+    def show_example(self, own: Kept[EmotionClassifier] | None, event: gr.EventData) -> Update:
         """Answer for the example that was clicked."""
         examples = self.session.examples
         return self._show_source(examples[chosen(event, len(examples))], own)
 
-    def _show_source(self, source: bytes | Path | None, own: EmotionClassifier | None) -> Update:
+    def _show_source(self, source: bytes | Path | None, own: Kept[EmotionClassifier] | None) -> Update:
         try:
             return self.show(self.session.open_picture(source), own)
         except EmotionError as error:
             return {**self.clear(), self.tab.verdict: problem(str(error))}
 
-    def show(self, picture: Picture, own: EmotionClassifier | None) -> Update:
+    def show(self, picture: Picture, own: Kept[EmotionClassifier] | None) -> Update:
         """Answer for a picture."""
         classifier = self.session.classifier_for(own)
         opened, places = classifier.locate(picture)
@@ -221,14 +230,16 @@ class Photo:
         crops = tuple(classifier.crop(opened, place) for place in places)
         return self._answered(PhotoAnswer(pixels, tuple(faces), crops, classifier))
 
-    def select_card(self, answer: PhotoAnswer | None, event: gr.EventData) -> Update:
+    def select_card(self, kept: Kept[PhotoAnswer] | None, event: gr.EventData) -> Update:
         """Select the face whose card was clicked."""
+        answer = self.session.memory.recall(kept)
         if answer is None:
             return self._forgotten()
         return self._answered(replace(answer, selected=chosen(event, len(answer.faces))))
 
-    def select_point(self, answer: PhotoAnswer | None, event: gr.SelectData) -> Update:
+    def select_point(self, kept: Kept[PhotoAnswer] | None, event: gr.EventData) -> Update:
         """Select the face that was clicked in the picture, the smallest one where boxes overlap."""
+        answer = self.session.memory.recall(kept)
         if answer is None:
             return self._forgotten()
         across, down = point(event)
@@ -241,14 +252,18 @@ class Photo:
             return {self.tab.verdict: gr.skip()}
         return self._answered(replace(answer, selected=min(hits)[1]))
 
-    def explain(self, answer: PhotoAnswer | None) -> Update:
+    def explain(self, kept: Kept[PhotoAnswer] | None) -> Update:
         """Show which parts of the selected face the answer rests on."""
+        answer = self.session.memory.recall(kept)
         if answer is None:
             return self._forgotten()
-        classifier = self.session.classifier_for(answer.classifier)
         place = place_of(answer.face)
         best = max(answer.face.probabilities, key=answer.face.probabilities.__getitem__)
-        warmth = heatmap(classifier, answer.crops[answer.selected], label=best)
+        try:
+            classifier = self.session.ready(answer.classifier)
+            warmth = heatmap(classifier, answer.crops[answer.selected], label=best)
+        except EmotionError as error:
+            return {self.tab.verdict: problem(str(error))}
         portrait = crop_face(answer.picture, place, size=EXPLAINED_SIDE, channels=3)
         return {
             self.tab.heat: gr.update(
@@ -289,7 +304,7 @@ class Photo:
                 value=annotate(answer.picture, faces, selected=selected if several else None), visible=True
             ),
             tab.another: gr.update(visible=True),
-            tab.answer: answer,
+            tab.answer: self.session.memory.keep(answer, answer.size),
             tab.verdict: verdict(answer.face, selected + 1, len(faces), portraits[selected]),
             tab.probabilities: gr.update(value=answer.face.probabilities, visible=True),
             tab.cards: gr.update(value=face_cards(faces, portraits, selected), visible=several),

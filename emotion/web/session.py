@@ -19,12 +19,15 @@ from emotion.video.clip import MAX_SECONDS
 from emotion.vision.decoding import PictureDecoder
 from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
+from emotion.web.memory import Kept, Memory
 from emotion.web.resources import usable_memory, usable_processors
-from emotion.web.uploads import Uploads
+from emotion.web.uploads import Uploads, use_own_folder
 
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
 # Bytes set aside for the app itself, and for each process that opens a picture or runs a visitor's model.
 APP_MEMORY, PROCESS_MEMORY = 600_000_000, 500_000_000
+# A stranger's report and card at their largest, as Python holds them.
+MODEL_BYTES = 10_000_000
 PICTURE_ENDINGS = (".jpg", ".png", ".webp")
 
 
@@ -48,6 +51,10 @@ class Limits:
         How long an idle visitor's last picture stays in memory.
     file_bytes, upload_bytes : int
         One uploaded file, and all files of one upload.
+    remembered_bytes : int
+        Pictures and models of all visitors together; beyond, what was asked for longest ago is forgotten.
+    sessions : int
+        Visitors that Gradio keeps a page's state for; beyond, the one who came longest ago is a new one.
     body_bytes : int
         Any other request: pictures inside JSON, as a camera's frames and tools send them.
     visitor_models : int
@@ -55,6 +62,8 @@ class Limits:
         that answered longest ago goes first, and starts again when its visitor comes back.
     decoders : int
         Pictures that are opened at the same time, each in a process of its own.
+    pull_seconds : float
+        How long the Hub may take to hand over a model that a visitor named.
     waiting_per_processor : int
         Requests that wait; beyond, the app says that it is busy. This many take a few seconds.
     """
@@ -65,11 +74,14 @@ class Limits:
     live_visitors: int = 16
     live_minutes: float = 15
     remembered_seconds: int = 3600
+    remembered_bytes: int = 256_000_000
+    sessions: int = 500
     file_bytes: int = 100_000_000
     upload_bytes: int = 1_000_000_000
     body_bytes: int = 16_000_000
     visitor_models: int = 4
     decoders: int = 2
+    pull_seconds: float = 25
     waiting_per_processor: int = 32
 
     @classmethod
@@ -102,6 +114,7 @@ class Session:
         self.refresh: Refresh | None = None
         self.limits = limits or Limits()
         self.uploads = Uploads()
+        self.memory = Memory(self.limits.remembered_bytes)
         self.decoder = PictureDecoder(workers=self.limits.decoders)
         self._visitor_models: OrderedDict[int, EmotionClassifier] = OrderedDict()
         self._lock = threading.Lock()
@@ -116,6 +129,7 @@ class Session:
         EmotionError
             If they make no sense, or no model can be loaded.
         """
+        use_own_folder()
         minutes = refresh_minutes(environment)
         reference, classifier = find_model(environment)
         limits = Limits.within(usable_memory(), usable_processors())
@@ -140,22 +154,41 @@ class Session:
             raise InvalidImageError("There is no picture. Send one first.")
         return self.decoder.open(source)
 
-    def classifier_for(self, own: EmotionClassifier | None) -> EmotionClassifier:
-        """Return the model that answers a visitor: their own, or the host's."""
+    def keep_model(self, classifier: EmotionClassifier) -> Kept[EmotionClassifier]:
+        """Remember the model of one visitor."""
+        return self.memory.keep(classifier, MODEL_BYTES)
+
+    def classifier_for(self, own: Kept[EmotionClassifier] | None) -> EmotionClassifier:
+        """Return the model that answers a visitor: their own, or the host's.
+
+        Raises
+        ------
+        ModelLoadError
+            If their own was forgotten; no other one answers in its name.
+        """
         if own is None:
             return self.classifier
-        # The host's of a moment ago, for a question about an answer that it gave.
-        if not isinstance(own.network, IsolatedNetwork):
-            return own
+        classifier = self.memory.recall(own)
+        if classifier is None:
+            raise ModelLoadError(
+                "The model that you loaded was forgotten, because many people are here. Load it again on the "
+                "Model tab, or go back to the default there."
+            )
+        return self.ready(classifier)
+
+    def ready(self, classifier: EmotionClassifier) -> EmotionClassifier:
+        """Return a model that may be asked now; of visitors' models, the process of the oldest one ends."""
+        if not isinstance(classifier.network, IsolatedNetwork):
+            return classifier
         with self._lock:
             # The classifier itself stays here, so that no other one gets its id meanwhile.
-            self._visitor_models[id(own)] = own
-            self._visitor_models.move_to_end(id(own))
+            self._visitor_models[id(classifier)] = classifier
+            self._visitor_models.move_to_end(id(classifier))
             while len(self._visitor_models) > self.limits.visitor_models:
                 oldest = self._visitor_models.popitem(last=False)[1].network
                 # As `load_for_visitor` loaded it.
                 cast(IsolatedNetwork, oldest).close()
-        return own
+        return classifier
 
     def load_for_visitor(self, reference: str) -> EmotionClassifier:
         """Load a model from the Hub that a visitor named, to run in a process of its own.
@@ -169,4 +202,6 @@ class Session:
         if not HUB_REFERENCE.fullmatch(reference) or Path(reference.partition("@")[0]).exists():
             raise ModelLoadError("Write the model as owner/name or owner/name@revision, as on the Hub.")
         # token=False: a visitor must not read private models with the rights of whoever runs this page.
-        return EmotionClassifier.from_pretrained(reference, token=False, isolated=True)
+        return EmotionClassifier.from_pretrained(
+            reference, token=False, isolated=True, seconds=self.limits.pull_seconds
+        )

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
+import shutil
+import tempfile
 import threading
-from collections import Counter
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+
+# Seconds: how old uploads are that Gradio deletes because nobody did.
+SWEPT_AFTER = 600
+
+
+def use_own_folder() -> None:
+    """Keep uploads apart from other programs' and delete all at the end, unless GRADIO_TEMP_DIR is set."""
+    if "GRADIO_TEMP_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="emotion-uploads-")
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def uploaded(path: str) -> Path:
@@ -36,11 +51,19 @@ class Uploads:
     """Deletes uploaded files when the last request that needs them ends.
 
     Gradio names an upload after its content, so two visitors who send the same picture share one file. The
-    middleware `CountUploads` sees every upload and counts here who still needs it.
+    middleware `CountUploads` sees every upload and notes here who still needs it.
+
+    Parameters
+    ----------
+    seconds : float
+        An upload that no request used after this time will not be used any more: its visitor has left, and
+        Gradio deletes the file.
     """
 
-    def __init__(self) -> None:
-        self._needed: Counter[str] = Counter()
+    def __init__(self, seconds: float = SWEPT_AFTER) -> None:
+        self.seconds = seconds
+        # When each use was noted, the oldest first.
+        self._needed: dict[str, list[float]] = {}
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -55,8 +78,11 @@ class Uploads:
 
     def add(self, paths: list[str]) -> None:
         """Note one more use of each file."""
+        now = time.monotonic()
         with self._lock:
-            self._needed.update(str(Path(path).resolve()) for path in paths)
+            self._forget(now - self.seconds)
+            for path in paths:
+                self._needed.setdefault(str(Path(path).resolve()), []).append(now)
 
     def release(self, path: str | Path) -> None:
         """Give up one use of an upload; the last one deletes it. Files outside the upload folder stay."""
@@ -64,18 +90,33 @@ class Uploads:
         if not is_upload(path):
             return
         with self._lock:
-            self._needed[str(path)] -= 1
-            if self._needed[str(path)] > 0:
-                return
-            del self._needed[str(path)]
-            _delete(path)
+            uses = self._needed.pop(str(path), [])[1:]
+            if uses:
+                self._needed[str(path)] = uses
+            else:
+                _delete(path)
 
     def delete_tool_files(self) -> None:
         """Delete the pictures that MCP clients sent inside calls: Gradio writes each to "file.<type>"."""
         with self._lock:
             for path in Path(get_upload_folder()).resolve().glob("*/file*"):
-                if path.stem == "file" and not self._needed[str(path)]:
+                if path.stem == "file" and str(path) not in self._needed:
                     _delete(path)
+
+    def delete_parts(self) -> None:
+        """Delete what Gradio wrote of uploads that it then made nothing of; call it while none is running."""
+        with contextlib.suppress(OSError):
+            for path in Path(get_upload_folder()).resolve().iterdir():
+                if path.is_file():
+                    path.unlink(missing_ok=True)
+
+    def _forget(self, before: float) -> None:
+        for path, uses in list(self._needed.items()):
+            lately = [moment for moment in uses if moment > before]
+            if lately:
+                self._needed[path] = lately
+            else:
+                del self._needed[path]
 
 
 def _delete(path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.fuzz.networks import packed, unpacked
 from emotion import EmotionClassifier, ModelLoadError
 from emotion.model.engines import LiteRTNetwork
 from emotion.model.isolation import IsolatedNetwork
@@ -16,6 +17,13 @@ from tests.app_process import EXAMPLES
 pytestmark = pytest.mark.slow
 
 FACES = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
+
+
+def crashing_network() -> bytes:
+    """The embedded network, told to answer with a tensor that it never sets: LiteRT dies of it."""
+    model = unpacked((EMBEDDED / "model.tflite").read_bytes())
+    model.subgraphs[0].outputs = [15]
+    return packed(model)
 
 
 @pytest.fixture
@@ -83,3 +91,19 @@ def test_thousands_of_damaged_files_never_reach_this_process(folder):
             assert str(error).endswith(".")
             outcomes.add("refused")
     assert outcomes <= {(5, 7), "refused"}
+
+
+def test_a_host_s_network_that_would_end_the_program_is_replaced_with_a_notice(folder):
+    description = folder / "emotion.json"
+    # As one that was saved by hand: without hashes that would tell.
+    description.write_text(description.read_text().replace('"files"', '"were"'))
+    (folder / "model.tflite").write_bytes(crashing_network())
+    with pytest.raises(ModelLoadError, match="crashed"):
+        EmotionClassifier.from_pretrained(folder, isolated=True)
+    classifier = EmotionClassifier.from_pretrained_or_default(str(folder))
+    assert classifier.model_name == "embedded default"
+    assert "crashed" in classifier.notice
+
+
+def test_a_host_s_network_that_runs_is_taken(folder):
+    assert EmotionClassifier.from_pretrained_or_default(str(folder)).model_name == str(folder)

@@ -106,6 +106,17 @@ def test_bombs_end_in_a_message_and_the_next_picture_opens(decoder, bomb):
     assert decoder.open(encode(gradient(20, 20), "PNG")).size == (20, 20)
 
 
+def test_a_picture_that_lacks_memory_is_not_called_damaged(decoder):
+    content = encode(Image.new("RGB", (6000, 5000)), "WEBP", quality=0, method=0)
+    with pytest.raises(
+        InvalidImageError, match=r"within the limits on time and memory.*at most 25 megapixels"
+    ):
+        decoder.open(content)
+    half = encode(gradient(200, 150), "WEBP")[:200]
+    with pytest.raises(InvalidImageError, match="damaged"):
+        decoder.open(half)
+
+
 def test_a_bomb_in_flight_keeps_nobody_else_waiting(decoder):
     content, small = scan_bomb(500), encode(gradient(20, 20), "PNG")
     done = threading.Event()

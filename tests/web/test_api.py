@@ -5,6 +5,7 @@ import asyncio
 import concurrent.futures
 import json
 import re
+import socket
 import urllib.error
 import urllib.request
 
@@ -134,6 +135,66 @@ def test_only_one_endpoint_is_public(client):
 def test_no_picture_stays_on_disk(client, app):
     classify(client, HAPPY)
     assert app.files_on_disk() == []
+
+
+def begin_upload(app, *, length=1_000_000, field="files"):
+    """Send the beginning of an upload; return the connection."""
+    line = socket.create_connection(("127.0.0.1", int(app.url.rpartition(":")[2])))
+    part = f'--b\r\nContent-Disposition: form-data; name="{field}"; filename="a.jpg"\r\n\r\n'.encode()
+    head = (
+        f"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
+    line.sendall(head.encode() + part + HAPPY.read_bytes())
+    return line
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(app):
+    line = begin_upload(app)
+    while not any(app.temporary.rglob("tmp*")):
+        pass
+    line.close()
+    assert app.files_on_disk() == []
+
+
+def test_an_upload_under_another_name_leaves_nothing(app):
+    end = b"\r\n--b--\r\n"
+    part = len(b'--b\r\nContent-Disposition: form-data; name="other"; filename="a.jpg"\r\n\r\n')
+    line = begin_upload(app, length=part + HAPPY.stat().st_size + len(end), field="other")
+    line.sendall(end)
+    assert line.recv(1000).startswith(b"HTTP/1.1 200")
+    line.close()
+    assert app.files_on_disk() == []
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "data"),
+    [
+        ("classify", [{"path": "x", "meta": {"_type": "gradio.FileData"}}]),
+        ("classify", [{"url": 5, "path": ["\0"]}]),
+        ("classify", ["picture.jpg"]),
+        ("classify", []),
+    ],
+)
+def test_an_odd_request_is_told_what_is_wrong_and_leaves_no_traceback(app, endpoint, data):
+    said = events(app, endpoint, data)
+    assert "does not have the form that this app takes" in said or "was not uploaded here" in said
+    assert "Traceback" not in app.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [("call/nothing", {"data": []}), ("call/v2/classify", {"data": 1}), ("upload?upload_id=x", 3)],
+)
+def test_an_address_that_is_none_is_answered_in_words_and_leaves_no_traceback(app, address, body):
+    request = urllib.request.Request(
+        f"{app.url}/gradio_api/{address}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    assert refused.value.code == 400
+    assert json.load(refused.value)["detail"]
+    assert "Traceback" not in app.log.read_text()
 
 
 def test_people_who_send_the_same_picture_at_once_all_get_an_answer(app):

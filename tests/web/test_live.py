@@ -46,7 +46,7 @@ def test_a_frame_that_cannot_be_read_is_explained_and_the_next_one_goes_on(tab, 
 
 def test_a_program_that_sends_a_huge_frame_is_remembered_with_a_small_one(tab):
     frame = as_jpeg(Image.fromarray(np.zeros((3000, 4000, 3), np.uint8)))
-    assert max(tab.watch(frame, None, None)[tab.tab.watching].frame.shape) <= SHOWN_SIDE
+    assert max(tab.watch(frame, None, None)[tab.tab.watching].value.frame.shape) <= SHOWN_SIDE
 
 
 def test_a_snapshot_without_a_camera_is_explained(session):

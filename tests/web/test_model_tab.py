@@ -40,7 +40,7 @@ def test_a_visitors_model_from_the_hub_is_loaded_without_the_servers_token(model
     EmotionClassifier.from_pretrained(trained_model).push_to_hub("user/public")
     EmotionClassifier.from_pretrained(trained_model).push_to_hub("user/secret", private=True)
     shown = model.load("user/public")
-    assert shown[model.own].model_name == "user/public"
+    assert shown[model.own].value.model_name == "user/public"
     assert "user/public" in shown[model.title]
     assert "Only you" in shown[model.tab.message]
     assert model.session.classifier.model_name == "embedded default"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion import InvalidImageError
+from emotion import InvalidImageError, ModelLoadError
 from emotion.vision.images import Picture
 from emotion.web.shown import at_shown_size
 from tests.web.faces import face
@@ -27,7 +27,15 @@ def test_no_message_names_a_file_of_the_server(session, tmp_path, content):
 def test_a_visitor_without_a_model_of_their_own_gets_the_hosts(session):
     assert session.classifier_for(None) is session.classifier
     own = SimpleNamespace(network=None)
-    assert session.classifier_for(own) is own
+    assert session.classifier_for(session.keep_model(own)) is own
+
+
+def test_a_model_that_was_forgotten_is_not_replaced_in_silence(session):
+    kept = session.keep_model(SimpleNamespace(network=None))
+    others = [session.memory.keep(number, session.limits.remembered_bytes // 2) for number in range(2)]
+    assert len(others) == 2
+    with pytest.raises(ModelLoadError, match=r"was forgotten.*Load it again on the Model tab"):
+        session.classifier_for(kept)
 
 
 def test_a_large_picture_is_shown_small_and_its_faces_with_it(session, tmp_path):

@@ -36,6 +36,22 @@ def test_a_shared_upload_lives_until_its_last_request_ends(upload):
     assert not upload.exists()
 
 
+def test_who_never_came_back_keeps_no_later_upload_alive(upload):
+    uploads = Uploads(seconds=0)
+    uploads.add([str(upload)])
+    uploads.add([str(upload)])
+    uploads.release(upload)
+    assert not upload.exists()
+
+
+def test_parts_that_nothing_was_made_of_are_deleted(upload):
+    part = upload.parent.parent / "tmpabcdefgh"
+    part.write_bytes(b"half a picture")
+    Uploads().delete_parts()
+    assert not part.exists()
+    assert upload.exists()
+
+
 def test_files_outside_the_upload_folder_are_never_deleted(upload, tmp_path):
     mine = tmp_path / "mine.png"
     mine.write_bytes(b"pixels")

@@ -1,0 +1,86 @@
+"""A `gr.Blocks` that keeps nothing of what was sent and shown, and has words for every error."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from emotion.web.memory import Memory
+
+if TYPE_CHECKING:
+    from gradio.blocks import BlockFunction
+    from gradio.state_holder import SessionState
+
+logger = logging.getLogger(__name__)
+
+MISFIT = "This request does not have the form that this app takes. “Use via API” on its page shows that form."
+FAILED = "Something went wrong here, not with you. Try again in a moment."
+
+
+class PrivateBlocks(gr.Blocks):
+    """The page.
+
+    Gradio remembers the last value of every component for every session, for links that restore a page, which
+    this one has not: those are people's pictures. And it answers an unexpected error with nothing.
+    """
+
+    async def preprocess_data(
+        self,
+        block_fn: BlockFunction,
+        inputs: list[Any],
+        state: SessionState | None,
+        explicit_call: bool = False,
+    ) -> list[Any]:
+        """Read what was sent.
+
+        Raises
+        ------
+        gradio.Error
+            Whatever is wrong with it.
+        """
+        try:
+            return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        except gr.Error:
+            raise
+        except Exception as error:
+            # Its text may quote what was sent.
+            logger.info("A request was refused: %s", type(error).__name__)
+            raise gr.Error(MISFIT, print_exception=False) from error
+
+    def forget(self, session_hash: str | None, states: list[gr.State], memory: Memory) -> None:
+        """Forget what a visitor's states hold."""
+        if visitor := self.state_holder.session_data.get(session_hash or ""):
+            for state in states:
+                memory.forget(visitor.state_data.get(state._id))
+
+    # What it passes on is Gradio's to name.
+    # pyrefly: ignore [bad-override]
+    async def process_api(
+        self,
+        block_fn: BlockFunction | int,
+        inputs: list[Any],
+        state: SessionState | None = None,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """Answer an event.
+
+        Raises
+        ------
+        gradio.Error
+            Whatever goes wrong.
+        """
+        function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        try:
+            return await super().process_api(function, inputs, state, **more)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            logger.exception("An event could not be answered")
+            raise gr.Error(FAILED, print_exception=False) from error
+        finally:
+            if state is not None:
+                # What `gr.State` holds is not among them.
+                state.config_values.clear()
