@@ -120,7 +120,7 @@ class EmotionClassifier:
     def from_pretrained_or_default(
         cls, reference: str | None = None, **options: Unpack[LoadOptions]
     ) -> EmotionClassifier:
-        """Load a model, tried in a process of its own first, or the embedded one with a notice that says why."""
+        """Load a model, tried in a process of its own, or the embedded one with a notice that says why."""
         from emotion.model.loading import load_or_default
 
         return load_or_default(reference, **options)

@@ -66,11 +66,6 @@ class Memory:
             self._kept = [weakref.ref(each) for each in (*others, kept)]
         return kept.value
 
-    def forget(self, kept: object) -> None:
-        """Forget a value; what is none that was kept is left alone."""
-        if isinstance(kept, Kept):
-            kept.value = None
-
     @property
     def taken(self) -> int:
         """Bytes of all that is remembered now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import gradio as gr
@@ -16,6 +17,7 @@ from emotion.web.resources import usable_processors
 from emotion.web.session import Session
 from emotion.web.theme import style_sheet, theme
 from emotion.web.uploads import SWEPT_AFTER
+from emotion.web.visitors import NoteVisitors
 
 # Seconds: how often Gradio looks for uploads that nobody deleted.
 SWEPT_EVERY = 60
@@ -24,7 +26,10 @@ SWEPT_EVERY = 60
 def build_app(session: Session) -> gr.Blocks:
     """Build the page, its events and its API."""
     with PrivateBlocks(
-        title="Facial emotion", analytics_enabled=False, delete_cache=(SWEPT_EVERY, SWEPT_AFTER)
+        session.visitors,
+        title="Facial emotion",
+        analytics_enabled=False,
+        delete_cache=(SWEPT_EVERY, SWEPT_AFTER),
     ) as app:
         # The visitor's own model; None: the one that everybody gets.
         own = gr.State()
@@ -49,11 +54,8 @@ def build_app(session: Session) -> gr.Blocks:
         many.wire(many_tab, session, own)
         model_tab.wire(model, session, own, title=title, page=app)
 
-        def leave(request: gr.Request) -> None:
-            """Forget the pictures of a visitor who closed the page; a model stays, should it only sleep."""
-            app.forget(request.session_hash, [photo_tab.answer, live_tab.watching], session.memory)
-
-        app.unload(leave)
+        # A model stays, should the page only sleep.
+        app.forget_when_closed([photo_tab.answer, live_tab.watching])
     processors = usable_processors()
     # Closed to calls past the queue, which would know no limit.
     app.queue(
@@ -67,6 +69,8 @@ def build_app(session: Session) -> gr.Blocks:
 def launch(app: gr.Blocks, session: Session, **options: Any) -> None:
     """Serve the page; `options` are those of `gradio.Blocks.launch`, which also reads GRADIO_SERVER_PORT."""
     limits = session.limits
+    # What it logs as errors are the malformed requests of its clients, and parts of them.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
     app.launch(
         theme=theme(),
         css=style_sheet(camera_height=photo.PICTURE_HEIGHT),
@@ -82,6 +86,7 @@ def launch(app: gr.Blocks, session: Session, **options: Any) -> None:
                 Middleware(AnswerBusy, uploads=session.uploads),
                 Middleware(CountUploads, uploads=session.uploads),
                 Middleware(AnswerFalseAlarms),
+                Middleware(NoteVisitors, visitors=session.visitors),
             ]
         },
         **options,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from emotion.web.memory import Memory
+from emotion.web.memory import Kept
+from emotion.web.visitors import Visitors
 
 if TYPE_CHECKING:
     from gradio.blocks import BlockFunction
@@ -25,6 +26,21 @@ class PrivateBlocks(gr.Blocks):
     Gradio remembers the last value of every component for every session, for links that restore a page, which
     this one has not: those are people's pictures. And it answers an unexpected error with nothing.
     """
+
+    def __init__(self, visitors: Visitors, **options: Any) -> None:
+        super().__init__(**options)
+        self._visitors = visitors
+        self._closing: list[gr.State] = []
+
+    def forget_when_closed(self, states: list[gr.State]) -> None:
+        """Forget what these states hold as soon as their visitor closes the page."""
+        self._closing = states
+
+        def leave(request: gr.Request) -> None:
+            if visitor := self.state_holder.session_data.get(request.session_hash or ""):
+                self._forget(visitor)
+
+        self.unload(leave)
 
     async def preprocess_data(
         self,
@@ -49,12 +65,6 @@ class PrivateBlocks(gr.Blocks):
             logger.info("A request was refused: %s", type(error).__name__)
             raise gr.Error(MISFIT, print_exception=False) from error
 
-    def forget(self, session_hash: str | None, states: list[gr.State], memory: Memory) -> None:
-        """Forget what a visitor's states hold."""
-        if visitor := self.state_holder.session_data.get(session_hash or ""):
-            for state in states:
-                memory.forget(visitor.state_data.get(state._id))
-
     # What it passes on is Gradio's to name.
     # pyrefly: ignore [bad-override]
     async def process_api(
@@ -72,6 +82,8 @@ class PrivateBlocks(gr.Blocks):
             Whatever goes wrong.
         """
         function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        visitor = more.get("session_hash")
+        asked_here = visitor in self._visitors
         try:
             return await super().process_api(function, inputs, state, **more)
         except gr.Error as error:
@@ -84,3 +96,11 @@ class PrivateBlocks(gr.Blocks):
             if state is not None:
                 # What `gr.State` holds is not among them.
                 state.config_values.clear()
+                if asked_here and visitor not in self._visitors:
+                    self._forget(state)
+
+    def _forget(self, visitor: SessionState) -> None:
+        for state in self._closing:
+            kept = visitor.state_data.get(state._id)
+            if isinstance(kept, Kept):
+                kept.value = None

@@ -20,8 +20,9 @@ from emotion.vision.decoding import PictureDecoder
 from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
 from emotion.web.memory import Kept, Memory
-from emotion.web.resources import usable_memory, usable_processors
+from emotion.web.resources import share_memory, usable_memory, usable_processors
 from emotion.web.uploads import Uploads, use_own_folder
+from emotion.web.visitors import Visitors
 
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
 # Bytes set aside for the app itself, and for each process that opens a picture or runs a visitor's model.
@@ -114,6 +115,7 @@ class Session:
         self.refresh: Refresh | None = None
         self.limits = limits or Limits()
         self.uploads = Uploads()
+        self.visitors = Visitors()
         self.memory = Memory(self.limits.remembered_bytes)
         self.decoder = PictureDecoder(workers=self.limits.decoders)
         self._visitor_models: OrderedDict[int, EmotionClassifier] = OrderedDict()
@@ -130,6 +132,7 @@ class Session:
             If they make no sense, or no model can be loaded.
         """
         use_own_folder()
+        share_memory()
         minutes = refresh_minutes(environment)
         reference, classifier = find_model(environment)
         limits = Limits.within(usable_memory(), usable_processors())

@@ -38,14 +38,5 @@ def test_the_newest_is_kept_even_where_it_alone_is_too_much():
     assert memory.recall(first) is None
 
 
-def test_what_a_visitor_takes_along_is_forgotten():
-    memory = Memory(100)
-    kept = memory.keep("picture", 40)
-    memory.forget(None)
-    memory.forget(kept)
-    assert memory.recall(kept) is None
-    assert memory.taken == 0
-
-
 def test_nothing_is_recalled_of_nothing():
     assert Memory(100).recall(None) is None

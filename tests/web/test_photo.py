@@ -49,7 +49,7 @@ def test_a_visitor_is_remembered_with_the_picture_at_the_size_that_is_shown(tab)
 
 def test_the_smallest_face_that_was_clicked_is_selected_in_a_large_picture(tab):
     answer = tab.show_upload(enlarged(SEVERAL, 4), None)[tab.tab.answer]
-    x, y, width, height = answer.faces[1].box
+    x, y, width, height = answer.value.faces[1].box
     selected = tab.select_point(answer, click([x + width / 2, y + height / 2]))[tab.tab.answer]
     assert selected.value.selected == 1
     assert tab.tab.answer not in tab.select_point(answer, click([-5, -5]))
