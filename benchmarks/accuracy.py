@@ -7,7 +7,6 @@ python -m benchmarks.accuracy --data ../shared/fer2013 --model runs/today --outp
 """
 
 import argparse
-import csv
 import json
 import os
 import statistics
@@ -24,6 +23,7 @@ from emotion import EmotionClassifier
 from emotion.config import TrainingConfig
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.examples import Examples
+from emotion.data.soft_targets import load_majorities
 from emotion.errors import EmotionError
 from emotion.model.description import LITERT_FILE
 from emotion.predictions.calibration import renormalise
@@ -31,8 +31,6 @@ from emotion.report.metrics import expected_calibration_error, wilson_interval
 from emotion.training.evaluation import Evaluation, evaluate
 
 VOTES_FILE = "ferplus_votes.csv"
-VOTES = {"angry": "anger", "happy": "happiness", "sad": "sadness"}  # label: column of FER+
-MAJORITY = 5  # of ten voters
 TIMED_CALLS = 300
 PEER_FACE = 48  # pixels: FER2013 faces as they are
 
@@ -77,7 +75,7 @@ def measure(data: str, reference: str | None, *, peers: bool) -> dict[str, Any]:
         model={"name": classifier.model_name, "outputs": list(classifier.outputs)},
         calibration=classifier.description.calibration,
     )
-    votes = majority_votes(Path(data) / VOTES_FILE, dataset.labels)
+    votes = Path(data) / VOTES_FILE
     figures = {
         "same_data_as_training": dataset.fingerprint == classifier.description.data.get("fingerprint"),
         "report": evaluation.report.to_dict(),
@@ -89,21 +87,8 @@ def measure(data: str, reference: str | None, *, peers: bool) -> dict[str, Any]:
     return figures
 
 
-def majority_votes(path: Path, labels: tuple[str, ...]) -> dict[str, int]:
-    """{picture: index of the label} for every picture on which more than half of ten FER+ voters agree."""
-    if not path.is_file():
-        return {}
-    agreed = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for index, label in enumerate(labels):
-                if label in VOTES and int(row[VOTES[label]]) > MAJORITY:
-                    agreed[row["image"]] = index
-    return agreed
-
-
 def model_figures(
-    classifier: EmotionClassifier, dataset: Dataset, evaluation: Evaluation, votes: dict[str, int]
+    classifier: EmotionClassifier, dataset: Dataset, evaluation: Evaluation, votes: Path
 ) -> dict[str, Any]:
     """What `evaluate` does not measure: the agreed faces, the size and the time per face."""
     predicted = evaluation.probabilities[:, : len(dataset.labels)].argmax(axis=1)
@@ -119,13 +104,13 @@ def model_figures(
     network_file = classifier.folder / LITERT_FILE
     return {
         "reported": accuracy_on_labels(predicted, dataset.report, dataset.labels),
-        "agreed": accuracy_on_votes(predicted, dataset.report, votes),
+        "agreed": accuracy_on_votes(predicted, dataset.report, dataset.labels, votes),
         "seconds_per_face": statistics.median(times),
         "bytes": network_file.stat().st_size if network_file.is_file() else None,
     }
 
 
-def peer_figures(name: str, dataset: Dataset, votes: dict[str, int]) -> dict[str, Any]:
+def peer_figures(name: str, dataset: Dataset, votes: Path) -> dict[str, Any]:
     """What a peer, given the best of its scores for our labels, says about all labelled held-out faces."""
     held_out = {"reported": dataset.report, "calibration": dataset.calibration}
     labelled = {
@@ -148,8 +133,10 @@ def peer_figures(name: str, dataset: Dataset, votes: dict[str, int]) -> dict[str
     return {
         "reported": accuracy_on_labels(parts["reported"], labelled["reported"], dataset.labels),
         "all": pooled([accuracy_on_labels(parts[split], labelled[split], dataset.labels) for split in parts]),
-        "agreed": accuracy_on_votes(parts["reported"], labelled["reported"], votes),
-        "agreed_all": pooled([accuracy_on_votes(parts[split], labelled[split], votes) for split in parts]),
+        "agreed": accuracy_on_votes(parts["reported"], labelled["reported"], dataset.labels, votes),
+        "agreed_all": pooled(
+            [accuracy_on_votes(parts[split], labelled[split], dataset.labels, votes) for split in parts]
+        ),
         "expected_calibration_error": expected_calibration_error(shown, right) if len(right) else None,
         "seconds_per_face": scores.seconds_per_face,
     }
@@ -161,14 +148,15 @@ def accuracy_on_labels(predicted: np.ndarray, examples: Examples, labels: tuple[
     return proportion(int(np.sum(predicted[labelled] == examples.targets[labelled])), int(labelled.sum()))
 
 
-def accuracy_on_votes(predicted: np.ndarray, examples: Examples, votes: dict[str, int]) -> dict[str, Any]:
+def accuracy_on_votes(
+    predicted: np.ndarray, examples: Examples, labels: tuple[str, ...], votes: Path
+) -> dict[str, Any]:
     """Agreement with most voters, over the faces on which most voters agree."""
-    pairs = [
-        (answer, votes[name])
-        for answer, name in zip(predicted, examples.identifiers, strict=True)
-        if name in votes
-    ]
-    return proportion(sum(int(answer == vote) for answer, vote in pairs), len(pairs))
+    if not votes.is_file():
+        return proportion(0, 0)
+    majorities = load_majorities(votes, examples, labels)
+    agreed = majorities >= 0
+    return proportion(int((predicted == majorities)[agreed].sum()), int(agreed.sum()))
 
 
 def pooled(parts: list[dict[str, Any]]) -> dict[str, Any]:

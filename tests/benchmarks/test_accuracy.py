@@ -1,24 +1,8 @@
-"""The benchmark's own arithmetic: votes, proportions, the table."""
+"""The benchmark's own arithmetic: proportions, the table."""
 
 from benchmarks import accuracy
 from emotion.report.report import RobustnessFigures
-from tests.report.synthetic import LABELS, report_of
-
-
-def test_votes_count_only_where_more_than_half_agree_on_a_label(tmp_path):
-    votes = tmp_path / "votes.csv"
-    votes.write_text(
-        "image,neutral,happiness,surprise,sadness,anger\n"
-        "validation/happy/a.jpg,0,10,0,0,0\n"
-        "validation/angry/b.jpg,1,0,0,6,3\n"
-        "validation/sad/c.jpg,5,0,0,5,0\n"
-        "validation/sad/d.jpg,9,0,0,1,0\n"
-    )
-    assert accuracy.majority_votes(votes, LABELS) == {
-        "validation/happy/a.jpg": 1,
-        "validation/angry/b.jpg": 2,
-    }
-    assert accuracy.majority_votes(tmp_path / "none.csv", LABELS) == {}
+from tests.report.synthetic import report_of
 
 
 def test_benchmark_table_shows_what_was_measured_and_why_a_peer_is_missing():

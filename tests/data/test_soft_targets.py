@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from emotion.data.dataset import Dataset
-from emotion.data.soft_targets import load_soft_targets
+from emotion.data.examples import Examples
+from emotion.data.soft_targets import load_majorities, load_soft_targets
 from emotion.errors import DataError
 
 
@@ -43,6 +44,28 @@ def test_votes_for_a_class_without_voted_pictures_stay_with_the_label(small: Dat
     row = small.train.identifiers.index
     np.testing.assert_allclose(targets[row("train/sad/000.png")], [0.1, 0, 0.9, 0])
     np.testing.assert_allclose(targets[row("train/angry/000.png")], [0.5, 0, 0.5, 0])
+
+
+def test_a_majority_is_more_than_half_of_all_votes_for_one_label(tmp_path: Path):
+    votes = tmp_path / "votes.csv"
+    votes.write_text(
+        "image,neutral,happiness,surprise,sadness,anger,remark\n"
+        "validation/happy/a.jpg,0,10,0,0,0,clear\n"
+        "validation/angry/b.jpg,1,0,0,6,3,\n"
+        "validation/sad/c.jpg,5,0,0,5,0,\n"
+        "validation/sad/d.jpg,9,0,0,1,0,\n"
+        "elsewhere/e.jpg,0,0,0,0,10,\n"
+    )
+    names = [
+        "validation/angry/b.jpg",
+        "validation/happy/a.jpg",
+        "validation/sad/c.jpg",
+        "validation/sad/d.jpg",
+    ]
+    examples = Examples([*names, "validation/sad/without_votes.jpg"], np.zeros(5, np.int64), read=np.load)
+    assert load_majorities(votes, examples, ("angry", "happy", "sad")).tolist() == [2, 1, -1, -1, -1]
+    with pytest.raises(DataError, match="--votes"):
+        load_majorities(tmp_path / "nowhere.csv", examples, ("angry", "happy"))
 
 
 @pytest.mark.parametrize(
