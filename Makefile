@@ -3,6 +3,7 @@
 # make test       runs the whole suite and says which lines no test ran
 # make test-fast  runs what needs no training, no browser and no other process
 # make test-installed  installs what a Space and the Docker image need into empty environments, and tests the app there
+# make fuzz       lets chance attack what strangers can reach, for an hour or more; after Ctrl-C it goes on
 # make check      lints, checks format, types and which room imports which; make format repairs what it can
 # Each creates .venv first. PYTHON=python3.12 names the Python of a new .venv; uv is used where it is there.
 
@@ -21,7 +22,7 @@ NEWEST_TO_TRAIN := 13
 FITS = import sys; sys.exit(not (3, $(OLDEST)) <= sys.version_info[:2] <= (3, $(NEWEST)))
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
 
-.PHONY: app install test test-fast test-installed check format browser clean
+.PHONY: app install test test-fast test-installed fuzz check format browser clean
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -36,6 +37,10 @@ test-fast: .venv/.development
 
 test-installed: .venv/.development
 	INSTALL_REQUIREMENTS=1 $(BIN)/python -m pytest tests/space/test_running.py
+
+fuzz: .venv/.development
+	@mkdir -p test-results
+	nice $(BIN)/python -m benchmarks.fuzz --state test-results/fuzz.json
 
 # Gradio writes a .pyi beside each file of components; a type checker would read it in the file's place.
 check: .venv/.development

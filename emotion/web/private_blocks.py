@@ -84,6 +84,9 @@ class PrivateBlocks(gr.Blocks):
         function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         visitor = more.get("session_hash")
         asked_here = visitor in self._visitors
+        if function.fn is None:
+            # It runs in the browser alone.
+            raise gr.Error(MISFIT, print_exception=False)
         try:
             return await super().process_api(function, inputs, state, **more)
         except gr.Error as error:

@@ -1,0 +1,70 @@
+"""What is relied on inside Gradio, which it may change without notice: one line says what to look at again.
+
+The upper bound in `requirements-app.txt` goes up when these tests pass with a new Gradio, and the others in
+this folder do.
+"""
+
+import inspect
+
+import gradio as gr
+import pytest
+from gradio import processing_utils, route_utils
+from gradio.routes import App
+from gradio.state_holder import SessionState
+
+from emotion.web.page import build_app
+
+
+@pytest.fixture(scope="module")
+def routes():
+    """The paths that a Gradio app answers."""
+    with gr.Blocks() as blocks:
+        gr.State()
+    return {getattr(route, "path", "") for route in App.create_app(blocks).routes}
+
+
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("/gradio_api/upload", "middleware.py: CountUploads, LimitBodies"),
+        ("/gradio_api/upload_progress", "middleware.py: AnswerFalseAlarms"),
+        ("/gradio_api/file={path_or_url:path}", "middleware.py: AnswerFalseAlarms"),
+        ("/gradio_api/queue/join", "middleware.py: AnswerBusy"),
+        ("/gradio_api/call/{api_name}", "middleware.py: AnswerBusy"),
+        ("/gradio_api/heartbeat/{session_hash}", "visitors.py: NoteVisitors"),
+    ],
+)
+def test_requests_still_go_where_the_middleware_expects_them(routes, path, file):
+    assert path in routes, f"Gradio {gr.__version__} has no {path} any more; see emotion/web/{file}"
+
+
+def test_what_the_page_overrides_is_still_called_so():
+    for name, parameters in {
+        "preprocess_data": ["self", "block_fn", "inputs", "state", "explicit_call"],
+        "process_api": ["self", "block_fn", "inputs", "state"],
+    }.items():
+        found = list(inspect.signature(getattr(gr.Blocks, name)).parameters)
+        said = f"Gradio {gr.__version__} changed Blocks.{name}; see emotion/web/private_blocks.py"
+        assert found[: len(parameters)] == parameters, said
+    assert "session_hash" in inspect.signature(gr.Blocks.process_api).parameters
+
+
+def test_sessions_still_keep_values_where_they_are_dropped(session):
+    state = SessionState(build_app(session))
+    said = f"Gradio {gr.__version__} keeps sessions' values elsewhere; see emotion/web/private_blocks.py"
+    assert isinstance(state.config_values, dict), said
+    assert state.config_values, said
+    assert isinstance(state.state_data, dict), said
+
+
+def test_a_broken_upload_still_ends_in_the_error_that_deletes_its_parts():
+    source = inspect.getsource(route_utils.GradioMultiPartParser.parse)
+    said = f"Gradio {gr.__version__} reads uploads another way; see CountUploads in emotion/web/middleware.py"
+    assert "except (MultiPartException" in source, said
+    assert "_files_to_close_on_error" in source, said
+
+
+def test_pictures_of_tools_still_have_the_name_that_is_deleted(tmp_path):
+    path = processing_utils.save_base64_to_cache("data:image/png;base64,AAAA", str(tmp_path))
+    said = f"Gradio {gr.__version__} names what tools send another way; see delete_tool_files in uploads.py"
+    assert path.endswith("/file.png") or path.endswith("\\file.png"), said
