@@ -90,7 +90,7 @@ class EmotionClassifier:
         isolated: bool = False,
         seconds: float | None = None,
     ) -> EmotionClassifier:
-        """Load a model: the embedded default, a folder, or one from the Hub. No code from it is run.
+        """Load a model: the embedded default, a folder, or one from the Hub. No Python code from it is run.
 
         Parameters
         ----------
