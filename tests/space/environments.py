@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,13 +16,14 @@ from tests.app_process import STARTS_WITHIN, answers, free_port
 
 # Who owns nothing on a Unix system.
 NOBODY = 65534
+AS_NOBODY = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 # With this variable, packages are really installed; without it, this Python's are linked to, in a second.
 INSTALLS = bool(os.environ.get("INSTALL_REQUIREMENTS"))
 
 
 def new_environment(folder: Path, requirements: Path, *also: str) -> Path:
     """Make an environment of what a requirements file names, and install what else is; return its Python."""
-    subprocess.run([_base_python(), "-m", "venv", "--without-pip", folder], check=True)
+    subprocess.run([base_python(), "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
     if INSTALLS:
         pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
@@ -59,25 +59,23 @@ def _with_dependencies(lines: list[str]) -> set[str]:
     return {name for name, _ in found}
 
 
-def _base_python() -> str:
+def base_python() -> str:
     """Return a Python of this version that somebody without rights may run, where there is one."""
     version = ".".join(map(str, sys.version_info[:2]))
     for python in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
-        if Path(python).exists() and _run_as_nobody(python):
+        if Path(python).exists() and runs_as_nobody(python):
             return python
     return sys.executable
 
 
-def _run_as_nobody(python: str | Path) -> bool:
+def runs_as_nobody(python: str | Path) -> bool:
+    """Whether somebody without rights may run a Python, and this process may become somebody else."""
+    if os.getuid() != 0:
+        return False
     try:
-        return subprocess.run([python, "-c", ""], capture_output=True, **_nobody()).returncode == 0
+        return subprocess.run([python, "-c", ""], capture_output=True, **AS_NOBODY).returncode == 0
     except OSError:
         return False
-
-
-def _nobody() -> dict:
-    """Return who runs a process that has no rights; only root can choose."""
-    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
 
 
 @dataclass(frozen=True)
@@ -95,15 +93,14 @@ class Container:
     @classmethod
     def around(cls, program: Path, python: Path, root: Path) -> "Container":
         container = cls(program, python, root / "home", root / "tmp")
-        for writable in (container.cache, container.temporary):
-            writable.mkdir(parents=True)
-            if os.getuid() == 0:
-                os.chown(writable, NOBODY, NOBODY)
+        writable = (container.cache, container.temporary)
+        for folder in writable:
+            folder.mkdir(parents=True)
         for read_only in (*program.rglob("*"), program, container.home, container.home / ".cache"):
             read_only.chmod(0o555 if read_only.is_dir() else 0o444)
-        # Whoever runs the program has to get there; pytest's own folders are for their owner alone.
-        for parent in root.parents[: len(root.parents) - 2]:
-            parent.chmod(parent.stat().st_mode | 0o011)
+        if os.getuid() == 0:
+            for folder in writable:
+                os.chown(folder, NOBODY, NOBODY)
         return container
 
     @property
@@ -130,7 +127,7 @@ class Container:
                 env=settings | environment,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                **(_nobody() if _run_as_nobody(self.python) else {}),
+                **(AS_NOBODY if runs_as_nobody(self.python) else {}),
             )
         url = f"http://127.0.0.1:{port}"
         try:
@@ -143,9 +140,3 @@ class Container:
         finally:
             process.terminate()
             process.wait(30)
-
-    def tidy(self) -> None:
-        """Let the folders be removed."""
-        for path in (self.home, self.home / ".cache", self.program):
-            path.chmod(0o755)
-        shutil.rmtree(self.program)

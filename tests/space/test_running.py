@@ -8,6 +8,9 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
@@ -18,29 +21,44 @@ from gradio_client import Client, handle_file
 from emotion.model.loading import EMBEDDED
 from emotion.space.deploy import deploy
 from tests.app_process import EXAMPLES, ROOT
-from tests.space.environments import INSTALLS, Container, new_environment
+from tests.space.environments import INSTALLS, NOBODY, Container, base_python, new_environment, runs_as_nobody
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="the Hub and Docker run Linux"),
+]
 
 # What the builder of Gradio Spaces installs beside the requirements.
 ADDED_BY_THE_HUB = (f"gradio[oauth,mcp]=={version('gradio')}", "spaces")
 PICTURE = next(EXAMPLES.glob("*-happy.*"))
 
 
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A folder that everybody may enter: pytest's own are for whoever runs it."""
+    with tempfile.TemporaryDirectory(prefix="container-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        for path in folder.rglob("*"):
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(0o755)
+
+
 def answer(url: str) -> dict:
     return Client(url, verbose=False).predict(handle_file(PICTURE), api_name="/classify")
 
 
-def test_a_space_runs_from_the_uploaded_files_alone(hub, tmp_path):
+def test_a_space_runs_from_the_uploaded_files_alone(hub, root):
     hub.sign_in()
     hub.add_repository("user/model", EMBEDDED)
     deploy("user/model", "user/demo")
-    program = tmp_path / "app"
+    program = root / "app"
     for path, content in hub.files("user/demo", repo_type="space").items():
         (program / path).parent.mkdir(parents=True, exist_ok=True)
         (program / path).write_bytes(content)
-    python = new_environment(tmp_path / "environment", program / "requirements.txt", *ADDED_BY_THE_HUB)
-    container = Container.around(program, python, tmp_path)
+    python = new_environment(root / "environment", program / "requirements.txt", *ADDED_BY_THE_HUB)
+    container = Container.around(program, python, root)
     environment = {
         **hub.settings,
         "HF_HOME": str(container.cache),
@@ -50,7 +68,7 @@ def test_a_space_runs_from_the_uploaded_files_alone(hub, tmp_path):
         # It makes Gradio look for `spaces`.
         **({"SYSTEM": "spaces"} if INSTALLS else {}),
     }
-    log = tmp_path / "log.txt"
+    log = root / "log.txt"
     with container.running(["app.py"], environment, log) as url:
         answered = answer(url)
     assert (answered["model"], answered["revision"]) == (
@@ -60,7 +78,8 @@ def test_a_space_runs_from_the_uploaded_files_alone(hub, tmp_path):
     assert [face["label"] for face in answered["faces"]] == ["happy"]
     assert "Traceback" not in log.read_text()
     assert "0.0.0.0" in log.read_text()
-    assert list(container.cache.rglob("model.tflite"))
+    (model,) = container.cache.rglob("model.tflite")
+    assert model.lstat().st_uid == (NOBODY if runs_as_nobody(base_python()) else os.getuid())
     environment |= {"EMOTION_MODEL": "user/nothing", "PATH": os.environ["PATH"]}
     done = subprocess.run(
         [python, "app.py"], cwd=program, env=environment, capture_output=True, text=True, timeout=120
@@ -68,7 +87,6 @@ def test_a_space_runs_from_the_uploaded_files_alone(hub, tmp_path):
     assert done.returncode == 2
     assert "There is no model user/nothing" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
-    container.tidy()
 
 
 class Dockerfile:
@@ -121,9 +139,9 @@ def left_out(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if not kept(Path(folder, name).relative_to(ROOT))]
 
 
-def test_the_dockerfile_builds_an_app_that_runs_without_rights(tmp_path):
+def test_the_dockerfile_builds_an_app_that_runs_without_rights(root):
     dockerfile = Dockerfile()
-    program = tmp_path / "app"
+    program = root / "app"
     for source, target in dockerfile.copied():
         (program / target).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / source).is_dir():
@@ -132,10 +150,10 @@ def test_the_dockerfile_builds_an_app_that_runs_without_rights(tmp_path):
             assert kept(source)
             shutil.copyfile(ROOT / source, program / target)
     assert "pip install --no-cache-dir --requirement requirements-app.txt" in dockerfile["RUN"]
-    python = new_environment(tmp_path / "environment", program / "requirements-app.txt")
-    container = Container.around(program, python, tmp_path)
+    python = new_environment(root / "environment", program / "requirements-app.txt")
+    container = Container.around(program, python, root)
     environment = dockerfile.environment | {"HF_HOME": str(container.cache), "HF_HUB_OFFLINE": "1"}
-    with container.running(dockerfile.command("CMD"), environment, tmp_path / "log.txt") as url:
+    with container.running(dockerfile.command("CMD"), environment, root / "log.txt") as url:
         answered = answer(url)
         port = {"GRADIO_SERVER_PORT": url.rpartition(":")[2]}
         check = [python, *dockerfile.command("HEALTHCHECK")]
@@ -148,4 +166,3 @@ def test_the_dockerfile_builds_an_app_that_runs_without_rights(tmp_path):
     assert "does not answer" in ill.stderr
     assert dockerfile["USER"] not in ([], ["root"])
     assert dockerfile["VOLUME"] == [dockerfile.environment["HF_HOME"]]
-    container.tidy()
