@@ -28,4 +28,4 @@ def summary(report: Report | None) -> str:
     for label, figures in report.per_class.items():
         precision, recall = percent(figures.precision, "none"), percent(figures.recall, "none")
         lines.append(f"  {label}: precision {precision}, recall {recall} ({figures.support} faces)")
-    return "\n".join([*lines, *filter(None, [groups_text(report.groups)])])
+    return "\n\n".join(filter(None, ["\n".join(lines), groups_text(report.groups)]))

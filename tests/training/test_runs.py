@@ -50,7 +50,10 @@ def test_what_is_published_names_no_file_of_the_training_data(drawn_data, traine
 
 
 def test_training_can_start_from_a_trained_model(trained_model, drawn_data, tmp_path):
+    names = [path.relative_to(drawn_data).as_posix() for path in (drawn_data / "validation").rglob("*.jpg")]
+    (tmp_path / "cameras.csv").write_text("image,camera\n" + "".join(f"{name},phone\n" for name in names))
     settings = SMALL_RUN | {"epochs": 1, "learning_rate": 1e-4, "initial_weights": str(trained_model)}
+    settings |= {"groups": str(tmp_path / "cameras.csv")}
     config = TrainingConfig(data=str(drawn_data), background=("neutral",), **settings)
     classifier = train_model(config, tmp_path)
     low, _ = classifier.report.accuracy.interval
@@ -59,6 +62,8 @@ def test_training_can_start_from_a_trained_model(trained_model, drawn_data, tmp_
         "no folder of this computer"
     )
     assert "Training started from the weights of" in classifier.card
+    assert classifier.report.groups["camera"].groups["phone"].faces == classifier.report.accuracy.faces
+    assert classifier.description.training["groups"] == "cameras.csv"
 
 
 def test_on_its_own_data_the_same_faces_are_reported(trained_model, drawn_data, tmp_path):
