@@ -85,6 +85,9 @@ class LiteRTNetwork:
         If the file is not a network that takes faces and gives probabilities.
     """
 
+    # Of the faces, in the file.
+    pixel_types: tuple[type, ...] = (np.float32,)
+
     def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
         name = "The network" if isinstance(source, bytes) else source
         try:
@@ -92,9 +95,10 @@ class LiteRTNetwork:
             content = source if isinstance(source, bytes) else Path(source).read_bytes()
             self._interpreter = new_interpreter(content)
             self._input = self._interpreter.get_input_details()[0]
-            self._output = self._interpreter.get_output_details()[0]["index"]
-            if len(self.input_shape) != 3 or self._input["dtype"] != np.float32:
-                raise ValueError("it does not take faces as float32")
+            self._output = self._interpreter.get_output_details()[0]
+            if len(self.input_shape) != 3 or self._input["dtype"] not in self.pixel_types:
+                kinds = " or ".join(kind.__name__ for kind in self.pixel_types)
+                raise ValueError(f"it does not take faces as {kinds}")
             # Before memory is set aside for them.
             if max(self.input_shape) > LARGEST_CROP:
                 raise ValueError(f"it takes faces of more than {LARGEST_CROP} pixels")
@@ -118,7 +122,7 @@ class LiteRTNetwork:
     @property
     def outputs(self) -> int:
         """Number of probabilities per face."""
-        return int(self._interpreter.get_output_details()[0]["shape"][-1])
+        return int(self._output["shape"][-1])
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
         with self._lock:
@@ -126,7 +130,7 @@ class LiteRTNetwork:
                 self._allocate(len(batch))
             self._interpreter.set_tensor(self._input["index"], batch)
             self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._output)
+            return self._interpreter.get_tensor(self._output["index"])
 
     def _allocate(self, count: int) -> None:
         allocate(self._interpreter, (count, *self._input["shape"][1:]))

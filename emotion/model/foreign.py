@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion.errors import ModelLoadError
+from emotion.errors import ModelLoadError, in_one_line
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import Description
-from emotion.model.engines import MOST_ROUNDING, LiteRTNetwork, Network
+from emotion.model.engines import BATCH_SIZE, MOST_ROUNDING, LiteRTNetwork, Network
 from emotion.predictions.calibration import Calibration
 from emotion.vision.crop import CHANNELS, LARGEST_CROP, SMALLEST_CROP
 
@@ -41,6 +41,22 @@ KERAS_MODULES = {
 }
 
 
+class WholeNumbersNetwork(LiteRTNetwork):
+    """A `.tflite` file that may take and give whole numbers, which stand for others: quantised as a whole."""
+
+    pixel_types = (np.float32, np.uint8, np.int8)
+
+    def _run(self, batch: np.ndarray) -> np.ndarray:
+        kind, (scale, zero) = self._input["dtype"], self._input["quantization"]
+        if kind != np.float32:
+            limits = np.iinfo(kind)
+            levels = np.round(batch / (scale or 1) + zero)
+            batch = np.clip(levels, limits.min, limits.max).astype(kind)
+        answers = super()._run(batch)
+        scale, zero = self._output["quantization"]
+        return answers if answers.dtype == np.float32 else (answers.astype(np.float32) - zero) * (scale or 1)
+
+
 class ForeignNetwork:
     """A network of others, asked as ours are: pixels of 0..255 in, probabilities out.
 
@@ -50,16 +66,21 @@ class ForeignNetwork:
         As the file has it.
     pixel_range : tuple of float
         What black and white are for it.
+    most : int
+        Faces that it takes at a time.
     """
 
-    def __init__(self, network: Network, pixel_range: tuple[float, float]) -> None:
+    def __init__(self, network: Network, pixel_range: tuple[float, float], most: int) -> None:
         self._network = network
         self._low, self._high = pixel_range
+        self._most = most
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
         """Return the probabilities (n, outputs) of faces (n, size, size, channels) in 0..255."""
         scaled = np.asarray(faces, np.float32) / 255 * (self._high - self._low) + self._low
-        answers = np.asarray(self._network(scaled.astype(np.float32)), np.float32)
+        starts = range(0, max(1, len(scaled)), self._most)
+        parts = [self._network(scaled[start : start + self._most].astype(np.float32)) for start in starts]
+        answers = np.concatenate(parts).astype(np.float32)
         if (answers >= 0).all() and (np.abs(answers.sum(axis=1) - 1) <= MOST_ROUNDING).all():
             return answers
         # Scores before a softmax.
@@ -106,7 +127,8 @@ def load_foreign(
         If it cannot be opened or run, or has another number of outputs.
     """
     file = Path(path)
-    network: Network = LiteRTNetwork(file) if file.suffix.lower() == ".tflite" else _load_keras_file(file)
+    load = WholeNumbersNetwork if file.suffix.lower() == ".tflite" else _load_keras_file
+    network: Network = load(file)
     if network.outputs != len(outputs) or len(set(outputs)) < max(2, len(outputs)):
         given = f"{len(outputs)} names" if outputs else "none"
         raise ModelLoadError(
@@ -130,12 +152,20 @@ def load_foreign(
         data={},
         versions={},
     )
-    classifier = EmotionClassifier(ForeignNetwork(network, pixel_range), description, model_name=path)
+    faces = np.full((2, size, size, channels), 128, np.float32)
     try:
-        classifier.network(np.full((1, size, size, channels), 128, np.float32))
+        try:
+            network(faces)
+            most = BATCH_SIZE
+        except (ValueError, RuntimeError):
+            # Some files hold on to the number of faces that they were converted with, which is one.
+            network, most = load(file), 1
+            network(faces[:1])
     except (ValueError, RuntimeError, MemoryError) as error:
-        raise ModelLoadError(f"The network in {path} cannot be run: {error}. Save it again.") from error
-    return classifier
+        raise ModelLoadError(
+            f"The network in {path} cannot be run: {in_one_line(error)}. Save it again."
+        ) from error
+    return EmotionClassifier(ForeignNetwork(network, pixel_range, most), description, model_name=path)
 
 
 def _load_keras_file(path: Path) -> Network:
@@ -160,7 +190,9 @@ def _load_keras_file(path: Path) -> Network:
             f"{path} needs Keras with a backend ({error}). Type `pip install -r requirements.txt`."
         ) from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise ModelLoadError(f"{path} cannot be opened: {error}. Save it again with Keras 3.") from error
+        raise ModelLoadError(
+            f"{path} cannot be opened: {in_one_line(error)}. Save it again with Keras 3."
+        ) from error
     return KerasNetwork(model)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emotion import EmotionClassifier, ModelLoadError
+from emotion.model.engines import LiteRTNetwork
 from emotion.model.foreign import is_foreign, load_foreign
 from emotion.model.loading import EMBEDDED
 
@@ -46,6 +47,55 @@ def test_pixels_come_in_the_range_that_was_named(keras_file, pixels, white):
     (answer,) = theirs.network(np.full((1, 32, 32, 1), 255, np.float32))
     expected = np.exp(np.array([white, 0, -white]) - white)
     np.testing.assert_allclose(answer, expected / expected.sum(), atol=1e-6)
+
+
+def converted(path: Path, **settings) -> Path:
+    """The mean of grey faces and what is missing to one, as a `.tflite` file."""
+    import keras
+    import tensorflow as tf
+
+    model = keras.Sequential(
+        [keras.Input((24, 24, 1), batch_size=settings.pop("batch_size", None)), keras.layers.Flatten()]
+        + [keras.layers.Dense(2), keras.layers.Softmax()]
+    )
+    model.layers[1].set_weights([np.array([[0.01, -0.01]] * 576, np.float32), np.array([-2, 2], np.float32)])
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    for name, value in settings.items():
+        setattr(converter, name, value)
+    path.write_bytes(converter.convert())
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
+def test_a_file_of_whole_numbers_answers_as_one_of_others(tmp_path):
+    import tensorflow as tf
+
+    shades = np.linspace(0, 1, 11, dtype=np.float32)[:, None, None, None] * np.ones((24, 24, 1), np.float32)
+    whole = converted(
+        tmp_path / "whole.tflite",
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=lambda: ([shade[None]] for shade in shades),
+        inference_input_type=tf.uint8,
+        inference_output_type=tf.uint8,
+    )
+    plain = converted(tmp_path / "plain.tflite")
+    answers = [
+        load_foreign(str(path), ("dark", "light"), (0, 1)).network(255 * shades) for path in (whole, plain)
+    ]
+    assert answers[1][0, 1] > 0.9 > 0.1 > answers[1][-1, 1]
+    np.testing.assert_allclose(*answers, atol=0.03)
+
+
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
+def test_a_file_that_takes_one_face_at_a_time_is_asked_so(tmp_path):
+    single = converted(tmp_path / "single.tflite", batch_size=1)
+    with pytest.raises((RuntimeError, ValueError)):
+        LiteRTNetwork(single)(np.zeros((2, 24, 24, 1), np.float32))
+    answers = load_foreign(str(single), ("dark", "light"), (0, 1)).network(faces(5, 24))
+    expected = load_foreign(str(converted(tmp_path / "any.tflite")), ("dark", "light"), (0, 1)).network(
+        faces(5, 24)
+    )
+    np.testing.assert_allclose(answers, expected, atol=1e-6)
 
 
 def test_the_size_of_faces_comes_from_the_file(keras_file):
