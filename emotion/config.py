@@ -146,6 +146,18 @@ class TrainingConfig:
         choices=("float32", "float16", "int8"),
     )
     workers: int = option(2, "threads that decode and augment pictures ahead of the network", minimum=1)
+    cache_mib: int = option(
+        2048,
+        "MiB of memory for pictures that were decoded once (a million grey ones of 48 pixels take 2,200); "
+        "those beyond are decoded again in every epoch",
+        minimum=0,
+    )
+    devices: int = option(
+        1,
+        "GPUs (or parts of a processor that TensorFlow or JAX was told to count) that share every batch; 0: "
+        "all of this computer, and of all that TF_CONFIG or KERAS_DISTRIBUTION_JOB_ADDRESSES names",
+        minimum=0,
+    )
 
     # Augmentation: what a face detector, a webcam and a living room do to a face
     flip: bool = option(True, "mirror half of the faces")

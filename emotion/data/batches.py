@@ -1,4 +1,4 @@
-"""Batches that decode and augment as they go; no pixels are kept between them."""
+"""Batches that decode and augment as they go."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from emotion.data.examples import Examples
+from emotion.errors import DataError
 
 
 class FaceBatches(keras.utils.PyDataset):
@@ -33,6 +34,15 @@ class FaceBatches(keras.utils.PyDataset):
         float, shape (len(examples), outputs): replaces the one-hot targets.
     workers : int
         Threads that prepare batches ahead of the network.
+    devices : int
+        How many share a batch: the last one of an epoch leaves out what they cannot share evenly.
+    part : pair of int
+        Which of how many equal parts of every batch to hand out.
+
+    Raises
+    ------
+    DataError
+        If the devices cannot share a batch evenly.
     """
 
     def __init__(
@@ -48,8 +58,16 @@ class FaceBatches(keras.utils.PyDataset):
         augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
         soft_targets: np.ndarray | None = None,
         workers: int = 2,
+        devices: int = 1,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         super().__init__(workers=workers, max_queue_size=8)
+        if batch_size % devices or len(examples) < devices:
+            raise DataError(
+                f"{devices} devices cannot share batches of {batch_size} of {len(examples)} pictures evenly. "
+                f"Give --batch-size a multiple of {devices}, and a picture or more to each."
+            )
+        self.count = len(examples) - len(examples) % devices
         self.examples = examples
         self.batch_size = batch_size
         self.size = size
@@ -57,21 +75,24 @@ class FaceBatches(keras.utils.PyDataset):
         self.shuffle = shuffle
         self.seed = seed
         self.augment = augment
+        self.part = part
         targets = np.eye(outputs)[examples.targets] if soft_targets is None else soft_targets
         self.targets = np.asarray(targets, np.float32)
         self.set_epoch(0)
 
     def __len__(self) -> int:
-        return -(-len(self.examples) // self.batch_size)
+        return -(-self.count // self.batch_size)
 
     # Keras leaves this method without a type of its own.
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:  # pyrefly: ignore[bad-override]
         epoch, order = self._epoch_order
-        chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
+        chosen = order[index * self.batch_size : min((index + 1) * self.batch_size, self.count)]
         faces = self.examples.load(chosen, self.size, self.channels)
         if self.augment is not None:
             faces = self.augment(faces, np.random.default_rng([self.seed, epoch, index]))
-        return np.asarray(faces, np.float32), self.targets[chosen]
+        share = len(chosen) // self.part[1]
+        own = slice(self.part[0] * share, (self.part[0] + 1) * share)
+        return np.asarray(faces[own], np.float32), self.targets[chosen[own]]
 
     def set_epoch(self, epoch: int) -> None:
         """Continue as in epoch number `epoch` (from 0) of an uninterrupted run."""

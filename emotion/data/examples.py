@@ -60,6 +60,45 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class CachedExamples(Examples):
+    """Examples that are decoded once: their crops of one size stay in memory, as many as a limit allows.
+
+    Attributes
+    ----------
+    crops : np.ndarray
+        uint8, shape (up to n, size, size, channels): the first ones, once they were asked for.
+    decoded : np.ndarray
+        bool, one per crop: whether it is there.
+    """
+
+    crops: np.ndarray = field(repr=False)
+    decoded: np.ndarray = field(repr=False)
+
+    @classmethod
+    def of(cls, examples: Examples, size: int, channels: int, *, limit: int) -> CachedExamples:
+        """Keep crops of a size and number of channels in at most `limit` bytes."""
+        count = min(len(examples), limit // (size * size * channels))
+        # Empty memory costs nothing before it is written.
+        crops = np.empty((count, size, size, channels), np.uint8)
+        return cls(examples.identifiers, examples.targets, examples.read, crops, np.zeros(count, bool))
+
+    def load(self, indices: np.ndarray, size: int, channels: int) -> np.ndarray:
+        """Return crops as `Examples.load` does; several threads may ask at once."""
+        if self.crops.shape[1:] != (size, size, channels):
+            return super().load(indices, size, channels)
+        kept = indices < len(self.crops)
+        new = indices[kept][~self.decoded[indices[kept]]]
+        self.crops[new] = super().load(new, size, channels)
+        self.decoded[new] = True
+        if kept.all():
+            return self.crops[indices]
+        batch = np.empty((len(indices), size, size, channels), np.uint8)
+        batch[kept] = self.crops[indices[kept]]
+        batch[~kept] = super().load(indices[~kept], size, channels)
+        return batch
+
+
+@dataclass(frozen=True)
 class Source:
     """What a source holds for the labels that were asked for.
 

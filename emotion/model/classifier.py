@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -124,6 +124,12 @@ class EmotionClassifier:
         from emotion.model.loading import load_or_default
 
         return load_or_default(reference, **options)
+
+    def __reduce__(self) -> tuple[Callable[..., EmotionClassifier], tuple[object, ...]]:
+        """Pickle where the model is, not its weights; see `emotion.model.pickling`."""
+        from emotion.model.pickling import address_of, load_again
+
+        return load_again, (address_of(self), self.description)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -343,8 +349,6 @@ class EmotionClassifier:
             box=None,
             label=self.labels[int(probabilities.argmax())] if sure else None,
             confidence=confidence,
-            probabilities={
-                label: float(value) for label, value in zip(self.labels, probabilities, strict=True)
-            },
+            probabilities=dict(zip(self.labels, map(float, probabilities), strict=True)),
             reason=None if sure else NEUTRAL_OR_MIXED,
         )

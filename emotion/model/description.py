@@ -115,7 +115,7 @@ class Description:
             outputs=outputs,
             input_size=size,
             channels=channels,
-            calibration=Calibration(temperature, threshold, _count(calibration.get("fitted_on", 0))),
+            calibration=Calibration(temperature, threshold, _whole_number(calibration.get("fitted_on", 0))),
             training=dict(values.get("training", {})),
             data=dict(values.get("data", {})),
             versions=dict(values.get("versions", {})),
@@ -134,7 +134,7 @@ def _name(value: object) -> str:
     return value
 
 
-def _count(value: object) -> int:
+def _whole_number(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
         raise ValueError("the number of faces that the calibration was fitted on is none")
     return int(value)

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from emotion.model.classifier import EmotionClassifier
+from emotion.predictions.calibration import scaled_logits
 
 HOW_TO_READ = (
     "Bright yellow marks the parts of the face that the answer rests on most: blur them, and the model is "
@@ -151,7 +152,7 @@ def viridis(heat: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(heat, anchors, channel) for channel in VIRIDIS[:, 1:].T], axis=-1)
 
 
-def where(heat: np.ndarray) -> str:
+def hottest_part(heat: np.ndarray) -> str:
     """Say in words where a heatmap is hottest, for captions and screen readers."""
     if not heat.any():
         return "on no single part of the face"
@@ -185,7 +186,7 @@ def _blurred(face: np.ndarray) -> np.ndarray:
 
 def _log_odds(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Turn raw softmax probabilities (n, outputs) into the log-odds of the calibrated ones."""
-    logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-30)) / temperature
+    logits = scaled_logits(probabilities, temperature)
     others = np.stack(
         [np.logaddexp.reduce(np.delete(logits, column, axis=1), axis=1) for column in range(logits.shape[1])],
         axis=1,

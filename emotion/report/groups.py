@@ -110,7 +110,7 @@ def measure_groups(
             gaps=_gaps(judged, probability, correct, ~sure),
         )
     families = sum(len(column.groups) > 1 for column in found.values()) * len(MEASURED)
-    return {name: replace(column, gaps=_told(column.gaps, families)) for name, column in found.items()}
+    return {name: replace(column, gaps=_corrected(column.gaps, families)) for name, column in found.items()}
 
 
 def _figures(probability: np.ndarray, correct: np.ndarray, sure: np.ndarray) -> GroupFigures:
@@ -161,7 +161,7 @@ def _gaps(
     return tuple(gaps)
 
 
-def _told(gaps: Sequence[Gap], families: int) -> tuple[Gap, ...]:
+def _corrected(gaps: Sequence[Gap], families: int) -> tuple[Gap, ...]:
     """Correct p-values for further columns and figures (Bonferroni), and keep what should be told."""
     told: list[Gap] = []
     for figure in MEASURED:

@@ -10,6 +10,9 @@ from PIL import Image, ImageFilter
 
 from emotion.config import TrainingConfig
 
+# Pixels that are looked up at once: their coordinates stay in the processor's cache.
+PIXELS_TOGETHER = 2**14
+
 
 def augment(pictures: np.ndarray, rng: np.random.Generator, config: TrainingConfig) -> np.ndarray:
     """Change faces the way detectors, webcams and rooms do.
@@ -28,16 +31,10 @@ def augment(pictures: np.ndarray, rng: np.random.Generator, config: TrainingConf
     """
     if not len(pictures):
         return pictures
-    changed = np.stack(
-        [_degrade(_reframe_randomly(picture, rng, config), rng, config) for picture in pictures]
-    )
-    changed = changed.astype(np.float32)
-    count = (len(pictures), 1, 1, 1)
-    contrast = 1 + config.contrast * rng.uniform(-1, 1, count).astype(np.float32)
-    brightness = 255 * config.brightness * rng.uniform(-1, 1, count).astype(np.float32)
-    middle = changed.mean(axis=(1, 2, 3), keepdims=True)
-    changed = (changed - middle) * contrast + middle + brightness
-    changed = np.clip(changed, 0, 255).astype(np.uint8)
+    changed = _reframe_randomly(pictures, rng, config)
+    for index in np.flatnonzero(rng.random(len(changed)) < config.degrade):
+        changed[index] = _degrade(changed[index], rng)
+    changed = _relight_randomly(changed, rng, config)
     for index in np.flatnonzero(rng.random(len(changed)) < config.erasing):
         _erase(changed[index], rng)
     return changed
@@ -49,22 +46,15 @@ def reframe(
     angle: float = 0.0,
     shift: tuple[float, float] = (0.0, 0.0),
     zoom: float = 1.0,
-    resample: Image.Resampling = Image.Resampling.BILINEAR,
 ) -> np.ndarray:
-    """Return the same face under another frame; its edges are repeated outwards.
+    """Return the same face under another frame, interpolated bicubically; its edges are repeated outwards.
 
     Parameters
     ----------
     face : np.ndarray
         uint8, shape (size, size, channels).
-    angle : float
-        Turns the face against the clock, in degrees.
-    shift : tuple of float
-        Moves the frame to the right and down, in shares of its side.
-    zoom : float
-        Above 1 the frame is larger, and so the face smaller.
-    resample : PIL.Image.Resampling
-        How pixels between pixels are made.
+    angle, shift, zoom : float
+        As in `frame_matrix`.
 
     Returns
     -------
@@ -74,21 +64,70 @@ def reframe(
     size = len(face)
     margin = size // 2
     padded = np.pad(face, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+    a, b, c, d, e, f = map(float, frame_matrix(size, angle, shift, zoom))
+    matrix = (a, b, c + margin, d, e, f + margin)
+    framed = to_image(padded).transform(
+        (size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
+    )
+    return np.asarray(framed).reshape(face.shape)
+
+
+def reframe_all(faces: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return many faces, each under its own frame, interpolated bilinearly; their edges are repeated.
+
+    Several times as fast as `reframe`, and other threads run meanwhile.
+
+    Parameters
+    ----------
+    faces : uint8 array (n, size, size, channels)
+    matrix : float32 array (6, n)
+        What `frame_matrix` returns for each face.
+
+    Returns
+    -------
+    uint8 array (n, size, size, channels)
+    """
+    count, size, _, channels = faces.shape
+    middle = np.arange(size, dtype=np.float32) + np.float32(0.5)
+    a, b, c, d, e, f = matrix[:, :, None, None]
+    across, down = middle[None, None, :], middle[None, :, None]
+    x = np.clip(a * across + (b * down + (c - 0.5)), 0, size - 1)
+    y = np.clip(d * across + (e * down + (f - 0.5)), 0, size - 1)
+    # The pixel above and to the left; the last row and column have nobody below and to the right.
+    column, row = np.minimum(x, size - 2).astype(np.int32), np.minimum(y, size - 2).astype(np.int32)
+    right, low = (x - column)[..., None], (y - row)[..., None]
+    first = np.arange(count, dtype=np.int32)[:, None, None] * size**2 + row * size + column
+    first = first[..., None] * channels + np.arange(channels, dtype=np.int32)
+    pixels = faces.astype(np.float32).ravel()
+    upper, lower = (_blended(pixels, first + step * channels, channels, right) for step in (0, size))
+    return (upper + low * (lower - upper) + np.float32(0.5)).astype(np.uint8)
+
+
+def frame_matrix(
+    size: int,
+    angle: float | np.ndarray,
+    shift: tuple[float, float] | np.ndarray,
+    zoom: float | np.ndarray,
+) -> tuple[float | np.ndarray, ...]:
+    """Return a, b, c, d, e, f: the point (x, y) of a changed frame shows (a x + b y + c, d x + e y + f).
+
+    Parameters
+    ----------
+    size : int
+        Side of the face, in pixels.
+    angle : float or np.ndarray
+        Turns the face against the clock, in degrees.
+    shift : pair of float or np.ndarray
+        Moves the frame to the right and down, in shares of its side.
+    zoom : float or np.ndarray
+        Above 1 the frame is larger, and so the face smaller.
+    """
     turn = np.deg2rad(angle)
     cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
     half = size / 2
-    centre_x, centre_y = margin + half + shift[0] * size, margin + half + shift[1] * size
-    # Output pixel (x, y) looks at (a x + b y + c, d x + e y + f) of the padded face.
-    matrix = (
-        cosine,
-        -sine,
-        centre_x - half * (cosine - sine),
-        sine,
-        cosine,
-        centre_y - half * (cosine + sine),
-    )
-    framed = to_image(padded).transform((size, size), Image.Transform.AFFINE, matrix, resample)
-    return np.asarray(framed).reshape(face.shape)
+    centre_x, centre_y = half + shift[0] * size, half + shift[1] * size
+    left, top = centre_x - half * (cosine - sine), centre_y - half * (cosine + sine)
+    return cosine, -sine, left, sine, cosine, top
 
 
 def to_image(face: np.ndarray) -> Image.Image:
@@ -96,20 +135,32 @@ def to_image(face: np.ndarray) -> Image.Image:
     return Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face)
 
 
-def _reframe_randomly(face: np.ndarray, rng: np.random.Generator, config: TrainingConfig) -> np.ndarray:
-    """Mirror, rotate, zoom and shift one face."""
-    if config.flip and rng.random() < 0.5:
-        face = face[:, ::-1]
-    angle = rng.uniform(-config.rotation, config.rotation)
-    zoom = 1 + rng.uniform(-config.zoom, config.zoom)
-    right, down = rng.uniform(-config.shift, config.shift, 2)
-    return reframe(face, angle=angle, zoom=zoom, shift=(right, down))
+def _reframe_randomly(faces: np.ndarray, rng: np.random.Generator, config: TrainingConfig) -> np.ndarray:
+    """Mirror, rotate, zoom and shift every face: another array of the same shape."""
+    count, size = faces.shape[:2]
+    mirrored = rng.random(count) < (0.5 if config.flip else 0)
+    faces = np.where(mirrored[:, None, None, None], faces[:, :, ::-1], faces)
+    angle = rng.uniform(-config.rotation, config.rotation, count)
+    zoom = 1 + rng.uniform(-config.zoom, config.zoom, count)
+    shift = rng.uniform(-config.shift, config.shift, (2, count))
+    matrix = np.stack(frame_matrix(size, angle, shift, zoom)).astype(np.float32)
+    framed = np.empty_like(faces)
+    together = max(1, PIXELS_TOGETHER // size**2)
+    for start in range(0, count, together):
+        some = slice(start, start + together)
+        framed[some] = reframe_all(faces[some], matrix[:, some])
+    return framed
 
 
-def _degrade(picture: np.ndarray, rng: np.random.Generator, config: TrainingConfig) -> np.ndarray:
-    """Give some faces the faults of a cheap camera: low resolution, blur, noise or JPEG artefacts."""
-    if rng.random() >= config.degrade:
-        return picture
+def _blended(pixels: np.ndarray, left: np.ndarray, channels: int, share: np.ndarray) -> np.ndarray:
+    """Blend pixels, given by their positions, with their right neighbours."""
+    # No position is out of range; "clip" spares NumPy from looking.
+    values = pixels.take(left, mode="clip")
+    return values + share * (pixels.take(left + channels, mode="clip") - values)
+
+
+def _degrade(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Give a face one of the faults of a cheap camera: low resolution, blur, JPEG artefacts or noise."""
     size = picture.shape[0]
     image = to_image(picture)
     fault = rng.integers(4)
@@ -125,9 +176,20 @@ def _degrade(picture: np.ndarray, rng: np.random.Generator, config: TrainingConf
         image = Image.open(buffer)
     changed = np.asarray(image).reshape(picture.shape)
     if fault == 3:
-        noise = rng.normal(0, rng.uniform(4, 20), picture.shape)
+        noise = rng.uniform(4, 20) * rng.standard_normal(picture.shape, np.float32)
         changed = np.clip(changed + noise, 0, 255).astype(np.uint8)
     return changed
+
+
+def _relight_randomly(faces: np.ndarray, rng: np.random.Generator, config: TrainingConfig) -> np.ndarray:
+    """Change brightness and contrast of every face."""
+    count = (len(faces), 1, 1, 1)
+    contrast = 1 + config.contrast * rng.uniform(-1, 1, count).astype(np.float32)
+    brightness = 255 * config.brightness * rng.uniform(-1, 1, count).astype(np.float32)
+    middle = faces.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float32)
+    lit = faces * contrast
+    lit += middle * (1 - contrast) + brightness
+    return np.clip(lit, 0, 255, out=lit).astype(np.uint8)
 
 
 def _erase(picture: np.ndarray, rng: np.random.Generator) -> None:

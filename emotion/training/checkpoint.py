@@ -105,7 +105,6 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             self.history = {name: list(map(float, curve)) for name, curve in state["history"].items()}
             self.best_loss = float(state.get("best_loss", math.inf))  # older runs kept none
             self.seconds = float(state.get("seconds", 0.0))  # nor this
-            network.optimizer.build(network.trainable_variables)
             network.load_weights(self.folder / f"{epoch}.{LATEST_WEIGHTS}")
             _set_random_states(network, state.get("random_states", []))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -190,7 +189,9 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         labels = len(self.dataset.labels)
         targets = self.dataset.calibration.targets
         labelled = targets < labels
-        probabilities = renormalise(network.predict(self.held_out, verbose=0)[labelled], labels)
+        # Batch by batch and not `predict`, which would have the devices share the last one evenly.
+        answers = [keras.ops.convert_to_numpy(network(faces, training=False)) for faces, _ in self.held_out]
+        probabilities = renormalise(np.concatenate(answers)[labelled], labels)
         targets = targets[labelled]
         loss = -np.log(probabilities[np.arange(len(targets)), targets]).mean()
         return float(loss), float((probabilities.argmax(axis=1) == targets).mean())

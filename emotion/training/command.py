@@ -73,6 +73,9 @@ def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     command = shlex.join([*TRAIN_COMMAND.split(), *map(public_source, arguments)])
     classifier = train_model(config, output, resume=options.resume, command=command)
     print(summary(classifier.report))
+    if classifier.folder is None:
+        print("This computer only helped: the first one that is named in the environment has the model.")
+        return
     print(f"The model, its card and its plots are in {output}. Try it: EMOTION_MODEL={output} {APP_COMMAND}")
     if options.push:
         publish(output, options, config.data)

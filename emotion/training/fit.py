@@ -18,10 +18,11 @@ import numpy as np
 from emotion.config import TrainingConfig
 from emotion.data.batches import FaceBatches
 from emotion.data.dataset import Dataset
-from emotion.data.examples import Examples
+from emotion.data.examples import CachedExamples, Examples
 from emotion.errors import DataError
 from emotion.training.augmentation import augment
 from emotion.training.checkpoint import BestWeightsKeeper
+from emotion.training.devices import Devices
 from emotion.training.folder import CHECKPOINT_FOLDER, save_run_config
 from emotion.training.networks import average_mirrored, build_network
 
@@ -63,6 +64,7 @@ def fit(
     resume: bool = False,
     soft_targets: np.ndarray | None = None,
     initial: tuple[keras.Model, Sequence[str]] | None = None,
+    devices: Devices | None = None,
 ) -> FittedNetwork:
     """Train a network and keep the weights with the lowest loss on the calibration faces.
 
@@ -80,6 +82,8 @@ def fit(
         Distributions to learn in place of the one-hot labels.
     initial : (keras.Model, sequence of str), optional
         A trained network to start from, and what its outputs mean; see `adopt_weights`. A checkpoint wins.
+    devices : Devices, optional
+        Those that share every batch; by default there is one.
 
     Raises
     ------
@@ -87,56 +91,63 @@ def fit(
         If the loss is no number any more.
     DataError
         If the run was interrupted before its first epoch was complete, or resumed without a checkpoint, or
-        `initial` is another network, or the checkpoint is damaged.
+        `initial` is another network, the checkpoint is damaged, or the devices cannot share a batch evenly.
     """
-    output = Path(output)
+    output, devices = Path(output), devices or Devices()
     save_run_config(config, output)
     keras.utils.set_random_seed(config.seed)
 
     outputs = len(dataset.outputs)
+    size, channels, limit = config.image_size, config.channels, config.cache_mib * 2**20
+    train = CachedExamples.of(dataset.train, size, channels, limit=limit)
+    limit -= train.crops.nbytes
+    calibration = CachedExamples.of(dataset.calibration, size, channels, limit=limit)
     batches_of = partial(
         FaceBatches,
         outputs=outputs,
         batch_size=config.batch_size,
-        size=config.image_size,
-        channels=config.channels,
+        size=size,
+        channels=channels,
         seed=config.seed,
         workers=config.workers,
     )
     batches = batches_of(
-        dataset.train,
+        train,
         shuffle=True,
         augment=partial(augment, config=config),
         soft_targets=soft_targets,
+        devices=devices.count,
+        part=devices.part,
     )
-    clean = batches_of(dataset.train, shuffle=True)
-    held_out = batches_of(dataset.calibration, shuffle=False)
-
-    with _dtype_policy(config.precision):
-        network = build_network(config, outputs)
-    if initial:
-        adopt_weights(network, *initial, dataset.outputs)
-    compile_network(network, config, steps_per_epoch=len(batches))
+    clean, held_out = batches_of(train, shuffle=True), batches_of(calibration, shuffle=False)
     keeper = BestWeightsKeeper(config, output / CHECKPOINT_FOLDER, clean, held_out, dataset)
-    first_epoch = keeper.restore(network) if resume else keeper.begin()
-    batches.set_epoch(first_epoch)
     if len(dataset.train) < config.batch_size:
         logger.warning("Only %d training pictures: one step per epoch.", len(dataset.train))
 
+    with devices.shared(), _dtype_policy(config.precision):
+        network = build_network(config, outputs)
+    if initial:
+        adopt_weights(network, *initial, dataset.outputs)
+    network = devices.prepared(network)
     interrupted = False
-    try:
-        if not keeper.stopped and first_epoch < config.epochs:
-            network.fit(
-                batches,
-                epochs=config.epochs,
-                initial_epoch=first_epoch,
-                shuffle=False,  # FaceBatches shuffles, in an order that a resumed run repeats
-                class_weight=_class_weights(dataset.train, outputs) if config.class_weights else None,
-                callbacks=[keeper, *_logs(output, resume=resume)],
-            )
-    except KeyboardInterrupt:
-        interrupted = True
-        logger.warning("Interrupted; keeping the best epoch so far.")
+    with devices.shared():
+        compile_network(network, config, steps_per_epoch=len(batches), adamw=devices.adamw)
+        first_epoch = keeper.restore(network) if resume else keeper.begin()
+        batches.set_epoch(first_epoch)
+        try:
+            if not keeper.stopped and first_epoch < config.epochs:
+                network.fit(
+                    batches,
+                    epochs=config.epochs,
+                    initial_epoch=first_epoch,
+                    verbose="auto" if devices.first else 0,
+                    shuffle=False,  # FaceBatches shuffles, in an order that a resumed run repeats
+                    class_weight=_class_weights(dataset.train, outputs) if config.class_weights else None,
+                    callbacks=[keeper, *_logs(output, resume=resume)],
+                )
+        except KeyboardInterrupt:
+            interrupted = True
+            logger.warning("Interrupted; keeping the best epoch so far.")
     if not keeper.best_epoch:
         raise DataError(
             "Stopped before the first epoch was complete, so there is nothing to keep. Start it again."
@@ -209,8 +220,24 @@ def correct_priors(network: keras.Model, outputs: Sequence[str], factors: Mappin
         network.layers[-1].bias.assign_add(shift)
 
 
-def compile_network(network: keras.Model, config: TrainingConfig, *, steps_per_epoch: int) -> None:
-    """Attach loss, optimiser and schedule to a network, which is changed in place."""
+def compile_network(
+    network: keras.Model,
+    config: TrainingConfig,
+    *,
+    steps_per_epoch: int,
+    adamw: type[keras.optimizers.AdamW] = keras.optimizers.AdamW,
+) -> None:
+    """Attach loss, optimiser and schedule to a network, which is changed in place.
+
+    Parameters
+    ----------
+    network : keras.Model
+    config : TrainingConfig
+    steps_per_epoch : int
+        How many batches the schedule counts as an epoch.
+    adamw : type
+        The optimiser, as the devices need it.
+    """
     steps = steps_per_epoch * config.epochs
     warmup = min(int(steps_per_epoch * config.warmup_epochs), steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -220,7 +247,7 @@ def compile_network(network: keras.Model, config: TrainingConfig, *, steps_per_e
         warmup_steps=warmup,
     )
     window = config.ema_share * steps
-    optimizer = keras.optimizers.AdamW(
+    optimizer = adamw(
         schedule,
         weight_decay=config.weight_decay,
         global_clipnorm=5.0,
@@ -229,6 +256,7 @@ def compile_network(network: keras.Model, config: TrainingConfig, *, steps_per_e
         ema_overwrite_frequency=None,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(network.trainable_variables)
     network.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),

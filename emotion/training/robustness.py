@@ -115,7 +115,7 @@ def _array(picture: Image.Image, like: np.ndarray) -> np.ndarray:
 def _framed(
     crop: np.ndarray, *, angle: float = 0, shift: tuple[float, float] = (0, 0), zoom: float = 1
 ) -> np.ndarray:
-    return reframe(crop, angle=angle, shift=shift, zoom=zoom, resample=Image.Resampling.BICUBIC)
+    return reframe(crop, angle=angle, shift=shift, zoom=zoom)
 
 
 def _covered(crop: np.ndarray, rows: tuple[float, float]) -> np.ndarray:

@@ -22,6 +22,7 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.model.publish import publish
 from emotion.report.plots import write_report
 from emotion.report.report import Report
+from emotion.training.devices import open_devices
 from emotion.training.evaluation import all_held_out, evaluate, settings_of
 from emotion.training.folder import load_run_config, save_run_config, written_by_one_run
 from emotion.training.networks import find_architecture
@@ -57,7 +58,8 @@ def train_model(
     Returns
     -------
     EmotionClassifier
-        The model as loaded from `output`.
+        The model as loaded from `output`. A program that only helps another computer returns the same model
+        from a folder of its own, which is gone by then, and its `folder` is None.
 
     Raises
     ------
@@ -65,9 +67,12 @@ def train_model(
         If the pictures cannot be trained on, or a checkpoint cannot be resumed.
     TrainingError
         If another run writes to `output`, it cannot be written, or the loss is no number any more.
+    ValueError
+        If there are fewer devices than `config.devices`.
     """
     find_architecture(config.architecture)  # a wrong name should not cost the time of an audit
-    with written_by_one_run(output) as folder:
+    devices = open_devices(config.devices)
+    with devices.folder(output, resume=resume) as own, written_by_one_run(own) as folder:
         dataset = record_audit(load_dataset(config), folder)
         if config.groups:
             load_groups(config.groups, dataset.report)  # a wrong file should not cost the time of a run
@@ -81,7 +86,7 @@ def train_model(
         members = []
         seconds = 0.0
         for stage in stages:
-            fitted = run_stage(stage, dataset, resume=resume)
+            fitted = run_stage(stage, dataset, resume=resume, devices=devices)
             seconds += fitted.seconds
             if fitted.interrupted:
                 members = members or [
@@ -98,7 +103,12 @@ def train_model(
             seconds=seconds,
             command=command,
         )
-    return EmotionClassifier.from_pretrained(output)
+        classifier = EmotionClassifier.from_pretrained(folder)
+        if not devices.first:
+            classifier = EmotionClassifier(
+                classifier.network, classifier.description, report=classifier.report
+            )
+    return classifier
 
 
 def continued_config(output: str | os.PathLike[str], given: dict[str, Any]) -> TrainingConfig:

@@ -16,6 +16,7 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import DESCRIPTION_FILE
 from emotion.model.keras_engine import load_keras
 from emotion.report.report import History, Report
+from emotion.training.devices import Devices
 from emotion.training.distillation import blend_targets, teacher_answers
 from emotion.training.fit import FittedNetwork, fit
 from emotion.training.folder import forget_checkpoint, has_checkpoint
@@ -87,7 +88,9 @@ def plan_stages(config: TrainingConfig, output: Path) -> list[Stage]:
     return stages
 
 
-def run_stage(stage: Stage, dataset: Dataset, *, resume: bool) -> FittedNetwork:
+def run_stage(
+    stage: Stage, dataset: Dataset, *, resume: bool, devices: Devices | None = None
+) -> FittedNetwork:
     """Fit the network of a stage, and save it where it is to be a model of its own.
 
     Parameters
@@ -96,6 +99,8 @@ def run_stage(stage: Stage, dataset: Dataset, *, resume: bool) -> FittedNetwork:
     dataset : Dataset
     resume : bool
         Go on after its last complete epoch; what was already saved is taken as it is.
+    devices : Devices, optional
+        Those that share every batch; by default there is one.
 
     Raises
     ------
@@ -108,7 +113,15 @@ def run_stage(stage: Stage, dataset: Dataset, *, resume: bool) -> FittedNetwork:
     resume = resume and has_checkpoint(stage.folder)
     targets = targets_to_learn(stage, dataset)
     initial = None if resume else _initial_weights(stage)
-    fitted = fit(stage.config, dataset, stage.folder, resume=resume, soft_targets=targets, initial=initial)
+    fitted = fit(
+        stage.config,
+        dataset,
+        stage.folder,
+        resume=resume,
+        soft_targets=targets,
+        initial=initial,
+        devices=devices,
+    )
     if fitted.interrupted and not stage.is_member:
         raise KeyboardInterrupt
     if stage.saved and not fitted.interrupted:

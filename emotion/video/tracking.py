@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emotion.predictions.calibration import renormalise
 from emotion.predictions.face import NEUTRAL_OR_MIXED, Box, FacePrediction
 from emotion.predictions.table import PredictionTable
 
@@ -187,7 +188,7 @@ class FaceTracker:
     def _scores(self, prediction: FacePrediction) -> np.ndarray:
         """Undo the display's renormalisation, so that a neutral moment pulls every label down."""
         shown = np.array([prediction.probabilities[label] for label in self.labels], np.float64)
-        return shown * prediction.confidence / max(shown.max(), 1e-9)
+        return shown * prediction.confidence / shown.max()
 
     def _choose(self, track: _Track) -> str | None:
         if track.unusable > 0.5:
@@ -200,7 +201,7 @@ class FaceTracker:
         return self.labels[best] if track.scores[best] >= self.threshold else None
 
     def _snapshot(self, track: _Track) -> TrackedFace:
-        shown: np.ndarray = track.scores / max(float(track.scores.sum()), 1e-9)
+        shown = renormalise(track.scores, len(self.labels))
         x, y, width, height = (int(value) for value in np.rint(track.box))
         reason = None
         if track.label is None:

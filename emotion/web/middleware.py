@@ -73,7 +73,7 @@ class CountUploads:
         if _is_upload_request(scope):
             self.running_uploads += 1
             try:
-                await self._count(scope, receive, send)
+                await self._pass_upload(scope, receive, send)
             finally:
                 self.running_uploads -= 1
                 if not self.running_uploads:
@@ -89,7 +89,7 @@ class CountUploads:
         else:
             await self.app(scope, receive, send)
 
-    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def note(message: Message) -> None:
             if message["type"] == "http.response.body" and message.get("body", b"").startswith(b"["):
                 self.uploads.add(json.loads(message["body"]))

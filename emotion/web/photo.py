@@ -14,7 +14,7 @@ from PIL import Image
 from emotion.drawing import annotate
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.explain import HOW_TO_READ, heatmap, overlay, where
+from emotion.model.explain import HOW_TO_READ, heatmap, hottest_part, overlay
 from emotion.predictions.face import FacePrediction
 from emotion.vision.crop import crop_face, crop_square
 from emotion.vision.images import Picture
@@ -267,9 +267,10 @@ class Photo:
         portrait = crop_face(answer.picture, place, size=EXPLAINED_SIDE, channels=3)
         return {
             self.tab.heat: gr.update(
-                value=overlay(portrait, warmth), alt_text=f"Heatmap: “{best}” rests most {where(warmth)}"
+                value=overlay(portrait, warmth),
+                alt_text=f"Heatmap: “{best}” rests most {hottest_part(warmth)}",
             ),
-            self.tab.heat_words: f"“{best}” rests most **{where(warmth)}**. {HOW_TO_READ}",
+            self.tab.heat_words: f"“{best}” rests most **{hottest_part(warmth)}**. {HOW_TO_READ}",
             self.tab.reasons: gr.update(visible=True),
         }
 

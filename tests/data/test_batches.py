@@ -1,6 +1,7 @@
 """Batches hold every face once, in an order that a resumed run repeats, and no more memory than they need."""
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,9 +11,10 @@ from PIL import Image
 
 from emotion.data.batches import FaceBatches
 from emotion.data.dataset import Dataset
-from emotion.data.examples import Examples
+from emotion.data.examples import CachedExamples, Examples
 from emotion.data.prints import take_prints
 from emotion.data.sources import FolderReader
+from emotion.errors import DataError
 from tests.data.pictures import draw
 
 
@@ -108,6 +110,42 @@ def test_keras_fits_on_the_batches_in_their_order(small: Dataset, workers: int):
     assert np.isfinite(history.history["loss"]).all()
     expected = 2 * small.train.load(np.arange(12), 48, 1).astype(np.float64).sum()
     assert float(recorder.total) == pytest.approx(expected)
+
+
+def test_a_picture_is_decoded_once_as_far_as_memory_allows(small: Dataset):
+    asked: list[str] = []
+
+    def read(identifier: str) -> np.ndarray:
+        asked.append(identifier)
+        return small.train.read(identifier)
+
+    examples = Examples(small.train.identifiers, small.train.targets, read)
+    cached = CachedExamples.of(examples, 48, 1, limit=7 * 48 * 48 + 1)
+    expected = epochs_of(batches_of(small), 2)
+    found = epochs_of(batches_of(replace(small, train=cached)), 2)
+
+    np.testing.assert_array_equal(found, expected)
+    times = [asked.count(identifier) for identifier in small.train.identifiers]
+    assert times == [1] * 7 + [2] * 5
+    np.testing.assert_array_equal(cached.load(np.arange(3), 32, 3), examples.load(np.arange(3), 32, 3))
+
+
+def test_devices_share_every_batch_evenly(small: Dataset):
+    whole = [faces for faces, _ in batches_of(small, batch_size=8, devices=1)]
+    shared = batches_of(replace(small, train=small.train.subset(np.arange(11))), batch_size=8, devices=2)
+    parts = [
+        batches_of(small, batch_size=8, devices=2, part=(number, 2), augment=add_noise) for number in range(2)
+    ]
+    together = batches_of(small, batch_size=8, devices=2, augment=add_noise)
+
+    assert [len(faces) for faces in whole] == [8, 4]
+    assert [len(faces) for faces, _ in shared] == [8, 2], "one of eleven is left out"
+    for index in range(2):
+        joined = np.concatenate([part[index][0] for part in parts])
+        np.testing.assert_array_equal(joined, together[index][0])
+    for settings in ({"batch_size": 5}, {"batch_size": 26, "devices": 13}):
+        with pytest.raises(DataError, match=r"cannot share batches .* evenly.*--batch-size"):
+            batches_of(small, **{"devices": 2, **settings})
 
 
 def test_memory_does_not_hold_the_pictures(tmp_path: Path):

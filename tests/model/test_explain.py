@@ -11,7 +11,7 @@ from PIL import Image
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import Description
 from emotion.model.engines import LiteRTNetwork
-from emotion.model.explain import heatmap, overlay, viridis, where
+from emotion.model.explain import heatmap, hottest_part, overlay, viridis
 from emotion.model.keras_engine import KerasNetwork
 from emotion.predictions.calibration import Calibration
 from emotion.vision.crop import crop_face
@@ -115,7 +115,7 @@ def test_the_heat_lies_where_a_trained_network_learned_to_look(classifier, face)
     inside[MOUTH] = True
     assert heat[inside].mean() > 3 * heat[~inside].mean()
     assert heat[LEFT_EYE].mean() < 0.3
-    assert "mouth" in where(heat)
+    assert "mouth" in hottest_part(heat)
 
 
 def test_the_embedded_model_sees_a_smile_at_the_mouth():
@@ -123,7 +123,7 @@ def test_the_embedded_model_sees_a_smile_at_the_mouth():
         picture = np.asarray(image.convert("RGB"))
     embedded = EmotionClassifier.from_pretrained()
     crop = crop_face(picture, detect_faces(picture)[0], size=embedded.input_size, channels=embedded.channels)
-    assert "mouth" in where(heatmap(embedded, crop, label="happy"))
+    assert "mouth" in hottest_part(heatmap(embedded, crop, label="happy"))
 
 
 def test_colour_networks_are_explained_alike(face):
@@ -152,16 +152,19 @@ def test_a_background_output_is_explained_only_when_it_is_asked_for(face):
 def test_an_answer_that_rests_on_no_part_gives_no_heat(face):
     heat = heatmap(BrightnessReader(MOUTH, gain=0.0), face)
     assert not heat.any()
-    assert where(heat) == "on no single part of the face"
+    assert hottest_part(heat) == "on no single part of the face"
 
 
 def test_the_place_in_words(face):
-    assert "lower third" in where(heatmap(BrightnessReader(MOUTH), face))
-    assert "upper third" in where(heatmap(BrightnessReader(np.s_[0:12, 8:40]), np.flipud(face)))
-    assert where(np.ones((SIZE, SIZE), np.float32)) == "on the face as a whole"
+    assert "lower third" in hottest_part(heatmap(BrightnessReader(MOUTH), face))
+    assert "upper third" in hottest_part(heatmap(BrightnessReader(np.s_[0:12, 8:40]), np.flipud(face)))
+    assert hottest_part(np.ones((SIZE, SIZE), np.float32)) == "on the face as a whole"
     border = np.zeros((SIZE, SIZE), np.float32)
     border[SIZE * 2 // 3 - 4 : SIZE * 2 // 3 + 4] = 1
-    assert where(border) == "on the middle and lower thirds of the face (eyes, nose, cheeks, mouth and chin)"
+    assert (
+        hottest_part(border)
+        == "on the middle and lower thirds of the face (eyes, nose, cheeks, mouth and chin)"
+    )
 
 
 def test_wrong_crops_and_labels_are_named(face):

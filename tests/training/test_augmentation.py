@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emotion.config import TrainingConfig
-from emotion.training.augmentation import augment
+from emotion.training.augmentation import augment, frame_matrix, reframe, reframe_all
 from tests.drawn_faces import draw_face
 
 NO_AUGMENTATION = {
@@ -27,6 +27,24 @@ def test_augmentation_can_be_switched_off_and_is_repeatable():
     np.testing.assert_array_equal(first, second)
     assert (first != faces).any(axis=(1, 2, 3)).all()
     assert (first != other).any()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_many_faces_are_reframed_like_one(channels):
+    """Bilinear or bicubic is hard to tell apart where a face changes slowly."""
+    wave = np.sin(np.arange(48) / 6)
+    face = (
+        (128 + 60 * wave[:, None] + 50 * wave[None, :]).astype(np.uint8)[..., None].repeat(channels, axis=2)
+    )
+    frames = [(0.0, (0.0, 0.0), 1.0), (15.0, (0.05, -0.1), 1.2), (-40.0, (0.2, 0.2), 0.8)]
+    matrix = np.array([frame_matrix(48, *frame) for frame in frames], np.float32).T
+
+    found = reframe_all(np.stack([face] * 3), matrix)
+
+    np.testing.assert_array_equal(found[0], face)
+    for mine, (angle, shift, zoom) in zip(found, frames, strict=True):
+        expected = reframe(face, angle=angle, shift=shift, zoom=zoom)
+        np.testing.assert_allclose(mine.astype(int), expected.astype(int), atol=3)
 
 
 @pytest.mark.parametrize(
