@@ -1,4 +1,4 @@
-"""A classifier in other processes and on other computers: the address of its model travels, not its weights."""
+"""A classifier in other processes and on other computers: the address of its model travels, no weights."""
 
 from __future__ import annotations
 
