@@ -9,7 +9,7 @@ import numpy as np
 
 from emotion.config import EVERYTHING_ELSE
 from emotion.errors import DataError
-from emotion.vision.crop import crop_square
+from emotion.vision.crop import whole_crop
 
 SPLIT_NAMES = {  # lower-case name of a folder or table: the split it holds
     "train": "train",
@@ -113,13 +113,6 @@ class Source:
     labels: tuple[str, ...]
     outputs: tuple[str, ...]
     splits: dict[str, Examples]
-
-
-def whole_crop(picture: np.ndarray, size: int, channels: int) -> np.ndarray:
-    """Return the crop that a face picture gives as a whole: uint8 (size, size, channels)."""
-    height, width = picture.shape[:2]
-    crop = crop_square(picture, (0, 0, width, height), size=size, channels=channels)
-    return crop.reshape(size, size, channels)
 
 
 def choose_outputs(

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm.auto import tqdm
 
-from emotion.data.examples import Examples, whole_crop
+from emotion.data.examples import Examples
 from emotion.errors import InvalidImageError
+from emotion.vision.crop import whole_crop
 
 THREADS = 4
 FACE_SIDE = 48  # pixels of the grey faces whose details confirm a near copy

@@ -14,7 +14,7 @@ from emotion.errors import ModelLoadError
 from emotion.model.description import CARD_FILE, LONGEST_TEXT, Description
 from emotion.model.engines import Network
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
-from emotion.vision.crop import Located, crop_face, crop_square, scaled_place
+from emotion.vision.crop import Located, crop_face, scaled_place, whole_crop
 from emotion.vision.faces import detect_faces
 from emotion.vision.images import Picture, open_image, open_picture
 from emotion.vision.quality import quality_problem
@@ -258,13 +258,8 @@ class EmotionClassifier:
         InvalidImageError
             If a crop is not such an array.
         """
-        resized = []
-        for crop in crops:
-            picture = open_image(np.asarray(crop))
-            height, width = picture.shape[:2]
-            box = (0, 0, width, height)
-            resized.append(crop_square(picture, box, size=self.input_size, channels=self.channels))
-        return self._predict_crops(resized)
+        pictures = map(open_image, map(np.asarray, crops))
+        return self._predict_crops([whole_crop(each, self.input_size, self.channels) for each in pictures])
 
     def save_pretrained(
         self, folder: str | os.PathLike[str], *, litert_precision: str = "float32", repo_id: str | None = None
@@ -339,9 +334,7 @@ class EmotionClassifier:
         shape = (len(crops), self.input_size, self.input_size, self.channels)
         raw = self.network(np.asarray(crops, np.float32).reshape(shape))
         shown, sureness = self.description.calibration.apply(raw, len(self.labels))
-        return [
-            self._prediction(row, float(confidence)) for row, confidence in zip(shown, sureness, strict=True)
-        ]
+        return [self._prediction(*each) for each in zip(shown, map(float, sureness), strict=True)]
 
     def _prediction(self, probabilities: np.ndarray, confidence: float) -> FacePrediction:
         sure = confidence >= self.threshold

@@ -113,6 +113,13 @@ def crop_square(
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=square))
 
 
+def whole_crop(picture: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """Return the crop that a face picture gives as a whole: uint8 (size, size, channels)."""
+    height, width = picture.shape[:2]
+    crop = crop_square(picture, (0, 0, width, height), size=size, channels=channels)
+    return crop.reshape(size, size, channels)
+
+
 def crop_face(picture: np.ndarray, face: Located, *, size: int, channels: int = 1) -> np.ndarray:
     """Cut a face out of a picture, upright and framed like the training faces.
 
