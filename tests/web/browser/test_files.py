@@ -50,7 +50,7 @@ def test_many_pictures_get_a_gallery_totals_and_a_csv(visit, tmp_path):
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the CSV").click()
     lines = download.value.path().read_text("utf-8-sig").splitlines()
-    assert lines[0].startswith("picture,face,x,y,width,height,label")
+    assert lines[0].startswith("file,face,x,y,width,height,label")
     assert len([line for line in lines if "several-faces" in line]) == 2
     screenshot(page, "many-1280")
 
