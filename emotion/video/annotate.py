@@ -17,10 +17,10 @@ import numpy as np
 from emotion.drawing import annotate
 from emotion.model.classifier import EmotionClassifier
 from emotion.video.clip import MAX_RATE, MAX_SECONDS, Clip
+from emotion.video.looks import answers_and_looks
 from emotion.video.tracking import FaceTracker, Moment, Timeline, TrackedFace
 from emotion.video.writer import ClipWriter
 from emotion.vision.faces import detect_faces_in_frame
-from emotion.vision.images import Picture
 
 # Faces are looked for this often; their boxes glide in between.
 DETECTIONS_PER_SECOND = 10.0
@@ -138,7 +138,8 @@ def follow_faces(
             continue
         before = tracker.faces
         found = detect_faces_in_frame(picture)
-        after = tracker.update(classifier.predict_located(Picture.of(picture), found), time)
+        predictions, looks = answers_and_looks(classifier, picture, found)
+        after = tracker.update(predictions, time, looks)
         for moment in tracker.timeline.moments:
             record(moment)
         if write is not None:

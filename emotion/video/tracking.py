@@ -9,7 +9,7 @@ import io
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,8 +17,15 @@ from emotion.predictions.calibration import renormalise
 from emotion.predictions.face import NEUTRAL_OR_MIXED, Box, FacePrediction
 from emotion.predictions.table import PredictionTable
 
-NEAREST = 0.8  # a face may move this part of its size between two frames and still be the same
-SCALE = 1.8  # ... and grow or shrink by this factor
+# A face may move by this part of its size between two frames, and grow or shrink by this factor, and still be
+# the same.
+NEAREST, SCALE = 0.8, 1.8
+# Likeness from which on a face is one that was gone (benchmarks/tracking.py).
+KNOWN = 0.55
+# Seconds: a face that comes in over the edge is whole only then; until then it may turn out to be known.
+STRANGE = 0.8
+# Of every face, so many looks are kept, and this many seconds lie between them.
+LOOKS, LOOKS_APART = 5, 0.5
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,10 @@ class FaceTracker:
     box_smoothing : float
         The same for boxes.
     timeout : float
-        Seconds after which a face that is no longer found is forgotten.
+        Seconds after which a face that is no longer found is gone.
+    memory : float
+        Seconds after which one that is gone is forgotten; until then it keeps its number where it is known
+        again by its look.
     margin : float
         How far confidence has to fall below the threshold before a label is taken back, and how far
         another label has to lead before it replaces the current one, so that labels do not flicker.
@@ -94,6 +104,7 @@ class FaceTracker:
         smoothing: float = 0.4,
         box_smoothing: float = 0.08,
         timeout: float = 0.7,
+        memory: float = 10.0,
         margin: float = 0.05,
         history: float = 30.0,
         history_step: float = 0.2,
@@ -103,10 +114,12 @@ class FaceTracker:
         self.smoothing = smoothing
         self.box_smoothing = box_smoothing
         self.timeout = timeout
+        self.memory = memory
         self.margin = margin
         self.history = history
         self.history_step = history_step
         self._tracks: list[_Track] = []
+        self._gone: list[_Track] = []
         self._moments: deque[Moment] = deque()
         self._faces_seen = 0
         self._start: float | None = None
@@ -122,7 +135,9 @@ class FaceTracker:
         """The last `history` seconds; times count from the first frame."""
         return Timeline(self.labels, tuple(self._moments))
 
-    def update(self, predictions: Sequence[FacePrediction], time: float) -> tuple[TrackedFace, ...]:
+    def update(
+        self, predictions: Sequence[FacePrediction], time: float, looks: Sequence[np.ndarray] | None = None
+    ) -> tuple[TrackedFace, ...]:
         """Take in the faces of one frame.
 
         Parameters
@@ -132,6 +147,9 @@ class FaceTracker:
         time : float
             When the frame was taken, in seconds on any clock that does not run backwards. Frames may
             come at any rate; one that comes late (before an earlier frame's time) counts as simultaneous.
+        looks : list of numpy.ndarray, optional
+            What `emotion.vision.look.look` tells of every prediction. Without it, a face that was gone gets a
+            new number.
 
         Returns
         -------
@@ -141,17 +159,27 @@ class FaceTracker:
         if self._start is None:
             self._start = time
         now = self._now = max(time - self._start, self._now)
+        self._gone += [track for track in self._tracks if now - track.seen > self.timeout]
+        self._gone = [track for track in self._gone if now - track.seen <= self.memory]
         self._tracks = [track for track in self._tracks if now - track.seen <= self.timeout]
 
-        found = [(prediction, prediction.box) for prediction in predictions if prediction.box is not None]
-        matches = _match([track.last_box for track in self._tracks], [box for _, box in found])
-        for index, (prediction, box) in enumerate(found):
+        described = zip(predictions, looks if looks is not None else [None] * len(predictions), strict=True)
+        found = [
+            (prediction, prediction.box, look) for prediction, look in described if prediction.box is not None
+        ]
+        matches = _match([track.last_box for track in self._tracks], [box for _, box, _ in found])
+        current = []
+        for index, (prediction, box, look) in enumerate(found):
             if index in matches:
                 track = self._tracks[matches[index]]
                 self._follow(track, prediction, box, now)
             else:
                 track = self._begin(prediction, box, now)
                 self._tracks.append(track)
+            current.append((track, look))
+        self._know_again(current, now)
+        for track, look in current:
+            track.remember(look, now)
             if now - track.recorded >= self.history_step - 1e-6:
                 track.recorded = now
                 self._moments.append(Moment(now, self._snapshot(track)))
@@ -163,6 +191,7 @@ class FaceTracker:
         self._faces_seen += 1
         track = _Track(
             id=self._faces_seen,
+            began=now,
             seen=now,
             last_box=box,
             box=np.array(box, np.float64),
@@ -172,6 +201,33 @@ class FaceTracker:
         )
         track.label = self._choose(track)
         return track
+
+    def _know_again(self, current: Sequence[tuple[_Track, np.ndarray | None]], now: float) -> None:
+        """Give new faces the numbers of those gone that they look like, the most alike first."""
+        pairs = [
+            (old.likeness(look), new, old)
+            for new, look in current
+            if look is not None and now - new.began <= STRANGE
+            for old in self._gone
+        ]
+        for likeness, new, old in sorted(pairs, key=lambda pair: -pair[0]):
+            if likeness < KNOWN:
+                break
+            # Whoever was there at the same time is somebody else.
+            if old in self._gone and new.began > old.seen:
+                self._gone.remove(old)
+                self._rename(new, old)
+        self._tracks.sort(key=lambda track: track.id)
+
+    def _rename(self, new: _Track, old: _Track) -> None:
+        if new.id == self._faces_seen:
+            self._faces_seen -= 1
+        self._moments = deque(
+            replace(moment, face=replace(moment.face, id=old.id)) if moment.face.id == new.id else moment
+            for moment in self._moments
+        )
+        # It began when the other did, so it is not strange any more.
+        new.id, new.began, new.looks, new.looked = old.id, old.began, old.looks, old.looked
 
     def _follow(self, track: _Track, prediction: FacePrediction, box: Box, now: float) -> None:
         elapsed, track.seen, track.last_box = now - track.seen, now, box
@@ -216,9 +272,10 @@ class FaceTracker:
         )
 
 
-@dataclass
+@dataclass(eq=False)
 class _Track:
     id: int
+    began: float
     seen: float
     last_box: Box  # as detected; `box` is the smoothed one
     box: np.ndarray
@@ -227,6 +284,17 @@ class _Track:
     picture_reason: str | None
     label: str | None = None
     recorded: float = -math.inf
+    looks: list[np.ndarray] = field(default_factory=list)
+    looked: float = -math.inf
+
+    def likeness(self, look: np.ndarray) -> float:
+        """Return how much a face looks like this one did, -1 to 1."""
+        return max((float(look @ known) for known in self.looks), default=-1.0)
+
+    def remember(self, look: np.ndarray | None, now: float) -> None:
+        """Keep a few looks, the oldest of them going first."""
+        if look is not None and now - self.looked >= LOOKS_APART:
+            self.looks, self.looked = [*self.looks, look][-LOOKS:], now
 
 
 def _is_unusable(prediction: FacePrediction) -> bool:

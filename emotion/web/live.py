@@ -11,6 +11,7 @@ import numpy as np
 
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
+from emotion.video.looks import answers_and_looks
 from emotion.video.tracking import FaceTracker
 from emotion.vision.faces import detect_faces_in_frame
 from emotion.vision.images import Picture
@@ -139,13 +140,13 @@ class Live:
             picture = self.session.open_picture(frame).shown(SHOWN_SIDE).pixels
             classifier = self.session.classifier_for(own)
             found = detect_faces_in_frame(picture, limit=self.session.limits.live_faces)
-            predictions = classifier.predict_located(Picture.of(picture), found)
+            predictions, looks = answers_and_looks(classifier, picture, found)
         except EmotionError as error:
             return {tab.boxes: "", tab.answers: problem(str(error))}
         memory = self.session.memory
         watching = self._go_on(memory.recall(kept), classifier, picture)
         tracker = watching.tracker
-        faces = tracker.update(predictions, watching.time)
+        faces = tracker.update(predictions, watching.time, looks)
         return {
             tab.watching: memory.keep(watching, picture.nbytes),
             tab.boxes: live_overlay(faces, (picture.shape[1], picture.shape[0])),

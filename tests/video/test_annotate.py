@@ -153,6 +153,18 @@ def test_two_people_have_a_number_each(tmp_path, person):
     assert len(timeline.moments) == 8
 
 
+def test_who_leaves_the_picture_for_two_seconds_keeps_the_number(tmp_path, person):
+    frames = [
+        *people(5, (person, 20, 2)),
+        *people(20),
+        *people(5, (person, 380, -2)),
+    ]
+    source = encode(tmp_path / "in.mp4", frames, rate=10)
+    timeline = annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")
+    assert {moment.face.id for moment in timeline.moments} == {1}
+    assert {moment.time > 2 for moment in timeline.moments} == {False, True}
+
+
 def test_a_clip_without_faces_gives_an_empty_timeline(tmp_path):
     source = encode(tmp_path / "in.mp4", quarters(10))
     timeline = annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")

@@ -7,6 +7,7 @@ import io
 import math
 import pickle
 
+import numpy as np
 import pytest
 
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
@@ -115,6 +116,75 @@ def test_a_missed_frame_keeps_the_face_and_the_timeout_drops_it():
     assert following.update([], 0.8) == ()
     (after,) = following.update([prediction()], 0.9)
     assert after.id == 2
+
+
+def visit(following, *faces, at, frames=5):
+    """Let faces, given as (look, x), stay for half a second; return their numbers in the last frame."""
+    for index in range(frames):
+        now = following.update(
+            [prediction(box=(x, 100, 80, 80)) for _, x in faces],
+            at + index / 10,
+            [shape for shape, _ in faces],
+        )
+    return [next(face.id for face in now if abs(face.box[0] - x) < 20) for _, x in faces]
+
+
+def unlike(count):
+    """Looks that have nothing in common."""
+    return list(np.eye(144, dtype=np.float32)[:count])
+
+
+def test_a_face_that_returns_after_two_seconds_keeps_its_number_wherever_it_returns():
+    following = tracker(history_step=0)
+    me, _ = unlike(2)
+    assert visit(following, (me, 100), at=0.0) == [1]
+    assert following.update([], 2.0, []) == ()
+    assert visit(following, (me, 500), at=2.5) == [1]
+    assert {moment.face.id for moment in following.timeline.moments} == {1}
+
+
+def test_somebody_else_in_the_same_place_gets_a_number_of_their_own():
+    following = tracker()
+    me, you = unlike(2)
+    assert visit(following, (me, 100), at=0.0) == [1]
+    assert visit(following, (you, 100), at=2.5) == [2]
+    assert visit(following, (you, 100), (me, 400), at=5.0) == [2, 1]
+
+
+def test_two_people_who_return_in_each_others_place_are_not_mixed_up():
+    following = tracker()
+    me, you = unlike(2)
+    assert visit(following, (me, 100), (you, 400), at=0.0) == [1, 2]
+    assert visit(following, (you, 100), (me, 400), at=2.5) == [2, 1]
+
+
+def test_a_double_who_was_there_at_the_same_time_is_somebody_else():
+    following = tracker()
+    me, _ = unlike(2)
+    assert visit(following, (me, 100), (me, 400), at=0.0) == [1, 2]
+    assert visit(following, (me, 400), at=0.5, frames=10) == [2]
+    assert visit(following, (me, 400), at=1.5) == [2]
+
+
+def test_a_face_is_known_again_once_it_is_whole_and_its_curve_with_it():
+    following = tracker(history_step=0)
+    me, half = unlike(2)
+    visit(following, (me, 100), at=0.0)
+    assert visit(following, (half, 500), at=2.5, frames=2) == [2]
+    assert visit(following, (me, 500), at=2.7) == [1]
+    assert {moment.face.id for moment in following.timeline.moments} == {1}
+    assert visit(following, (me, 500), (half, 100), at=3.2) == [1, 2]
+
+
+def test_a_face_is_forgotten_after_a_while_or_without_its_look():
+    me, _ = unlike(2)
+    following = tracker(memory=3.0)
+    visit(following, (me, 100), at=0.0)
+    assert visit(following, (me, 100), at=4.0) == [2]
+    following = tracker()
+    visit(following, (me, 100), at=0.0)
+    (face,) = following.update([prediction()], 2.5)
+    assert face.id == 2
 
 
 def test_one_blurred_frame_changes_nothing_but_a_blurred_face_says_why():
