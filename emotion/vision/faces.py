@@ -27,20 +27,21 @@ from emotion.vision.detector import (
 
 # Pixels: longest side of the picture in the first look, all that most pictures of one face need.
 SEARCH_SIDE = 640
-# Pixels: so large a smaller picture is made for the fine look. Of 100 faces in groups it finds 99, the first 93.
+# Pixels: so large a smaller picture is made for the fine look. Of 100 faces in groups it finds 99, the first
+# 93.
 FINE_SIDE = 1280
 # Pixels: what the pieces share in which a larger picture is looked at, so that faces on a seam are whole.
 PIECE_MARGIN = 64
 
-# From this score on, a candidate is a face; below, it is in doubt and looked at from close by. From 0.5 on, one
-# of 100 pictures more had a false face.
+# From this score on, a candidate is a face; below, it is in doubt and looked at from close by. From 0.5 on,
+# one of 100 pictures more had a false face.
 SURE = 0.7
-# Beside one face, what scores less in the first look is no reason for a fine one. One in 10 pictures of one face
-# has something else that scores more; from 0.1 on, it would be one in two.
+# Beside one face, what scores less in the first look is no reason for a fine one. One in 10 pictures of one
+# face has something else that scores more; from 0.1 on, it would be one in two.
 LIKELY = 0.2
 
-# Pixels, and sides of the face: the sizes of a close look, and how much of the picture it shows. The larger one
-# alone saw false faces in 4 of 100 pictures, both together in one.
+# Pixels, and sides of the face: the sizes of a close look, and how much of the picture it shows. The larger
+# one alone saw false faces in 4 of 100 pictures, both together in one.
 CLOSE_SIDES, CLOSE_REACH = (160, 320), 1.67
 # Sides of the candidate: how far from its centre a close look may see the face, and how small or large.
 CLOSE_SHIFT, CLOSE_SIZES = 0.3, (0.5, 1.8)
@@ -71,9 +72,9 @@ class Doubt:
     confirmed: float
 
 
-# Small faces score low until they are enlarged: of 100 with 60 pixels in 12 megapixels, 80 are found, and 65 if
-# only those above 0.1 are looked at. Large ones lean or are blurred: of those in doubt that lean by 45°, close
-# looks confirm one in four as they are, and two in three turned.
+# Small faces score low until they are enlarged: of 100 with 60 pixels in 12 megapixels, 80 are found, and 65
+# if only those above 0.1 are looked at. Large ones lean or are blurred: of those in doubt that lean by 45°,
+# close looks confirm one in four as they are, and two in three turned.
 SMALL, LARGE = Doubt(0.03, 8, (0,), 0.6), Doubt(0.1, 6, (0, -40, 40), 0.38)
 # Of the picture's shorter side: a face that is larger is large.
 LEAST_LARGE = 0.15

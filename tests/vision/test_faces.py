@@ -249,7 +249,7 @@ def test_leaning_head_is_found_in_the_dark_and_out_of_focus(portrait, degrees):
     dark = (np.asarray(leaning.filter(ImageFilter.GaussianBlur(10))) * 0.15).astype(np.uint8)
     [face] = detect_faces(dark)
     assert same_place(face.box, (80, 56, 174, 216), 0.6)
-    assert 0 < abs(degrees) - roll(face) * np.sign(degrees) < 16
+    assert 0 < abs(degrees) - roll(face) * np.sign(degrees) < 18
 
 
 def test_nearly_upright_and_upside_down_heads_are_left_as_they_are():
