@@ -31,6 +31,7 @@ def pull_within(
     revision: str | None = None,
     token: str | bool | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
+    serving_only: bool = False,
 ) -> Snapshot:
     """Pull a model within so many seconds; after them, a whole copy on this computer is good enough.
 
@@ -41,6 +42,7 @@ def pull_within(
         "revision": revision,
         "token": token,
         "cache_dir": None if cache_dir is None else os.fspath(cache_dir),
+        "serving_only": serving_only,
     }
     root = Path(__file__).parents[2]
     try:

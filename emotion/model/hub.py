@@ -14,12 +14,14 @@ from huggingface_hub.errors import (
 )
 
 from emotion.errors import EmotionError, PublishError
-from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, NETWORK_FILES
+from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, KERAS_FILES, NETWORK_FILES
 from emotion.report.report import PLOTS_FOLDER, REPORT_FILE
 
 # What leaves this computer and what is fetched, as patterns of the Hub's client.
 PUBLISHED_FILES = (*NETWORK_FILES, DESCRIPTION_FILE, REPORT_FILE, f"{PLOTS_FOLDER}/*.png", CARD_FILE)
 DEFAULT_NAME = "facial-emotion"
+# What LiteRT needs, and what tells about the model: all that is fetched for a visitor.
+SERVED_FILES = tuple(name for name in PUBLISHED_FILES if name not in KERAS_FILES)
 TOKEN_PAGE = "https://huggingface.co/settings/tokens"
 SIGN_IN = f"create a token with write access at {TOKEN_PAGE} and type `hf auth login`"
 

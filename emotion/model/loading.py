@@ -65,6 +65,7 @@ def load(
         revision=revision or named_revision or None,
         token=token,
         cache_dir=cache_dir,
+        serving_only=isolated,
     )
     notice = (
         f"The Hub did not answer; this is the copy of {repo_id} on this computer."

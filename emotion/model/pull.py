@@ -25,10 +25,17 @@ from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from emotion.errors import ModelLoadError
 from emotion.model.description import DESCRIPTION_FILE
-from emotion.model.hub import PUBLISHED_FILES, TOKEN_PAGE, checked_token, is_unreachable, reason_of
+from emotion.model.hub import (
+    PUBLISHED_FILES,
+    SERVED_FILES,
+    TOKEN_PAGE,
+    checked_token,
+    is_unreachable,
+    reason_of,
+)
 
 # Bytes: visitors of an app may name any repository, and its disk and memory are finite.
-LARGEST_MODEL = 2**30
+LARGEST_MODEL, LARGEST_SERVED = 2**30, 80 * 2**20
 # Seconds: how long the Hub may take to say which commit a revision is.
 ANSWER_SECONDS = 10
 
@@ -60,6 +67,7 @@ def pull(
     revision: str | None = None,
     token: str | bool | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
+    serving_only: bool = False,
 ) -> Snapshot:
     """Fetch a published model, or find it in the local Hub cache when the Hub cannot be reached.
 
@@ -75,6 +83,8 @@ def pull(
         For private models; by default the one that `hf auth login` or HF_TOKEN left, with False none at all.
     cache_dir : path, optional
         The Hub cache; by default the one that every Hugging Face library shares.
+    serving_only : bool
+        Leave Keras's files out, and take at most `LARGEST_SERVED`.
 
     Raises
     ------
@@ -85,6 +95,8 @@ def pull(
     name = f"{repo_id}@{revision}" if revision else repo_id
     token = checked_token(token, ModelLoadError)
     cache = None if cache_dir is None else Path(cache_dir)
+    patterns = list(SERVED_FILES if serving_only else PUBLISHED_FILES)
+    largest = LARGEST_SERVED if serving_only else LARGEST_MODEL
     try:
         validate_repo_id(repo_id)
         information = HfApi(token=token).model_info(
@@ -103,17 +115,17 @@ def pull(
             " that `python train.py --push` published."
         )
     fetched = filter_repo_objects(
-        information.siblings or (), allow_patterns=list(PUBLISHED_FILES), key=lambda file: file.rfilename
+        information.siblings or (), allow_patterns=patterns, key=lambda file: file.rfilename
     )
-    if (size := sum(file.size or 0 for file in fetched)) > LARGEST_MODEL:
+    if (size := sum(file.size or 0 for file in fetched)) > largest:
         raise ModelLoadError(
-            f"{name} on the Hub takes {size / 2**30:.1f} GiB, and models above {LARGEST_MODEL / 2**30:.0f}"
-            " GiB are not fetched. Use a smaller one."
+            f"{name} on the Hub takes {size // 2**20:,} MiB, and models above {largest // 2**20:,} MiB are"
+            " not fetched here. Use a smaller one."
         )
     try:
-        folder = _download(repo_id, revision, token, cache)
+        folder = _download(repo_id, revision, token, cache, patterns)
         if _discard_damaged(folder):
-            folder = _download(repo_id, revision, token, cache)
+            folder = _download(repo_id, revision, token, cache, patterns)
     # OSError: the disk, a file of the wrong size, Xet; RuntimeError: Xet; ValueError: not the Hub's JSON.
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
@@ -184,8 +196,13 @@ def pull_from_cache(
     return Snapshot(folder, folder.name, offline=True)
 
 
-def _download(repo_id: str, revision: str | None, token: str | bool | None, cache_dir: Path | None) -> Path:
-    patterns = list(PUBLISHED_FILES)
+def _download(
+    repo_id: str,
+    revision: str | None,
+    token: str | bool | None,
+    cache_dir: Path | None,
+    patterns: list[str],
+) -> Path:
     return Path(
         snapshot_download(
             repo_id, revision=revision, token=token, cache_dir=cache_dir, allow_patterns=patterns

@@ -10,6 +10,7 @@ import pytest
 from huggingface_hub import constants
 
 from emotion.errors import ModelLoadError, PublishError
+from emotion.model.description import KERAS_FILES
 from emotion.model.publish import publish, publish_command
 from emotion.model.pull import pull
 from tests.hub_server import OTHER_TOKEN, READ_TOKEN, WRITE_TOKEN, HubServer
@@ -324,7 +325,7 @@ def test_pull_fetches_the_published_files_and_nothing_else(hub: HubServer):
 def test_a_model_that_would_fill_the_disk_is_refused_before_anything_is_fetched(hub: HubServer):
     hub.add_repository("user/model", {**PUBLISHED, "pytorch_model.bin": b"not fetched anyway"})
     hub.announced_sizes["model.tflite"] = 50 * 2**30
-    with pytest.raises(ModelLoadError, match=r"user/model .* takes 50.0 GiB, .* above 1 GiB are not fetched"):
+    with pytest.raises(ModelLoadError, match=r"user/model .* takes 51,200 MiB, .* above 1,024 MiB are not"):
         pull("user/model")
     fetches = "GET .*/resolve/|GET /storage"
     assert not hub.asked(fetches)
@@ -332,6 +333,15 @@ def test_a_model_that_would_fill_the_disk_is_refused_before_anything_is_fetched(
     hub.announced_sizes = {"pytorch_model.bin": 2**40}
     assert content_of(pull("user/model").folder) == PUBLISHED, "what is not fetched does not count"
     assert hub.asked(fetches)
+
+
+def test_what_serves_alone_is_fetched_without_keras_files_and_may_be_smaller_only(published: HubServer):
+    published.announced_sizes["model.weights.h5"] = 2**29
+    served = {name: content for name, content in PUBLISHED.items() if name not in KERAS_FILES}
+    assert content_of(pull("user/model", serving_only=True).folder) == served
+    published.announced_sizes["model.tflite"] = 2**29
+    with pytest.raises(ModelLoadError, match=r"above 80 MiB are not fetched here\. Use a smaller one"):
+        pull("user/model", serving_only=True)
 
 
 def test_pull_knows_branches_tags_and_commits(hub: HubServer, tmp_path: Path):
