@@ -25,7 +25,7 @@ SEED = 17
 
 @pytest.fixture(autouse=True)
 def _roomy(monkeypatch):
-    """This process ran other tests before, and is none that serves."""
+    """Allow for what other tests have left in this process, which is none that serves."""
     monkeypatch.setattr("benchmarks.fuzz.__main__.LARGEST", 4000)
 
 
