@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,10 @@ from emotion.cli.status import DONE, SOME_SKIPPED
 from emotion.errors import EmotionError, InvalidImageError
 from emotion.model.classifier import EmotionClassifier
 from emotion.video.clip import InvalidVideoError
-from emotion.vision.images import EXTENSIONS, open_image
+from emotion.vision.crop import Place, scaled_place
+from emotion.vision.images import EXTENSIONS, Picture, open_picture
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from emotion.predictions.face import FacePrediction
 
 SUMMARY = "Tell how angry, happy or sad the faces in pictures and clips look."
@@ -178,13 +178,14 @@ def answers(
 
     def answer(path: Path) -> Answer:
         try:
-            picture = open_image(path)
+            picture = open_picture(path)
+            faces = tuple(classifier.predict(picture, limit=options.limit))
+            whole = picture.full() if options.annotate else picture
         except InvalidImageError as error:
             return Answer(path, error=str(error))
-        faces = tuple(classifier.predict(picture, limit=options.limit))
         if options.annotate:
-            save_annotated(picture, faces, annotated_place(path, options, ".jpg", ".jpeg"))
-        return Answer(path, (picture.shape[1], picture.shape[0]), faces)
+            save_annotated(whole, faces, annotated_place(path, options, ".jpg", ".jpeg"))
+        return Answer(path, picture.size, faces)
 
     with ThreadPoolExecutor(options.workers) as pool:
         waiting = deque()
@@ -221,9 +222,13 @@ def annotated_place(path: Path, options: argparse.Namespace, *endings: str) -> P
     return place
 
 
-def save_annotated(picture: np.ndarray, faces: tuple[FacePrediction, ...], path: Path) -> None:
-    """Save the picture with boxes and bars as JPEG."""
+def save_annotated(picture: Picture, faces: tuple[FacePrediction, ...], path: Path) -> None:
+    """Save the picture, as large as it was opened, with boxes and bars as JPEG."""
     from emotion.drawing import annotate_with_bars
 
+    if picture.scale > 1:
+        places = [Place(face.box) for face in faces if face.box]
+        boxes = [scaled_place(place, 1 / picture.scale).box for place in places]
+        faces = tuple(replace(face, box=box) for face, box in zip(faces, boxes, strict=True))
     path.parent.mkdir(parents=True, exist_ok=True)
-    annotate_with_bars(picture, faces).save(path, quality=ANNOTATED_QUALITY)
+    annotate_with_bars(picture.pixels, faces).save(path, quality=ANNOTATED_QUALITY)

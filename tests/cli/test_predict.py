@@ -124,6 +124,26 @@ def test_annotated_pictures_keep_their_places(run, album, tmp_path):
         assert (np.abs(above - np.asarray(original)).max(axis=2) > 60).sum() > 200  # the box
 
 
+def test_a_huge_picture_is_annotated_reduced_and_answered_in_its_own_pixels(run, tmp_path):
+    with Image.open(PORTRAIT) as portrait:
+        portrait.resize((5120, 6000)).save(tmp_path / "huge.jpg", quality=60)  # above 25 megapixels
+    status, output, _ = run(tmp_path / "huge.jpg", "--json", "--annotate", tmp_path / "out")
+    [entry] = json.loads(output)
+    [face] = entry["faces"]
+    x, y, width, height = face["box"]
+
+    assert status == 0
+    assert entry["size"] == [5120, 6000]
+    assert 1500 < x + width / 2 < 3000
+    with Image.open(tmp_path / "out" / "huge.jpg") as annotated:
+        pixels = np.asarray(annotated).astype(int)
+    assert pixels.shape[1] == 2560
+    with Image.open(tmp_path / "huge.jpg") as original:
+        reduced = np.asarray(original.reduce(2)).astype(int)
+    changed = np.abs(pixels[: len(reduced)] - reduced).max(axis=2) > 100
+    assert changed[(y + height // 2) // 2, x // 2 - 12 : x // 2 + 12].any(), "the left edge of the box"
+
+
 def test_annotated_pictures_are_not_classified_again(run, album, tmp_path):
     folder = tmp_path / "album"
     shutil.copytree(album, folder)
