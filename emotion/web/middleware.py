@@ -109,10 +109,11 @@ class CountUploads:
 
 
 class AnswerFalseAlarms:
-    """Answers two requests of Gradio 6.31 that browsers would report as errors.
+    """Answers three requests of Gradio 6.31 that browsers would report as errors.
 
-    The page asks for the progress of a camera snapshot's upload before it has a name for it, and it may ask
-    for the preview of an upload that was already read and deleted.
+    The page asks for the progress of a camera snapshot's upload before it has a name for it, it may ask for
+    the preview of an upload that was already read and deleted, and a camera that is closed ends its stream
+    also where there was none or it has ended.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -126,6 +127,8 @@ class AnswerFalseAlarms:
             answer = Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
         elif "/file=" in path and _is_deleted(path.partition("/file=")[2]):
             answer = Response(status_code=204, media_type="image/png")
+        elif "/stream/" in path and path.endswith("/close"):
+            send = _found(send)
         await answer(scope, receive, send)
 
 
@@ -255,6 +258,15 @@ def _asks_for_work(scope: Scope) -> bool:
     return (
         scope["type"] == "http" and scope["method"] == "POST" and ("/queue/join" in path or "/call/" in path)
     )
+
+
+def _found(send: Send) -> Send:
+    """Let an answer say that all is well where it says that there is no such thing."""
+
+    async def forgiving(message: Message) -> None:
+        await send({**message, "status": 200} if message.get("status") == 404 else message)
+
+    return forgiving
 
 
 def _is_deleted(name: str) -> bool:

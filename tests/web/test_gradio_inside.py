@@ -29,6 +29,7 @@ def routes():
         ("/gradio_api/upload", "middleware.py: CountUploads, LimitBodies"),
         ("/gradio_api/upload_progress", "middleware.py: AnswerFalseAlarms"),
         ("/gradio_api/file={path_or_url}", "middleware.py: AnswerFalseAlarms"),
+        ("/gradio_api/stream/{event_id}/close", "middleware.py: AnswerFalseAlarms"),
         ("/gradio_api/queue/join", "middleware.py: AnswerBusy"),
         ("/gradio_api/call/{api_name}", "middleware.py: AnswerBusy"),
         ("/gradio_api/heartbeat/{session_hash}", "visitors.py: NoteVisitors"),

@@ -143,3 +143,6 @@ def test_false_alarms_are_answered(upload):
     assert ask(app, path=f"/gradio_api/file={upload}")[0] == 500
     upload.unlink()
     assert ask(app, path=f"/gradio_api/file={upload}")[0] == 204
+    missing = AnswerFalseAlarms(Echo(404))
+    assert ask(missing, path="/gradio_api/stream/7565351a/close")[0] == 200
+    assert ask(missing, path="/gradio_api/stream/7565351a/playlist.m3u8")[0] == 404
