@@ -1,7 +1,7 @@
 """Every hyperparameter of a training run, with its default and the reason for it, in one place."""
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
@@ -35,8 +35,9 @@ class TrainingConfig:
     """
 
     # Data
-    data: str = option(
-        DEFAULT_DATA, "labelled pictures: a folder, a FER2013 CSV, kaggle:owner/name or hf:owner/name"
+    data: tuple[str, ...] = option(
+        (DEFAULT_DATA,),
+        "labelled pictures: a folder, a FER2013 CSV, kaggle:owner/name or hf:owner/name; or several of them",
     )
     labels: tuple[str, ...] = option(("angry", "happy", "sad"), "folders to tell apart, in this order")
     background: tuple[str, ...] = option(
@@ -48,7 +49,25 @@ class TrainingConfig:
         0.15, "share held out when the data has no validation or test folder", above=0, below=1
     )
     keep_copies: bool = option(False, "keep training pictures that also stand in a held-out split")
+    sampling: tuple[str, ...] = option(
+        (),
+        "how often an epoch shows the pictures of a class, or of a class of one source, as name=times or "
+        "source/name=times, such as press/angry=10; 1 where nothing is said, 0.5 a new half each epoch",
+    )
     soft_labels: str | None = option(None, "CSV of votes per training picture: image,<label>,<label>,...")
+    soft_label_weight: float = option(
+        1.0,
+        "share of the votes in what is learned where there are votes, beside the label",
+        minimum=0,
+        maximum=1,
+    )
+    background_votes: float = option(
+        0.0,
+        "share of the votes for a background class whose own pictures have none that stay there; the others "
+        "count for the label",
+        minimum=0,
+        maximum=1,
+    )
     groups: str | None = option(
         None,
         "CSV that says who or what each held-out picture shows: image,<any columns> such as age, skin tone, "
@@ -58,6 +77,12 @@ class TrainingConfig:
     # Distillation
     teacher: tuple[str, ...] = option(
         (), "trained models (folders or owner/name) whose averaged answers are learned beside the labels"
+    )
+    teacher_views: str = option(
+        "clean",
+        "which pictures teachers answer for: clean, once; or augmented, each as the network sees it, which "
+        "costs their time for every picture",
+        choices=("clean", "augmented"),
     )
     teacher_epochs: int = option(
         0,
@@ -92,6 +117,11 @@ class TrainingConfig:
         "train so many networks, each after the first from new weights and with the first as its "
         "teacher; what is saved averages their answers",
         minimum=1,
+    )
+    members: tuple[str, ...] = option(
+        (),
+        "trained models (folders or owner/name) with the same outputs, whose answers what is saved averages "
+        "with those of the new network",
     )
     dropout: float = option(0.2, "share of activations dropped while training", minimum=0, below=1)
     l2: float = option(1e-4, "lenet5: L2 penalty on the weights", minimum=0)
@@ -174,6 +204,10 @@ class TrainingConfig:
     erasing: float = option(0.15, "share of faces with one rectangle painted over", minimum=0, maximum=1)
 
     def __post_init__(self) -> None:
+        # One source may be given as such; older versions knew no more.
+        object.__setattr__(self, "data", (self.data,) if isinstance(self.data, str) else self.data)
+        if not self.data:
+            raise ValueError("--data needs a folder, a FER2013 CSV, kaggle:owner/name or hf:owner/name.")
         for item in fields(self):
             value = getattr(self, item.name)
             check_value(item, value)
@@ -186,6 +220,7 @@ class TrainingConfig:
                 "--initial-weights '' to start from nothing."
             )
         self.prior_factors()
+        self.sampling_factors()
         names = self.labels + self.background
         if len(set(names)) < len(names):
             raise ValueError("--labels and --background name a folder twice.")
@@ -198,18 +233,17 @@ class TrainingConfig:
         ValueError
             If an entry is not name=number, or the number is not above 0.
         """
-        factors = {}
-        for entry in self.prior_correction:
-            name, _, number = entry.rpartition("=")
-            try:
-                factors[name] = float(number)
-            except ValueError:
-                factors[name] = 0.0
-            if not name or not 0 < factors[name] < math.inf:
-                raise ValueError(
-                    f"--prior-correction takes name=factor above 0, such as fear=0.25, not {entry!r}."
-                )
-        return factors
+        return _factors(self.prior_correction, "--prior-correction", "fear=0.25")
+
+    def sampling_factors(self) -> dict[str, float]:
+        """Return `sampling` as class name, or source/class → times an epoch.
+
+        Raises
+        ------
+        ValueError
+            As `prior_factors`.
+        """
+        return _factors(self.sampling, "--sampling", "press/angry=10")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able values."""
@@ -232,43 +266,18 @@ class TrainingConfig:
         return cls(**{key: value for key, value in current_names(values).items() if key in known})
 
 
-# What `--recipe NAME` sets; an option given beside it wins.
-RECIPES: dict[str, dict[str, Any]] = {
-    "best": {
-        "background": EVERYTHING_ELSE,
-        # FER2013 was searched for by emotion words: 1.6 faces of the last three per neutral one, where
-        # AffectNet (Mollahosseini et al., 2017) has 0.37. How far to go was chosen on the calibration half,
-        # for AUROC.
-        "prior_correction": ("neutral=1.5", "fear=0.1", "surprise=0.1", "disgust=0.1"),
-        "teacher_epochs": 70,
-        "initial_weights": OWN_TEACHER,
-        "epochs": 66,
-        "patience": 0,
-        "weight_decay": 0.05,
-        "shift": 0.09,
-        "zoom": 0.22,
-        "erasing": 0.3,
-        "ensemble_size": 2,
-        "litert_precision": "int8",
-    },
-}
-
-
-def follow_recipe(name: str | None, given: dict[str, Any]) -> TrainingConfig:
-    """Return the settings of a recipe, if any, with options of one's own, which win.
-
-    The prior correction of a recipe holds for backgrounds only: what a folder's labels are, it cannot know.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of its range.
-    """
-    config = TrainingConfig(**{**(RECIPES.get(name, {}) if name else {}), **given})
-    if "prior_correction" in given:
-        return config
-    kept = tuple(entry for entry in config.prior_correction if entry.rpartition("=")[0] not in config.labels)
-    return replace(config, prior_correction=kept)
+def _factors(entries: tuple[str, ...], option_typed: str, example: str) -> dict[str, float]:
+    """Return name=number entries as a dict; refuse what is none, or no number above 0."""
+    factors = {}
+    for entry in entries:
+        name, _, number = entry.rpartition("=")
+        try:
+            factors[name] = float(number)
+        except ValueError:
+            factors[name] = 0.0
+        if not name or not 0 < factors[name] < math.inf:
+            raise ValueError(f"{option_typed} takes name=factor above 0, such as {example}, not {entry!r}.")
+    return factors
 
 
 def option_name(field_name: str) -> str:
@@ -282,6 +291,8 @@ def current_names(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def public_source(source: str) -> str:
-    """Return the name of a data source without the folders above it, which are nobody's business."""
+    """Return the name of a data source, or of several joined by " + ", without the folders above them."""
+    if " + " in source:
+        return " + ".join(map(public_source, source.split(" + ")))
     absolute = PurePath(source).is_absolute() or PureWindowsPath(source).is_absolute()
     return PureWindowsPath(source).name if absolute else source

@@ -5,8 +5,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from emotion.config import RECIPES, TrainingConfig, current_names, follow_recipe
+from emotion.config import TrainingConfig, current_names
 from emotion.model.loading import EMBEDDED
+from emotion.training.recipes import RECIPES, follow_recipe
 
 
 def test_round_trip_through_json():

@@ -32,6 +32,11 @@ class FaceBatches(keras.utils.PyDataset):
         (uint8 (n, size, size, channels), np.random.Generator) → array of the same shape in 0..255.
     soft_targets : np.ndarray, optional
         float, shape (len(examples), outputs): replaces the one-hot targets.
+    weights : np.ndarray, optional
+        float, shape (len(examples),), above 0: how often an epoch shows each example on average. A half is
+        another half of the epochs.
+    teach : callable, optional
+        (float32 faces as the network sees them, float32 targets) → float32 targets of the same shape.
     workers : int
         Threads that prepare batches ahead of the network.
     devices : int
@@ -57,17 +62,20 @@ class FaceBatches(keras.utils.PyDataset):
         seed: int,
         augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
         soft_targets: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
+        teach: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
         workers: int = 2,
         devices: int = 1,
         part: tuple[int, int] = (0, 1),
     ) -> None:
         super().__init__(workers=workers, max_queue_size=8)
-        if batch_size % devices or len(examples) < devices:
+        shown = len(examples) if weights is None else max(round(float(weights.sum())), 1)
+        if batch_size % devices or shown < devices:
             raise DataError(
-                f"{devices} devices cannot share batches of {batch_size} of {len(examples)} pictures evenly. "
+                f"{devices} devices cannot share batches of {batch_size} of {shown} pictures evenly. "
                 f"Give --batch-size a multiple of {devices}, and a picture or more to each."
             )
-        self.count = len(examples) - len(examples) % devices
+        self.count = shown - shown % devices
         self.examples = examples
         self.batch_size = batch_size
         self.size = size
@@ -78,6 +86,8 @@ class FaceBatches(keras.utils.PyDataset):
         self.part = part
         targets = np.eye(outputs)[examples.targets] if soft_targets is None else soft_targets
         self.targets = np.asarray(targets, np.float32)
+        self.weights = weights
+        self.teach = teach
         self.set_epoch(0)
 
     def __len__(self) -> int:
@@ -92,15 +102,42 @@ class FaceBatches(keras.utils.PyDataset):
             faces = self.augment(faces, np.random.default_rng([self.seed, epoch, index]))
         share = len(chosen) // self.part[1]
         own = slice(self.part[0] * share, (self.part[0] + 1) * share)
-        return np.asarray(faces[own], np.float32), self.targets[chosen[own]]
+        faces, targets = np.asarray(faces[own], np.float32), self.targets[chosen[own]]
+        return faces, targets if self.teach is None else self.teach(faces, targets)
 
     def set_epoch(self, epoch: int) -> None:
         """Continue as in epoch number `epoch` (from 0) of an uninterrupted run."""
+        rng = np.random.default_rng([self.seed, epoch])
         order = np.arange(len(self.examples))
+        if self.weights is not None:
+            order = systematic_sample(self.weights, self.count, rng)
         if self.shuffle:
-            np.random.default_rng([self.seed, epoch]).shuffle(order)
+            rng.shuffle(order)
         self._epoch_order = epoch, order  # one assignment, so that no thread sees half of it
 
     def on_epoch_end(self) -> None:
         """Move on to the next epoch's order; Keras calls this."""
         self.set_epoch(self._epoch_order[0] + 1)
+
+
+def systematic_sample(weights: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `count` positions in proportion to weights, each as evenly as can be (Madow, 1949).
+
+    Parameters
+    ----------
+    weights : np.ndarray
+        float, shape (n,), above 0.
+    count : int
+        How many to draw.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    np.ndarray
+        int64, shape (count,): each position as often as its share of `count`, rounded down or up by chance.
+    """
+    order = rng.permutation(len(weights))
+    ends = np.cumsum(weights[order])
+    # Evenly spaced points on the line of all weights, shifted by chance.
+    points = (np.arange(count) + rng.random()) * (ends[-1] / count)
+    return order[np.minimum(np.searchsorted(ends, points, side="right"), len(weights) - 1)]

@@ -17,8 +17,8 @@ from emotion.data.audit import audit_findings, count_targets, findings_in_words
 from emotion.data.copies import copy_groups
 from emotion.data.examples import Examples, Source
 from emotion.data.prints import Prints, take_prints
-from emotion.data.sources import open_source
-from emotion.data.splits import content_keys, hold_out, join
+from emotion.data.sources import open_sources
+from emotion.data.splits import content_keys, hold_out, join, join_sources
 from emotion.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Dataset:
     Attributes
     ----------
     source : str
-        What was given as `--data`.
+        What was given as `--data`; of several, joined by " + ".
     outputs : tuple of str
         What each network output means: the labels, then the background folders.
     labels : tuple of str
@@ -63,6 +63,7 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
 
     A validation folder and a test folder serve as `calibration` and `report`. A single held-out folder is
     halved, and where there is none, `config.validation_fraction` of the pictures are held out and halved.
+    Each of several sources is split by itself; copies are looked for across them all.
     Halves have the same mix of classes and keep copies of one picture on one side. They depend on the
     pictures alone, not on a seed, so that what one run reports on is never what another run was chosen on.
 
@@ -79,20 +80,29 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
     DataError
         When the source cannot be trained on; the message says what to do about it.
     """
-    source = open_source(
+    data = " + ".join(config.data)
+    sources = open_sources(
         config.data, labels=config.labels, background=config.background, optional_background=evaluation
     )
-    check_labels(source, config.data)
-    everything, splits = join(source.splits)
+    source = next(iter(sources.values()))
+    check_labels(source, data)
+    everything, splits = join_sources({name: join(part.splits) for name, part in sources.items()})
     prints = take_prints(everything, progress=progress)
     readable = np.array([digest is not None for digest in prints.digests], bool)
-    check_readable(config.data, len(everything), prints)
-    check_classes(source, everything.targets[readable], splits[readable], config.data, evaluation=evaluation)
+    check_readable(data, len(everything), prints)
+    check_classes(source, everything.targets[readable], splits[readable], data, evaluation=evaluation)
     groups = copy_groups(everything, prints, progress=progress)
     findings = audit_findings(source.outputs, everything, splits, prints, groups)
 
     keys = content_keys(prints.digests, groups)
-    splits, report_split = hold_out(splits, keys, everything.targets, readable, config.validation_fraction)
+    origin = everything.source_of()
+    ways: list[str] = []
+    for number in range(len(sources)):
+        own = readable & (origin == number)
+        held, way = hold_out(splits, keys, everything.targets, own, config.validation_fraction)
+        splits = np.where(origin == number, held, splits)
+        ways.append(way)
+    report_split = " and ".join(dict.fromkeys(ways))
     removed = {}
     for split, others in (("train", ("calibration", "report")), ("calibration", ("report",))):
         copied = (splits == split) & readable & np.isin(groups, groups[np.isin(splits, others) & readable])
@@ -104,7 +114,7 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
         split: count_targets(everything.targets[(splits == split) & readable], source.outputs)
         for split in ("train", "calibration", "report")
     }
-    check_used(source.labels, findings["used"], config.data, evaluation=evaluation)
+    check_used(source.labels, findings["used"], data, evaluation=evaluation)
     for line in findings_in_words(findings):
         logger.info(line)
     parts = {
@@ -112,7 +122,7 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
         for split in ("train", "calibration", "report")
     }
     return Dataset(
-        source=config.data,
+        source=data,
         outputs=source.outputs,
         labels=source.labels,
         **parts,

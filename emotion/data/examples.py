@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -37,11 +37,15 @@ class Examples:
         int64, shape (n,): index into the data set's outputs.
     read : callable
         identifier → uint8 (H, W, 3) RGB picture. Raises `InvalidImageError`.
+    sources : tuple of str
+        Of pictures from several sources their names, one of which each identifier begins with, followed by
+        a slash; empty where all come from one.
     """
 
     identifiers: list[str] = field(repr=False)
     targets: np.ndarray = field(repr=False)
     read: Callable[[str], np.ndarray] = field(repr=False)
+    sources: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.identifiers)
@@ -56,7 +60,26 @@ class Examples:
     def subset(self, indices: np.ndarray) -> Examples:
         """Return the examples at `indices` (int array), in that order."""
         indices = np.asarray(indices, np.int64)
-        return Examples([self.identifiers[index] for index in indices], self.targets[indices], self.read)
+        identifiers = [self.identifiers[index] for index in indices]
+        return replace(self, identifiers=identifiers, targets=self.targets[indices])
+
+    def source_of(self) -> np.ndarray:
+        """Return where each picture comes from: int64 (n,), index into `sources`; 0 for a single one."""
+        return np.array([self._split(identifier)[0] for identifier in self.identifiers], np.int64)
+
+    def source_names(self) -> list[str] | None:
+        """Return the name of the source of each picture; None where all come from one."""
+        return [self.sources[number] for number in self.source_of()] if self.sources else None
+
+    def path_in_source(self, index: int) -> str:
+        """Return the identifier of a picture as its own source has it."""
+        return self._split(self.identifiers[index])[1]
+
+    def _split(self, identifier: str) -> tuple[int, str]:
+        for number, name in enumerate(self.sources):
+            if identifier.startswith(f"{name}/"):
+                return number, identifier[len(name) + 1 :]
+        return 0, identifier
 
 
 @dataclass(frozen=True)

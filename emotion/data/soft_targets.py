@@ -26,7 +26,9 @@ SYNONYMS = {  # columns of vote files such as FER+'s: how the folders call them
 }
 
 
-def load_soft_targets(path: str | os.PathLike[str], dataset: Dataset) -> np.ndarray:
+def load_soft_targets(
+    path: str | os.PathLike[str], dataset: Dataset, *, weight: float = 1.0, background: float = 0.0
+) -> np.ndarray:
     """Read votes or probabilities per picture as training targets.
 
     The CSV has a column `image` (the identifier in `dataset.train`: a path below the data folder, or
@@ -35,6 +37,15 @@ def load_soft_targets(path: str | os.PathLike[str], dataset: Dataset) -> np.ndar
     sum of zero, keeps its folder's label. Votes for a folder whose own pictures have no row count for the
     label that the picture has: otherwise every picture in doubt would be pushed towards the classes that
     nobody voted on.
+
+    Parameters
+    ----------
+    path : path
+    dataset : Dataset
+    weight : float
+        0 to 1: the share of the votes; the rest goes to the label that the picture has.
+    background : float
+        0 to 1: the share of the votes for a background class without voted pictures that stays there.
 
     Returns
     -------
@@ -55,11 +66,13 @@ def load_soft_targets(path: str | os.PathLike[str], dataset: Dataset) -> np.ndar
     matched = list(table.rows)
     logger.info("%d of %d training pictures have soft labels.", len(matched), len(labels))
     without_votes = np.setdiff1d(np.arange(len(dataset.outputs)), labels[matched])
-    votes[np.arange(len(labels)), labels] += votes[:, without_votes].sum(axis=1)
-    votes[:, without_votes] = 0
+    kept = np.where(without_votes < len(dataset.labels), 0.0, background)
+    votes[np.arange(len(labels)), labels] += (votes[:, without_votes] * (1 - kept)).sum(axis=1)
+    votes[:, without_votes] *= kept
     sums = votes.sum(axis=1, keepdims=True)
     one_hot = np.eye(len(dataset.outputs), dtype=np.float32)[labels]
-    return np.where(sums > 0, votes / np.maximum(sums, 1e-12), one_hot)
+    shares = np.where(sums > 0, votes / np.maximum(sums, 1e-12), one_hot)
+    return (weight * shares + (1 - weight) * one_hot).astype(np.float32)
 
 
 def load_majorities(path: str | os.PathLike[str], examples: Examples, labels: tuple[str, ...]) -> np.ndarray:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from emotion.config import public_source
 from emotion.data.downloads import download_from_hub, download_from_kaggle
 from emotion.data.examples import SPLIT_NAMES, Examples, Source, choose_outputs
 from emotion.data.fer2013 import open_csv
@@ -66,6 +67,59 @@ def open_source(
     if tables := copied_tables(root):
         return open_tables(tables, **names)
     return open_folder(root, **names)
+
+
+def open_sources(
+    data: tuple[str, ...],
+    *,
+    labels: tuple[str, ...],
+    background: tuple[str, ...] = (),
+    optional_background: bool = False,
+) -> dict[str, Source]:
+    """Open one source or several, which get the same outputs.
+
+    Parameters
+    ----------
+    data : tuple of str
+        Each as `open_source` takes it. Of several, one may lack background classes that another has.
+    labels, background, optional_background
+        As in `open_source`.
+
+    Returns
+    -------
+    dict
+        Name → source, in the order given. The name is the last folder of a path, or what else was given.
+
+    Raises
+    ------
+    DataError
+        If a source cannot be opened, or two have one name.
+    """
+    opened = {}
+    for given in data:
+        name = public_source(os.path.abspath(given) if os.path.exists(given) else given)
+        if name in opened:
+            raise DataError(f"Two sources of --data are called {name}. Rename one, so that figures can tell.")
+        opened[name] = open_source(
+            given,
+            labels=labels,
+            background=background,
+            optional_background=optional_background or len(data) > 1,
+        )
+    if len(opened) == 1:
+        return opened
+    known = {output: None for source in opened.values() for output in source.labels}
+    known |= {output: None for source in opened.values() for output in source.outputs}
+    outputs = tuple(known)
+    labels = labels or next(iter(opened.values())).labels
+    return {name: _with_outputs(source, labels, outputs) for name, source in opened.items()}
+
+
+def _with_outputs(source: Source, labels: tuple[str, ...], outputs: tuple[str, ...]) -> Source:
+    """Return a source whose targets are counted among more outputs than its own."""
+    new = np.array([outputs.index(name) for name in source.outputs], np.int64)
+    splits = {split: replace(part, targets=new[part.targets]) for split, part in source.splits.items()}
+    return Source(labels, outputs, splits)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +19,31 @@ def join(splits: dict[str, Examples]) -> tuple[Examples, np.ndarray]:
     return Examples(identifiers, targets, examples[0].read), np.repeat(
         np.array(list(splits), "U16"), [len(part) for part in examples]
     )
+
+
+@dataclass(frozen=True)
+class ReaderOfSources:
+    """Opens pictures of several sources, by the name of the source and what the picture is called there."""
+
+    readers: dict[str, Callable[[str], np.ndarray]]
+
+    def __call__(self, identifier: str) -> np.ndarray:
+        """Decode one picture: uint8 (H, W, 3)."""
+        name = next(name for name in self.readers if identifier.startswith(f"{name}/"))
+        return self.readers[name](identifier[len(name) + 1 :])
+
+
+def join_sources(parts: dict[str, tuple[Examples, np.ndarray]]) -> tuple[Examples, np.ndarray]:
+    """Return the pictures of several sources, given by name as `join` does, as one."""
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    joined = Examples(
+        [f"{name}/{identifier}" for name, (part, _) in parts.items() for identifier in part.identifiers],
+        np.concatenate([part.targets for part, _ in parts.values()]),
+        ReaderOfSources({name: part.read for name, (part, _) in parts.items()}),
+        tuple(parts),
+    )
+    return joined, np.concatenate([splits for _, splits in parts.values()])
 
 
 def content_keys(digests: list[bytes | None], groups: np.ndarray) -> list[bytes]:

@@ -50,7 +50,9 @@ def read_picture_table(
     DataError
         If the file is no such CSV or names none of the pictures.
     """
-    position = {identifier: index for index, identifier in enumerate(examples.identifiers)}
+    # A file of one source knows nothing of the others: the path below that source's folder will do.
+    position = {examples.path_in_source(index): index for index in range(len(examples))}
+    position |= {identifier: index for index, identifier in enumerate(examples.identifiers)}
     rows: dict[int, dict[str, str]] = {}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:

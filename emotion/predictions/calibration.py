@@ -134,7 +134,9 @@ def confidences(probabilities: np.ndarray, labels: int) -> np.ndarray:
     return probabilities[..., :labels].max(axis=-1)
 
 
-def calibrate(probabilities: np.ndarray, targets: np.ndarray, labels: int) -> Calibration:
+def calibrate(
+    probabilities: np.ndarray, targets: np.ndarray, labels: int, sources: np.ndarray | None = None
+) -> Calibration:
     """Choose temperature and threshold; give it faces that no figure is reported on.
 
     Parameters
@@ -145,13 +147,22 @@ def calibrate(probabilities: np.ndarray, targets: np.ndarray, labels: int) -> Ca
         int, shape (n,): index of the true output.
     labels : int
         Number of labels; the outputs after them are background.
+    sources : np.ndarray, optional
+        int, shape (n,): where each face is from. The threshold is to reach its goals on each source.
     """
     labelled = targets < labels
     temperature = fit_temperature(renormalise(probabilities, labels)[labelled], targets[labelled])
     tempered = apply_temperature(probabilities, temperature)
     confidence = confidences(tempered, labels)
     correct = tempered[labelled, :labels].argmax(axis=1) == targets[labelled]
-    threshold = choose_threshold(confidence[labelled], correct, confidence[~labelled])
+    sources = np.zeros(len(targets), np.int64) if sources is None else sources
+    threshold = choose_threshold(
+        confidence[labelled],
+        correct,
+        confidence[~labelled],
+        sources=sources[labelled],
+        background_sources=sources[~labelled],
+    )
     return Calibration(temperature=temperature, threshold=threshold, fitted_on=len(targets))
 
 
@@ -188,6 +199,8 @@ def choose_threshold(
     correct: np.ndarray,
     background_confidence: np.ndarray,
     *,
+    sources: np.ndarray | None = None,
+    background_sources: np.ndarray | None = None,
     max_error: float = MAX_ERROR,
     min_answered: float = MIN_ANSWERED,
     min_background_unsure: float = MIN_BACKGROUND_UNSURE,
@@ -195,10 +208,10 @@ def choose_threshold(
     """Return the confidence below which a face is called "not sure".
 
     There are up to three goals: few wrong answers among those given, most faces answered, most
-    background faces not answered. For every threshold each goal has a distance to its limit, counted
-    in standard errors, which tells how surely it is met on new faces too. The threshold chosen is the
-    one whose worst goal is best; a goal met with 95 % certainty cannot become better, and among equals
-    the lowest threshold wins, because it answers most.
+    background faces not answered; these for each source of faces. For every threshold each goal has a
+    distance to its limit, counted in standard errors, which tells how surely it is met on new faces too.
+    The threshold chosen is the one whose worst goal is best; a goal met with 95 % certainty cannot become
+    better, and among equals the lowest threshold wins, because it answers most.
 
     Parameters
     ----------
@@ -206,27 +219,35 @@ def choose_threshold(
         float and bool, shape (n,): faces that show one of the labels.
     background_confidence : np.ndarray
         float, shape (m,): faces that show none; empty drops the third goal.
+    sources, background_sources : np.ndarray, optional
+        int, shapes (n,) and (m,): where the faces are from; by default all from one source.
+    max_error, min_answered, min_background_unsure : float
+        The goals, as shares.
 
     Returns
     -------
     float
         0 to 0.999 in steps of 0.001; 0.0 (always answer) without faces to choose on.
     """
-    total = len(confidence)
-    if not total:
+    if not len(confidence):
         return 0.0
+    if sources is None:
+        sources = np.zeros(len(confidence), np.int64)
+    if background_sources is None:
+        background_sources = np.zeros(len(background_confidence), np.int64)
     thresholds = np.arange(1000) / 1000
-    answered = _at_least(confidence, thresholds)
-    wrong = _at_least(confidence[~correct], thresholds)
-    goals = [
-        _standard_errors(max_error * answered - wrong, max_error, answered),
-        _standard_errors(answered - min_answered * total, min_answered, total),
-    ]
-    if background := len(background_confidence):
-        unsure = background - _at_least(background_confidence, thresholds)
-        goals.append(
-            _standard_errors(unsure - min_background_unsure * background, min_background_unsure, background)
-        )
+    goals = []
+    for source in np.unique(sources):
+        own = confidence[sources == source]
+        answered = _at_least(own, thresholds)
+        wrong = _at_least(confidence[(sources == source) & ~correct], thresholds)
+        goals.append(_standard_errors(max_error * answered - wrong, max_error, answered))
+        goals.append(_standard_errors(answered - min_answered * len(own), min_answered, len(own)))
+    for source in np.unique(background_sources):
+        own = background_confidence[background_sources == source]
+        unsure = len(own) - _at_least(own, thresholds)
+        surplus = unsure - min_background_unsure * len(own)
+        goals.append(_standard_errors(surplus, min_background_unsure, len(own)))
     worst = np.min(goals, axis=0).clip(max=ENOUGH_CERTAINTY)
     return float(thresholds[worst.argmax()])
 

@@ -26,6 +26,7 @@ from emotion.report.report import (
     RiskCoverage,
     RobustnessFigures,
     RocCurve,
+    SourceFigures,
 )
 
 CURVE_POINTS = 101  # enough for a smooth line, few enough for a small report
@@ -40,6 +41,7 @@ def build_report(
     calibration: Calibration,
     model: dict[str, Any] | None = None,
     data: DataFigures | None = None,
+    sources: Sequence[str] | None = None,
     robustness: RobustnessFigures | None = None,
     groups: Mapping[str, Sequence[str | None]] | None = None,
     history: Mapping[str, Sequence[float]] | None = None,
@@ -62,6 +64,8 @@ def build_report(
         What the report says about the network.
     data : DataFigures, optional
         Where the faces come from; they are counted here.
+    sources : sequence of str, optional
+        The name of the source of each face, where there are several: each is measured alone too.
     robustness : RobustnessFigures, optional
         Taken over as it is.
     groups : mapping, optional
@@ -103,6 +107,11 @@ def build_report(
             outputs=outputs,
             threshold=calibration.threshold,
         ),
+        sources=_sources(
+            sources, probabilities, targets, outputs=outputs, labels=labels, calibration=calibration
+        )
+        if sources is not None
+        else {},
         robustness=robustness,
         groups=measure_groups(
             {
@@ -117,6 +126,35 @@ def build_report(
         else {},
         history=_history(history) if history else None,
     )
+
+
+def _sources(
+    sources: Sequence[str],
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    *,
+    outputs: Sequence[str],
+    labels: Sequence[str],
+    calibration: Calibration,
+) -> dict[str, SourceFigures]:
+    names = np.array(sources)
+    figures: dict[str, SourceFigures] = {}
+    for name in dict.fromkeys(sources):
+        report = build_report(
+            probabilities[names == name],
+            targets[names == name],
+            outputs=outputs,
+            labels=labels,
+            calibration=calibration,
+        )
+        recalls = [row.recall for row in report.per_class.values() if row.recall is not None]
+        figures[name] = SourceFigures(
+            report.accuracy,
+            _rounded(float(np.mean(recalls))) if recalls else None,
+            report.calibration.expected_calibration_error_after,
+            replace(report.not_sure, risk_coverage=None),
+        )
+    return figures
 
 
 def _accuracy(correct: np.ndarray) -> Accuracy:

@@ -14,7 +14,7 @@ from emotion.config import public_source
 from emotion.program import PACKAGE
 from emotion.report.group_text import GROUP_HEAD, gaps_in_words, group_row
 from emotion.report.markdown import decimal, harmless, listing, percent, table
-from emotion.report.origin import data_section, training_section
+from emotion.report.origin import public_data, data_section, training_section
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
 
 LICENSE = "mit"
@@ -101,12 +101,13 @@ def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str 
     """
     report = report or Report()
     training = emotion_json.get("training") or {}
-    source = report.data.source or training.get("data")
+    source = report.data.source or " + ".join(public_data(training.get("data") or ())) or None
     sections = [
         metadata(report, source, repo_id=repo_id),
         _summary(report, emotion_json),
         _per_class(report),
         _not_sure(report),
+        _sources(report),
         _groups(report),
         _robustness(report),
         _plots(report),
@@ -221,6 +222,40 @@ def _not_sure(report: Report) -> str:
         ]
         text += f" Faces that show none of them rightly come out “not sure”: {listing(shares)}."
     return f"## When it is not sure\n\n{text}"
+
+
+def _sources(report: Report) -> str:
+    rows = []
+    for name, figures in report.sources.items():
+        not_sure = figures.not_sure
+        unsure = [
+            f"{harmless(kind)} {percent(share)}" for kind, share in not_sure.background_not_sure.items()
+        ]
+        rows.append(
+            (
+                harmless(name),
+                f"{percent(figures.accuracy.value, '–')} of {figures.accuracy.faces}",
+                percent(figures.balanced_accuracy, "–"),
+                decimal(figures.calibration_error, "–"),
+                f"{percent(not_sure.coverage, '–')} / {percent(not_sure.error_among_answered, '–')}",
+                ", ".join(unsure) or "–",
+                decimal(not_sure.background_auroc.get("neutral"), "–"),
+            )
+        )
+    head = (
+        "source",
+        "accuracy",
+        "balanced accuracy",
+        "calibration error",
+        "answered / wrong among them",
+        "“not sure” about the others",
+        "AUROC of the confidence against neutral",
+    )
+    text = table(head, rows)
+    return (
+        text
+        and f"## Figures per source\n\nThe same figures for the faces of each data source alone.\n\n{text}"
+    )
 
 
 def _groups(report: Report) -> str:

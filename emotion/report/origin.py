@@ -16,7 +16,7 @@ ABSOLUTE_FOLDERS = re.compile(r"(?<![^\s'\"=])/(?:[^/\s'\"]+/)+")  # of a comman
 def training_command(training: dict[str, Any]) -> str:
     """Return the `train.py` command that repeats a run: every setting that is not the default."""
     defaults, training = TrainingConfig().to_dict(), current_names(training)
-    typed = ["python", "train.py", "--data", public_source(str(training.get("data", defaults["data"])))]
+    typed = ["python", "train.py", "--data", *public_data(training.get("data", defaults["data"]))]
     for name, value in training.items():
         if name == "data" or name not in defaults or value == defaults[name]:
             continue
@@ -42,7 +42,7 @@ def training_section(report: Report, emotion_json: dict[str, Any]) -> str:
     rows = [(words(key), harmless(value)) for key, value in about.items()]
     rows += [(f"{harmless(library)} version", harmless(version)) for library, version in versions.items()]
     if "data" in training:
-        training = training | {"data": public_source(str(training["data"]))}
+        training = training | {"data": " + ".join(public_data(training["data"]))}
     settings = [(f"`{key}`", harmless(value)) for key, value in training.items() if value is not None]
     parts = [
         "## Training",
@@ -62,9 +62,25 @@ def _targets_and_priors(training: dict[str, Any]) -> str:
         config = TrainingConfig.from_dict(training)
     except ValueError:  # a stranger's settings
         return ""
-    lines = []
+    lines = [*_targets(config), *_networks(config)]
+    if config.prior_correction:
+        factors = [harmless(factor.replace("=", " × ")) for factor in config.prior_correction]
+        lines.append(
+            "The answers allow for classes that occur more or less often in use than among the training "
+            f"pictures: {listing(factors)}."
+        )
+    return " ".join(lines)
+
+
+def _targets(config: TrainingConfig) -> list[str]:
+    lines: list[str] = []
     if config.soft_labels:
-        lines.append(f"The labels are the shares of the votes in `{public_source(config.soft_labels)}`.")
+        votes = f"the shares of the votes in `{public_source(config.soft_labels)}`"
+        lines.append(
+            f"The labels are {votes}."
+            if config.soft_label_weight == 1
+            else f"{config.soft_label_weight:.0%} of each label are {votes}, the rest is the folder's."
+        )
     teachers = [f"`{name}`" for name in config.teacher]
     if config.teacher_epochs:
         teachers.append(f"a network that was trained first, for {config.teacher_epochs} epochs")
@@ -73,11 +89,18 @@ def _targets_and_priors(training: dict[str, Any]) -> str:
             f"{config.teacher_weight:.0%} of each target was learned from the answers of "
             f"{' and '.join(teachers)} (distillation), the rest from the labels."
         )
+        if config.teacher_views != "clean":
+            lines.append("They answered for each face as the network saw it.")
+    return lines
+
+
+def _networks(config: TrainingConfig) -> list[str]:
+    lines: list[str] = []
     if config.initial_weights == OWN_TEACHER:
         lines.append("Training started from the weights of that network.")
     elif config.initial_weights:
         lines.append(f"Training started from the weights of `{config.initial_weights}`.")
-    if config.teacher or config.initial_weights not in (None, OWN_TEACHER):
+    if config.teacher or config.members or config.initial_weights not in (None, OWN_TEACHER):
         lines.append(
             "The figures suppose that these earlier networks were not trained on the faces held out here."
         )
@@ -86,13 +109,15 @@ def _targets_and_priors(training: dict[str, Any]) -> str:
             f"The answers are the mean of {config.ensemble_size} networks; each after the first was "
             "trained from new weights, with the first as its teacher."
         )
-    if config.prior_correction:
-        factors = [harmless(factor.replace("=", " × ")) for factor in config.prior_correction]
-        lines.append(
-            "The answers allow for classes that occur more or less often in use than among the training "
-            f"pictures: {listing(factors)}."
-        )
-    return " ".join(lines)
+    if config.members:
+        others = listing([f"`{harmless(name)}`" for name in config.members])
+        lines.append(f"The answers are averaged with those of {others}.")
+    return lines
+
+
+def public_data(data: object) -> list[str]:
+    """Return the data sources of a run, of which older versions knew one, without the folders above them."""
+    return [public_source(str(source)) for source in (data if isinstance(data, (list, tuple)) else [data])]
 
 
 def data_section(report: Report, source: str | None) -> str:

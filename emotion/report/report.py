@@ -129,6 +129,16 @@ class NotSureFigures:
 
 
 @dataclass(frozen=True)
+class SourceFigures:
+    """What is measured on the faces of one data source alone; `balanced_accuracy` is the mean recall."""
+
+    accuracy: Accuracy = field(default_factory=Accuracy)
+    balanced_accuracy: float | None = None
+    calibration_error: float | None = None
+    not_sure: NotSureFigures = field(default_factory=NotSureFigures)
+
+
+@dataclass(frozen=True)
 class RobustnessFigures:
     """Accuracy on faces as they are, and damaged in every way."""
 
@@ -177,6 +187,7 @@ class Report:
     roc: dict[str, RocCurve] = field(default_factory=dict)
     calibration: CalibrationFigures = field(default_factory=CalibrationFigures)
     not_sure: NotSureFigures = field(default_factory=NotSureFigures)
+    sources: dict[str, SourceFigures] = field(default_factory=dict)
     robustness: RobustnessFigures | None = None
     groups: dict[str, GroupColumn] = field(default_factory=dict)
     history: History | None = None

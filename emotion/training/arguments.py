@@ -7,14 +7,15 @@ from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from emotion import __version__
-from emotion.config import RECIPES, TrainingConfig, option_name
+from emotion.config import TrainingConfig, option_name
 from emotion.program import TRAIN_COMMAND
+from emotion.training.recipes import RECIPES
 
 DESCRIPTION = """Train a network on labelled face pictures, measure it, publish it.
 
 {command} --data FOLDER                    train, calibrate, report; the model is in runs/<time>
 {command} --data FOLDER --push             the same, then publish to <your user name>/facial-emotion
-{command} --data FOLDER --recipe best      the settings that made the embedded model; takes hours
+{command} --data FOLDER --recipe best      the best settings for FER2013; takes hours
 {command} --resume --output runs/<time>    continue a run that was killed
 {command} --evaluate MODEL --data FOLDER   measure a finished model
 {command} --publish FOLDER --push          publish a saved model without training again
@@ -50,8 +51,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--recipe",
         choices=RECIPES,
-        help="named settings; options given beside it win. best: "
-        + " ".join(f"{option_name(name)} {_shown(value)}" for name, value in RECIPES["best"].items()),
+        help="named settings; options given beside it win. "
+        + "; ".join(
+            f"{recipe}: "
+            + " ".join(f"{option_name(name)} {_shown(value)}" for name, value in settings.items())
+            for recipe, settings in RECIPES.items()
+        ),
     )
     publishing = parser.add_argument_group("publishing to the Hugging Face Hub")
     publishing.add_argument(

@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Train, report and, if asked, publish."""
-    from emotion.config import TrainingConfig, follow_recipe, public_source
+    from emotion.config import TrainingConfig, public_source
+    from emotion.training.recipes import follow_recipe
     from emotion.training.runs import can_publish, continued_config, train_model
     from emotion.training.terminal import log_to_terminal, summary
 

@@ -81,7 +81,12 @@ def evaluate(
     settings = {"size": size, "channels": channels, "batch_size": batch_size, "progress": progress}
     if calibration is None:
         probabilities = predict_examples(network, dataset.calibration, title="Calibrating", **settings)
-        calibration = calibrate(probabilities, dataset.calibration.targets, len(dataset.labels))
+        calibration = calibrate(
+            probabilities,
+            dataset.calibration.targets,
+            len(dataset.labels),
+            dataset.calibration.source_of(),
+        )
     probabilities = predict_examples(network, dataset.report, title="Evaluating", **settings)
     report = build_report(
         probabilities,
@@ -96,6 +101,7 @@ def evaluate(
             audit=dataset.audit,
             fingerprint=dataset.fingerprint,
         ),
+        sources=dataset.report.source_names(),
         robustness=measure_robustness(network, dataset.report, dataset.labels, **settings),
         groups=groups,
         history=history,
@@ -209,10 +215,10 @@ def all_held_out(dataset: Dataset) -> Dataset:
     held_out_by_folder = "test" in dataset.report_split or "validation" in dataset.report_split
     if not held_out_by_folder:
         parts.append(dataset.train)
-    everything = Examples(
-        [identifier for part in parts for identifier in part.identifiers],
-        np.concatenate([part.targets for part in parts]),
-        dataset.report.read,
+    everything = replace(
+        dataset.report,
+        identifiers=[identifier for part in parts for identifier in part.identifiers],
+        targets=np.concatenate([part.targets for part in parts]),
     )
     title = "all held-out faces" if held_out_by_folder else "all faces"
     return replace(dataset, report=everything, report_split=title)

@@ -6,7 +6,7 @@ No evaluation, and no files but the run's own log and checkpoint.
 import importlib.util
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -63,6 +63,7 @@ def fit(
     *,
     resume: bool = False,
     soft_targets: np.ndarray | None = None,
+    teach: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     initial: tuple[keras.Model, Sequence[str]] | None = None,
     devices: Devices | None = None,
 ) -> FittedNetwork:
@@ -80,6 +81,8 @@ def fit(
         Continue the run in `output` after its last complete epoch.
     soft_targets : float array (len(dataset.train), outputs), optional
         Distributions to learn in place of the one-hot labels.
+    teach : callable, optional
+        As `FaceBatches` takes it; sees faces after augmentation.
     initial : (keras.Model, sequence of str), optional
         A trained network to start from, and what its outputs mean; see `adopt_weights`. A checkpoint wins.
     devices : Devices, optional
@@ -102,6 +105,7 @@ def fit(
     train = CachedExamples.of(dataset.train, size, channels, limit=limit)
     limit -= train.crops.nbytes
     calibration = CachedExamples.of(dataset.calibration, size, channels, limit=limit)
+    weights = sampling_weights(dataset, config.sampling_factors())
     batches_of = partial(
         FaceBatches,
         outputs=outputs,
@@ -116,10 +120,13 @@ def fit(
         shuffle=True,
         augment=partial(augment, config=config),
         soft_targets=soft_targets,
+        weights=weights,
+        teach=teach,
         devices=devices.count,
         part=devices.part,
     )
-    clean, held_out = batches_of(train, shuffle=True), batches_of(calibration, shuffle=False)
+    clean = batches_of(train, shuffle=True, weights=weights)
+    held_out = batches_of(calibration, shuffle=False)
     keeper = BestWeightsKeeper(config, output / CHECKPOINT_FOLDER, clean, held_out, dataset)
     if len(dataset.train) < config.batch_size:
         logger.warning("Only %d training pictures: one step per epoch.", len(dataset.train))
@@ -159,6 +166,35 @@ def fit(
     if config.flip_averaging:
         best = average_mirrored(best)
     return FittedNetwork(best, keeper.history, keeper.best_epoch, interrupted, keeper.seconds)
+
+
+def sampling_weights(dataset: Dataset, factors: Mapping[str, float]) -> np.ndarray | None:
+    """Return how often an epoch shows each training picture; None where all of them count the same.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    factors : mapping of str to float
+        Class name, or source/class, which wins → times an epoch.
+
+    Raises
+    ------
+    DataError
+        If a name is neither a class of the data nor one of a source.
+    """
+    if not factors:
+        return None
+    sources = dataset.train.sources
+    known = [*dataset.outputs, *(f"{source}/{output}" for source in sources for output in dataset.outputs)]
+    if unknown := [name for name in factors if name not in known]:
+        raise DataError(f"--sampling names {', '.join(unknown)}. There are: {', '.join(known)}.")
+    table = np.array(
+        [
+            [factors.get(f"{source}/{output}", factors.get(output, 1.0)) for output in dataset.outputs]
+            for source in sources or ("",)
+        ]
+    )
+    return table[dataset.train.source_of(), dataset.train.targets]
 
 
 def adopt_weights(

@@ -28,7 +28,7 @@ from emotion.training.folder import load_run_config, save_run_config, written_by
 from emotion.training.networks import find_architecture
 from emotion.training.replacing import compare_with_published
 from emotion.training.saving import save_model, write_wrong_faces
-from emotion.training.stages import forget_stages, plan_stages, run_stage
+from emotion.training.stages import forget_stages, load_members, plan_stages, run_stage
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ def train_model(
         dataset = record_audit(load_dataset(config), folder)
         if config.groups:
             load_groups(config.groups, dataset.report)  # a wrong file should not cost the time of a run
+        joined = load_members(config.members, dataset.outputs)
         save_run_config(config, folder)
         logger.info(
             "The run is kept in %s. If it is killed: python train.py --resume --output %s", folder, folder
@@ -96,7 +97,7 @@ def train_model(
             if stage.is_member:
                 members.append(fitted)
         save_model(
-            members,
+            [*members, *joined],
             replace(config, ensemble_size=len(members)),
             dataset,
             folder,
@@ -126,7 +127,7 @@ def continued_config(output: str | os.PathLike[str], given: dict[str, Any]) -> T
 
 def evaluate_model(
     reference: str | None,
-    data: str,
+    data: str | Sequence[str],
     output: str | os.PathLike[str],
     *,
     groups: str | None = None,
@@ -141,7 +142,7 @@ def evaluate_model(
     ----------
     reference : str or None
         A folder, or owner/name[@revision] on the Hub; None for the embedded model.
-    data : str
+    data : str or sequence of str
         Labelled pictures, as `TrainingConfig.data`.
     output : path
         Created if needed.
@@ -162,6 +163,7 @@ def evaluate_model(
     classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
     background = classifier.outputs[len(classifier.labels) :]
     config = settings_of(classifier)
+    data = (data,) if isinstance(data, str) else tuple(data)
     config = replace(config, data=data, labels=classifier.labels, background=background, keep_copies=True)
     with written_by_one_run(output) as folder:
         dataset = record_audit(load_dataset(config, evaluation=True), folder)

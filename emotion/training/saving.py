@@ -143,6 +143,8 @@ def write_wrong_faces(
 def _public_settings(config: TrainingConfig) -> dict[str, Any]:
     """Return the settings of a run without the folders that lead to its files."""
     settings = config.to_dict()
-    names = ("data", "soft_labels", "groups", "initial_weights")
-    paths = {name: public_source(settings[name]) for name in names if settings[name]}
-    return settings | paths | {"teacher": [public_source(name) for name in config.teacher]}
+    for name in ("data", "teacher", "members"):
+        settings[name] = [public_source(path) for path in settings[name]]
+    for name in ("soft_labels", "groups", "initial_weights"):
+        settings[name] = settings[name] and public_source(settings[name])
+    return settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -12,12 +13,13 @@ import numpy as np
 from emotion.config import OWN_TEACHER, TrainingConfig
 from emotion.data.dataset import Dataset
 from emotion.data.soft_targets import load_soft_targets
+from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import DESCRIPTION_FILE
 from emotion.model.keras_engine import load_keras
 from emotion.report.report import History, Report
 from emotion.training.devices import Devices
-from emotion.training.distillation import blend_targets, teacher_answers
+from emotion.training.distillation import Teaching, blend_targets, teacher_answers
 from emotion.training.fit import FittedNetwork, fit
 from emotion.training.folder import forget_checkpoint, has_checkpoint
 from emotion.training.saving import save_model
@@ -111,23 +113,22 @@ def run_stage(
         return _load_saved(stage.saved)
     logger.info("Training %s, %d epochs.", stage.title, stage.config.epochs)
     resume = resume and has_checkpoint(stage.folder)
-    targets = targets_to_learn(stage, dataset)
-    initial = None if resume else _initial_weights(stage)
+    teachers = _teachers(stage) if stage.config.teacher_views == "augmented" else []
     fitted = fit(
         stage.config,
         dataset,
         stage.folder,
         resume=resume,
-        soft_targets=targets,
-        initial=initial,
+        soft_targets=targets_to_learn(stage, dataset),
+        teach=Teaching(teachers, dataset.outputs, stage.config) if teachers else None,
+        initial=None if resume else _initial_weights(stage),
         devices=devices,
     )
     if fitted.interrupted and not stage.is_member:
         raise KeyboardInterrupt
     if stage.saved and not fitted.interrupted:
-        save_model(
-            [fitted], replace(stage.config, ensemble_size=1), dataset, stage.saved, seconds=fitted.seconds
-        )
+        saved = replace(stage.config, ensemble_size=1, members=())
+        save_model([fitted], saved, dataset, stage.saved, seconds=fitted.seconds)
     return fitted
 
 
@@ -148,19 +149,28 @@ def targets_to_learn(stage: Stage, dataset: Dataset) -> np.ndarray | None:
         float, shape (len(dataset.train), outputs), rows sum to 1; None where that is just the label.
     """
     config = stage.config
-    teachers = list(config.teacher)
-    if config.teacher_epochs:
-        teachers.append(str(stage.folder / TEACHER_FOLDER))
+    teachers = _teachers(stage) if config.teacher_views == "clean" else []
     if not teachers and not config.soft_labels:
         return None
     if config.soft_labels:
-        targets = load_soft_targets(config.soft_labels, dataset)
+        targets = load_soft_targets(
+            config.soft_labels,
+            dataset,
+            weight=config.soft_label_weight,
+            background=config.background_votes,
+        )
     else:
         targets = np.eye(len(dataset.outputs))[dataset.train.targets]
     if teachers:
         answers = teacher_answers(teachers, dataset, workers=config.workers)
         targets = blend_targets(targets, answers, config.teacher_weight)
     return targets
+
+
+def _teachers(stage: Stage) -> list[str]:
+    """Return the models that a stage learns from."""
+    own = [str(stage.folder / TEACHER_FOLDER)] if stage.config.teacher_epochs else []
+    return [*stage.config.teacher, *own]
 
 
 def _initial_weights(stage: Stage) -> tuple[keras.Model, tuple[str, ...]] | None:
@@ -174,6 +184,30 @@ def _initial_weights(stage: Stage) -> tuple[keras.Model, tuple[str, ...]] | None
     if classifier.folder is None:
         raise RuntimeError("A classifier that was loaded has a folder.")
     return load_keras(classifier.folder), classifier.outputs
+
+
+def load_members(references: Sequence[str], outputs: tuple[str, ...]) -> list[FittedNetwork]:
+    """Load trained models whose answers are to be averaged with those of a new network.
+
+    Raises
+    ------
+    DataError
+        If one has other outputs, or the same in another order.
+    ModelLoadError
+        If one cannot be loaded.
+    """
+    members = []
+    for reference in references:
+        classifier = EmotionClassifier.from_pretrained(reference)
+        if classifier.outputs != outputs:
+            raise DataError(
+                f"The member {reference} answers for {', '.join(classifier.outputs)}, this run for "
+                f"{', '.join(outputs)}. Give --labels and --background in that order, or another --members."
+            )
+        if classifier.folder is None:
+            raise RuntimeError("A classifier that was loaded has a folder.")
+        members.append(_load_saved(classifier.folder))
+    return members
 
 
 def _load_saved(folder: Path) -> FittedNetwork:

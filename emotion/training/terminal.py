@@ -28,4 +28,13 @@ def summary(report: Report | None) -> str:
     for label, figures in report.per_class.items():
         precision, recall = percent(figures.precision, "none"), percent(figures.recall, "none")
         lines.append(f"  {label}: precision {precision}, recall {recall} ({figures.support} faces)")
+    for name, source in report.sources.items():
+        answered, wrong = source.not_sure.coverage, source.not_sure.error_among_answered
+        unsure = source.not_sure.background_not_sure
+        lines.append(
+            f"  On {name}: accuracy {percent(source.accuracy.value, 'none')} of {source.accuracy.faces}, "
+            f"balanced {percent(source.balanced_accuracy, 'none')}; answers {percent(answered, 'none')}, "
+            f"{percent(wrong, 'none')} of them wrong; not sure about "
+            + (", ".join(f"{percent(share)} of {kind}" for kind, share in unsure.items()) or "nothing else")
+        )
     return "\n\n".join(filter(None, ["\n".join(lines), groups_text(report.groups)]))

@@ -4,9 +4,10 @@ from dataclasses import fields
 
 import pytest
 
-from emotion.config import RECIPES, TrainingConfig, option_name
+from emotion.config import TrainingConfig, option_name
 from emotion.training.arguments import OnHub, build_parser
 from emotion.training.command import main
+from emotion.training.recipes import RECIPES
 
 
 def test_every_setting_is_an_option_of_train_py_and_explains_itself():

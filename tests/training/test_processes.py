@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import pytest
 
-from emotion.config import RECIPES
 from emotion.data.batches import FaceBatches
 from emotion.data.dataset import load_dataset
 from emotion.model.classifier import EmotionClassifier
@@ -20,6 +19,7 @@ from emotion.model.keras_engine import load_keras
 from emotion.training.fit import correct_priors
 from emotion.training.folder import load_run_config
 from emotion.training.networks import average_mirrored, build_network
+from emotion.training.recipes import RECIPES
 from tests.conftest import SMALL_RUN
 from tests.drawn_faces import draw_face
 

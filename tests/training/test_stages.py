@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.config import RECIPES, TrainingConfig
+from emotion.config import TrainingConfig
+from emotion.training.recipes import RECIPES
 from emotion.training.runs import train_model
 from emotion.training.stages import forget_stages, plan_stages
 from tests.conftest import SMALL_RUN
