@@ -14,7 +14,7 @@ from emotion.config import public_source
 from emotion.program import PACKAGE
 from emotion.report.group_text import GROUP_HEAD, gaps_in_words, group_row
 from emotion.report.markdown import decimal, harmless, listing, percent, table
-from emotion.report.origin import public_data, data_section, training_section
+from emotion.report.origin import data_section, public_data, training_section
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
 
 LICENSE = "mit"

@@ -1,5 +1,6 @@
 """Folders of drawn pictures, each unlike any other, and what loading them gives or refuses."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,8 @@ def labels_of(dataset: Dataset, split: str = "train") -> set[str]:
 def faces_of(dataset: Dataset, split: str) -> set[bytes]:
     examples = getattr(dataset, split)
     return {face.tobytes() for face in examples.load(np.arange(len(examples)), 48, 1)}
+
+
+def load_several(folders: Sequence[Path], **settings) -> Dataset:
+    config = TrainingConfig(data=tuple(map(str, folders)), **settings)
+    return load_dataset(config, progress=False)

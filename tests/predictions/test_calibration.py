@@ -115,3 +115,18 @@ def test_calibrate_uses_labels_for_the_temperature_and_background_for_the_thresh
         confidence[labelled], correct[labelled], confidence[~labelled]
     )
     assert calibration.fitted_on == 3000
+
+
+def test_the_threshold_keeps_its_promise_on_every_source():
+    rng = np.random.default_rng(3)
+    easy, hard = rng.uniform(0.6, 1.0, 2000), rng.uniform(0.55, 0.95, 2000)
+    confidence, sources = np.concatenate([easy, hard]), np.repeat([0, 1], 2000)
+    background = np.concatenate([rng.uniform(0.0, 0.5, 2000), rng.uniform(0.3, 0.7, 2000)])
+    correct = np.ones(4000, bool)
+    pooled = calibrating.choose_threshold(confidence, correct, background)
+    both = calibrating.choose_threshold(
+        confidence, correct, background, sources=sources, background_sources=sources
+    )
+    assert pooled < both
+    assert (background[2000:] < both).mean() > 0.6
+    assert (background[2000:] < pooled).mean() < 0.6

@@ -15,6 +15,13 @@ class ArrayExamples:
     faces: np.ndarray
     targets: np.ndarray
     largest_batch: int = 0
+    sources: tuple[str, ...] = ()
+
+    def source_of(self):
+        return np.arange(len(self)) % max(len(self.sources), 1)
+
+    def source_names(self):
+        return [self.sources[number] for number in self.source_of()] if self.sources else None
 
     def __len__(self):
         return len(self.faces)

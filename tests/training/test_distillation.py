@@ -12,7 +12,7 @@ from emotion.data.dataset import load_dataset
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.keras_engine import KerasNetwork, load_keras
-from emotion.training.distillation import blend_targets, teacher_answers
+from emotion.training.distillation import Teaching, blend_targets, teacher_answers
 from emotion.training.fit import correct_priors
 from emotion.training.runs import train_model
 from tests.conftest import SMALL_RUN
@@ -88,3 +88,18 @@ def test_a_student_learns_from_its_teacher_alone_and_its_card_says_so(trained_mo
     assert (
         "100% of each target was learned from the answers of `model`" in (student / "README.md").read_text()
     )
+
+
+def test_teachers_answer_for_the_very_faces_that_the_student_sees(trained_model):
+    config = TrainingConfig(background=("neutral",), teacher_weight=0.75)
+    teacher = EmotionClassifier.from_pretrained(trained_model)
+    faces = np.random.default_rng(1).uniform(0, 255, (5, 48, 48, 1)).astype(np.float32)
+    labels = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 0]]
+    blended = Teaching([str(trained_model)], teacher.outputs, config)(faces, labels)
+    np.testing.assert_allclose(blended, 0.25 * labels + 0.75 * teacher.network(faces), atol=1e-5)
+
+
+def test_a_teacher_of_other_faces_can_only_answer_for_clean_ones(trained_model):
+    config = TrainingConfig(background=("neutral",), image_size=64)
+    with pytest.raises(DataError, match="--teacher-views clean, or the same --image-size"):
+        Teaching([str(trained_model)], ("angry", "happy", "sad", "neutral"), config)

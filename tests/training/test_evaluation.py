@@ -51,3 +51,23 @@ def test_of_many_faces_a_selection_is_damaged():
     assert figures.mean == pytest.approx(np.mean(list(figures.conditions.values())))
     none = ArrayExamples(examples.faces[:5], np.full(5, 4))
     assert measure_robustness(stripe_network, none, LABELS, size=24, channels=1, progress=False) is None
+
+
+def test_every_source_is_measured_alone_and_counts_in_the_choice_of_the_threshold():
+    names = ("web", "press")
+    halves = [stripes(seed=seed) for seed in (1, 2)]
+    for half in halves:
+        half.sources = names
+    dataset = ArrayDataset(*halves)
+    found = evaluate(stripe_network, dataset, size=24, channels=1, model={}, progress=False)
+    figures = found.report.sources
+    assert list(figures) == list(names)
+    assert sum(source.accuracy.faces for source in figures.values()) == found.report.accuracy.faces
+    assert all(source.balanced_accuracy > 0.95 for source in figures.values())
+    assert set(figures["press"].not_sure.background_not_sure) == set(dataset.outputs[len(LABELS) :])
+    assert found.calibration == calibrate(
+        stripe_network(halves[0].faces.astype(np.float32)),
+        halves[0].targets,
+        len(LABELS),
+        halves[0].source_of(),
+    )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emotion.config import TrainingConfig
+from emotion.errors import DataError
 from emotion.training.recipes import RECIPES
 from emotion.training.runs import train_model
 from emotion.training.stages import forget_stages, plan_stages
@@ -86,3 +87,32 @@ def test_an_ensemble_answers_with_the_mean_and_each_part_is_evaluated_where_it_i
     again = train_model(config, tmp_path, resume=True)
     assert again.report.accuracy == classifier.report.accuracy
     assert saved == {name: (tmp_path / name / "report.json").stat().st_mtime_ns for name in saved}
+
+
+@pytest.mark.slow
+def test_a_trained_model_joins_as_a_member_and_teaches_what_the_network_sees(
+    trained_model, drawn_data, tmp_path
+):
+    settings = SMALL_RUN | {"epochs": 1, "teacher_views": "augmented", "teacher_weight": 0.9}
+    config = TrainingConfig(
+        data=str(drawn_data),
+        background=("neutral",),
+        teacher=(str(trained_model),),
+        members=(str(trained_model),),
+        **settings,
+    )
+    classifier = train_model(config, tmp_path)
+    member = type(classifier).from_pretrained(trained_model)
+    faces = np.random.default_rng(0).uniform(0, 255, (6, 48, 48, 1)).astype(np.float32)
+    alone = 2 * classifier.network(faces) - member.network(faces)
+    assert np.abs(alone - member.network(faces)).max() > 1e-3
+    np.testing.assert_allclose(alone.sum(axis=1), 1, atol=1e-4)
+    assert alone.min() > -1e-4, "the mean of two answers"
+    assert classifier.description.training["members"] == [trained_model.name]
+
+
+@pytest.mark.slow
+def test_a_member_with_other_outputs_is_refused_before_training(trained_model, drawn_data, tmp_path):
+    config = TrainingConfig(data=str(drawn_data), members=(str(trained_model),), **SMALL_RUN)
+    with pytest.raises(DataError, match="answers for angry, happy, sad, neutral, this run for"):
+        train_model(config, tmp_path)
