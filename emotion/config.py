@@ -1,6 +1,7 @@
 """Every hyperparameter of a training run, with its default and the reason for it, in one place."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
@@ -205,7 +206,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         # One source may be given as such; older versions knew no more.
-        object.__setattr__(self, "data", (self.data,) if isinstance(self.data, str) else self.data)
+        object.__setattr__(self, "data", as_sources(self.data))
         if not self.data:
             raise ValueError("--data needs a folder, a FER2013 CSV, kaggle:owner/name or hf:owner/name.")
         for item in fields(self):
@@ -264,6 +265,11 @@ class TrainingConfig:
         """
         known = {item.name for item in fields(cls)}
         return cls(**{key: value for key, value in current_names(values).items() if key in known})
+
+
+def as_sources(data: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one data source, or several, as several."""
+    return (data,) if isinstance(data, str) else tuple(data)
 
 
 def _factors(entries: tuple[str, ...], option_typed: str, example: str) -> dict[str, float]:

@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help=f"folder, owner/name[@revision], somebody's .keras or .tflite file, or '{EMBEDDED}'",
     )
-    parser.add_argument("--data", required=True, metavar="FOLDER", help="labelled pictures, as for train.py")
+    parser.add_argument(
+        "--data", required=True, nargs="+", metavar="FOLDER", help="labelled pictures, as for train.py"
+    )
     parser.add_argument("--votes", metavar="CSV", help="votes per picture: image,<label>,<label>,…")
     parser.add_argument(
         "--groups", metavar="CSV", help="groups to measure each on its own: image,<any columns>"

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError("--space needs --push: a Space serves the published model.")
         load_keras()
         if options.publish:
-            publish(options.publish, options, getattr(options, "data", None))
+            publish(options.publish, options, getattr(options, "data", ()))
         elif options.evaluate:
             evaluate(options)
         else:
@@ -97,7 +97,7 @@ def evaluate(options: argparse.Namespace) -> None:
     print(f"The whole report and its plots are in {output}.")
 
 
-def publish(folder: str, options: argparse.Namespace, data: str | None) -> None:
+def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> None:
     """Publish a saved folder, unless what is there is better on the data; if asked, also the app."""
     from emotion.space.terminal import deploy_and_print
     from emotion.training.runs import publish_model
@@ -111,8 +111,8 @@ def publish(folder: str, options: argparse.Namespace, data: str | None) -> None:
         private=options.private,
         revision=options.revision,
         tag=options.tag,
-        also=[*_space_options(options), *(["--data", data] if data else [])],
-        data=data,
+        also=[*_space_options(options), *(["--data", *data] if data else [])],
+        data=data or None,
         replace_better=options.replace_better,
     )
     print(f"Published: {url}")

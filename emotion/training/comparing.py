@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion.config import EVERYTHING_ELSE, TrainingConfig, public_source
+from emotion.config import EVERYTHING_ELSE, TrainingConfig, as_sources, public_source
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.groups import load_groups
 from emotion.data.soft_targets import load_majorities, output_name
@@ -39,7 +39,7 @@ TIMED_FACES = 40
 
 def compare_models(
     classifiers: Sequence[EmotionClassifier],
-    data: str,
+    data: str | Sequence[str],
     *,
     votes: str | None = None,
     groups: str | None = None,
@@ -56,7 +56,7 @@ def compare_models(
     ----------
     classifiers : sequence of EmotionClassifier
         Two or more.
-    data : str
+    data : str or sequence of str
         Labelled pictures, as `TrainingConfig.data`.
     votes : path, optional
         CSV of votes per picture, as `TrainingConfig.soft_labels`.
@@ -95,7 +95,9 @@ def compare_models(
         outputs=dataset.outputs,
         labels=labels,
         data=DataFigures(
-            source=public_source(data), report_split=dataset.report_split, fingerprint=dataset.fingerprint
+            source=public_source(" + ".join(as_sources(data))),
+            report_split=dataset.report_split,
+            fingerprint=dataset.fingerprint,
         ),
         majorities=majorities,
         groups=grouped,
@@ -144,7 +146,7 @@ def measure_times(classifiers: Sequence[EmotionClassifier], examples: Examples) 
 def _held_out(
     classifiers: Sequence[EmotionClassifier],
     names: Sequence[str],
-    data: str,
+    data: str | Sequence[str],
     labels: tuple[str, ...],
     *,
     progress: bool,
@@ -154,7 +156,7 @@ def _held_out(
     others = {output_name(name): name for own in classifiers for name in own.outputs}
     background = tuple(name for plain, name in others.items() if plain not in wanted) or EVERYTHING_ELSE
     config = TrainingConfig(
-        data=data,
+        data=as_sources(data),
         labels=labels,
         background=background,
         keep_copies=True,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
+from emotion.config import as_sources
 from emotion.errors import DataError, ModelLoadError, PublishError
 from emotion.model.classifier import EmotionClassifier
 from emotion.report.comparison_text import comparison_text
@@ -15,7 +17,7 @@ REPLACE_ANYWAY = "--replace-better"
 
 
 def compare_with_published(
-    classifier: EmotionClassifier, reference: str, data: str | None, *, replace_better: bool
+    classifier: EmotionClassifier, reference: str, data: str | Sequence[str] | None, *, replace_better: bool
 ) -> None:
     """Tell how a model compares with a published one on the faces that neither was chosen on.
 
@@ -25,7 +27,7 @@ def compare_with_published(
         The new one.
     reference : str
         The published one, owner/name[@revision].
-    data : str or None
+    data : str, sequence of str or None
         Labelled pictures; without any, nothing is compared.
     replace_better : bool
         Only tell.
@@ -46,7 +48,9 @@ def compare_with_published(
     except (ModelLoadError, DataError) as error:
         logger.warning("The model that is in %s already cannot be compared with. %s", reference, error)
         return
-    logger.info("There is a model in %s already. Comparing the two on %s.", reference, data)
+    logger.info(
+        "There is a model in %s already. Comparing the two on %s.", reference, " + ".join(as_sources(data))
+    )
     comparison = compare_models([classifier, published], data)
     logger.info(comparison_text(comparison))
     (pair,) = comparison.pairs

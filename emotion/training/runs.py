@@ -15,7 +15,7 @@ from typing import Any
 
 from huggingface_hub import get_token
 
-from emotion.config import TrainingConfig
+from emotion.config import TrainingConfig, as_sources
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.groups import load_groups
 from emotion.model.classifier import EmotionClassifier
@@ -163,8 +163,9 @@ def evaluate_model(
     classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
     background = classifier.outputs[len(classifier.labels) :]
     config = settings_of(classifier)
-    data = (data,) if isinstance(data, str) else tuple(data)
-    config = replace(config, data=data, labels=classifier.labels, background=background, keep_copies=True)
+    config = replace(
+        config, data=as_sources(data), labels=classifier.labels, background=background, keep_copies=True
+    )
     with written_by_one_run(output) as folder:
         dataset = record_audit(load_dataset(config, evaluation=True), folder)
         if dataset.fingerprint != classifier.description.data.get("fingerprint"):
@@ -196,7 +197,7 @@ def publish_model(
     revision: str | None = None,
     tag: str | None = None,
     also: Sequence[str] = (),
-    data: str | None = None,
+    data: str | Sequence[str] | None = None,
     replace_better: bool = False,
 ) -> str:
     """Publish a saved folder to the Hub and return its address.
@@ -211,7 +212,7 @@ def publish_model(
         Visibility of a new repository, branch to publish to, tag for the commit.
     also : sequence of str
         What else was asked for, as options of the command that publishes later.
-    data : str, optional
+    data : str or sequence of str, optional
         Labelled pictures on which a model that is there already is compared with this one first.
     replace_better : bool
         Replace it also if it is better, and that is hardly chance.
