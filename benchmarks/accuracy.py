@@ -1,8 +1,8 @@
 """How often a model is right, how well it knows what it does not know, and what its peers say.
 
-All are asked about the same faces in the same run.
+All are asked about the same faces in the same run; several sources are measured one by one.
 
-python -m benchmarks.accuracy --data ../shared/fer2013 --peers
+python -m benchmarks.accuracy --data ../shared/fer2013 ../shared/press --peers
 python -m benchmarks.accuracy --data ../shared/fer2013 --model runs/today --output accuracy.json
 """
 
@@ -12,6 +12,7 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 
 from benchmarks.peers.environments import PEERS
 from emotion import EmotionClassifier
-from emotion.config import TrainingConfig
+from emotion.config import TrainingConfig, public_source
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.examples import Examples
 from emotion.data.soft_targets import load_majorities
@@ -40,7 +41,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--data", required=True, help="the FER2013 faces: a folder or another source train.py takes"
+        "--data", required=True, nargs="+", help="the faces: folders or other sources that train.py takes"
     )
     parser.add_argument("--model", help="owner/name or a folder; by default the embedded model")
     parser.add_argument(
@@ -53,20 +54,51 @@ def main() -> int:
     except EmotionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(render(figures))
+    print("\n\n".join(f"## {name}\n\n{render(own)}" for name, own in figures.items()))
     if options.output:
         options.output.write_text(json.dumps(figures, indent=1) + "\n")
     return 0
 
 
-def measure(data: str, reference: str | None, *, peers: bool) -> dict[str, Any]:
-    """All figures of one run as JSON's own types; everything runs on one core."""
+def measure(data: Sequence[str], reference: str | None, *, peers: bool) -> dict[str, dict[str, Any]]:
+    """All figures of each source as JSON's own types; everything runs on one core."""
     if hasattr(os, "sched_setaffinity"):  # threads and programs started from here on stay on that core, too
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     classifier = EmotionClassifier.from_pretrained(reference)
     background = classifier.outputs[len(classifier.labels) :] or ("neutral",)
     config = TrainingConfig.from_dict(classifier.description.training)
-    dataset = load_dataset(replace(config, data=data, labels=classifier.labels, background=background))
+    config = replace(config, data=tuple(data), labels=classifier.labels, background=background, sampling=())
+    dataset = load_dataset(config)
+    same = dataset.fingerprint == classifier.description.data.get("fingerprint")
+    return {
+        name: {"same_data_as_training": same} | measure_source(classifier, part, Path(folder), peers=peers)
+        for folder, (name, part) in zip(data, by_source(dataset).items(), strict=True)
+    }
+
+
+def by_source(dataset: Dataset) -> dict[str, Dataset]:
+    """The held-out faces of each source as a data set of their own."""
+    names = dataset.report.sources
+    if not names:
+        return {public_source(dataset.source): dataset}
+    held_out = {"calibration": dataset.calibration, "report": dataset.report}
+    return {
+        name: replace(
+            dataset,
+            source=name,
+            **{
+                split: examples.subset(np.flatnonzero(examples.source_of() == number))
+                for split, examples in held_out.items()
+            },
+        )
+        for number, name in enumerate(names)
+    }
+
+
+def measure_source(
+    classifier: EmotionClassifier, dataset: Dataset, folder: Path, *, peers: bool
+) -> dict[str, Any]:
+    """The figures of one source."""
     evaluation = evaluate(
         classifier.network,
         dataset,
@@ -75,9 +107,8 @@ def measure(data: str, reference: str | None, *, peers: bool) -> dict[str, Any]:
         model={"name": classifier.model_name, "outputs": list(classifier.outputs)},
         calibration=classifier.description.calibration,
     )
-    votes = Path(data) / VOTES_FILE
+    votes = folder / VOTES_FILE
     figures = {
-        "same_data_as_training": dataset.fingerprint == classifier.description.data.get("fingerprint"),
         "report": evaluation.report.to_dict(),
         "this_model": model_figures(classifier, dataset, evaluation, votes),
         "peers": {},
@@ -190,15 +221,14 @@ def render(figures: dict[str, Any]) -> str:
     add(f"accuracy, {report['accuracy']['faces']} reported faces", share(ours["reported"]), "reported")
     if peers:
         add(f"accuracy, all {next(iter(peers.values()))['all']['faces']} held-out faces", "–", "all")
-    add(
-        f"accuracy, {ours['agreed']['faces']} of the reported faces that most voters agree on",
-        share(ours["agreed"]),
-        "agreed",
-    )
-    if peers:
-        add(
-            f"accuracy, all {next(iter(peers.values()))['agreed_all']['faces']} such faces", "–", "agreed_all"
-        )
+    if ours["agreed"]["faces"]:
+        agreed = f"accuracy, {ours['agreed']['faces']} of the reported faces that most voters agree on"
+        add(agreed, share(ours["agreed"]), "agreed")
+        if peers:
+            faces = next(iter(peers.values()))["agreed_all"]["faces"]
+            add(f"accuracy, all {faces} such faces", "–", "agreed_all")
+    recalls = [row["recall"] for row in report["per_class"].values() if row["recall"] is not None]
+    add("… the mean of the labels (balanced accuracy)", percent(statistics.mean(recalls)))
     rows.append(
         ["expected calibration error, 15 bins"]
         + [number(report["calibration"]["expected_calibration_error_after"])]
@@ -229,7 +259,7 @@ def render(figures: dict[str, Any]) -> str:
     parts = [table(rows), table([["condition", "accuracy"], *damaged])]
     if not figures["same_data_as_training"]:
         parts.insert(
-            0, "Note: not the data this model was trained with; its training may have seen these faces."
+            0, "Note: not all the data this model was trained with; its training may have seen these faces."
         )
     parts += [f"{name}: {peer['error']}" for name, peer in figures["peers"].items() if "error" in peer]
     return "\n\n".join(parts)
