@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class Examples:
         """Return the examples at `indices` (int array), in that order."""
         indices = np.asarray(indices, np.int64)
         identifiers = [self.identifiers[index] for index in indices]
-        return replace(self, identifiers=identifiers, targets=self.targets[indices])
+        return Examples(identifiers, self.targets[indices], self.read, self.sources)
 
     def source_of(self) -> np.ndarray:
         """Return where each picture comes from: int64 (n,), index into `sources`; 0 for a single one."""
@@ -94,8 +94,8 @@ class CachedExamples(Examples):
         bool, one per crop: whether it is there.
     """
 
-    crops: np.ndarray = field(repr=False)
-    decoded: np.ndarray = field(repr=False)
+    crops: np.ndarray = field(repr=False, kw_only=True)
+    decoded: np.ndarray = field(repr=False, kw_only=True)
 
     @classmethod
     def of(cls, examples: Examples, size: int, channels: int, *, limit: int) -> CachedExamples:
@@ -103,7 +103,8 @@ class CachedExamples(Examples):
         count = min(len(examples), limit // (size * size * channels))
         # Empty memory costs nothing before it is written.
         crops = np.empty((count, size, size, channels), np.uint8)
-        return cls(examples.identifiers, examples.targets, examples.read, crops, np.zeros(count, bool))
+        fields = (examples.identifiers, examples.targets, examples.read, examples.sources)
+        return cls(*fields, crops=crops, decoded=np.zeros(count, bool))
 
     def load(self, indices: np.ndarray, size: int, channels: int) -> np.ndarray:
         """Return crops as `Examples.load` does; several threads may ask at once."""
