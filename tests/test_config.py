@@ -91,8 +91,17 @@ def test_the_settings_of_the_embedded_model_are_read_whole():
     assert {
         name: value for name, value in config.to_dict().items() if name in recorded
     }.items() <= recorded.items()
-    assert (config.ensemble_size, config.flip_averaging, config.ema_share) == (2, True, 0.05)
-    assert config.initial_weights == recorded["start"]
+    assert config.data == ("fer2013", "press")
+    assert config.members == ("runs/fer2013/network1",)
+    assert recorded.keys() <= TrainingConfig.__dataclass_fields__.keys()
+
+
+def test_settings_of_older_versions_are_read_under_their_new_names():
+    recorded = {"data": "fer2013", "networks": 2, "mirror_average": False, "start": "owner/name"}
+    config = TrainingConfig.from_dict(recorded)
+    assert config.data == ("fer2013",), "one source was a text"
+    assert (config.ensemble_size, config.flip_averaging) == (2, False)
+    assert config.initial_weights == "owner/name"
     assert current_names(recorded).keys() <= TrainingConfig.__dataclass_fields__.keys()
 
 
