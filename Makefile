@@ -4,7 +4,7 @@
 # make test-fast  runs what needs no training, no browser and no other process
 # make test-installed  installs what a Space and the Docker image need into empty environments, and tests the app there
 # make fuzz       lets chance attack what strangers can reach, for an hour or more; after Ctrl-C it goes on
-# make check      lints, checks format, types and which room imports which; make format repairs what it can
+# make check      lints, checks format, types and which folder imports which; make format repairs what it can
 # Each creates .venv first. PYTHON=python3.12 names the Python of a new .venv; uv is used where it is there.
 
 ifeq ($(OS),Windows_NT)

@@ -1,4 +1,4 @@
-"""What several rooms' tests share: the Hub on loopback and one small model, trained once per session."""
+"""What tests of several folders share: the Hub on loopback and one small model, trained once per session."""
 
 import os
 

@@ -113,8 +113,8 @@ class TableWriter:
         remark: str,
     ) -> None:
         bars = "  ".join(f"{shares[name]:>7.1%}" for name in self._labels)
-        told = f"{label or 'not sure':<9}  {confidence:>5.0%}"
-        print(f"{_short(path):<32}  {number:>4}  {told}  {bars}  {remark}".rstrip(), file=self._file)
+        answer = f"{label or 'not sure':<9}  {confidence:>5.0%}"
+        print(f"{_short(path):<32}  {number:>4}  {answer}  {bars}  {remark}".rstrip(), file=self._file)
 
     def _no_line(self, path: Path, why: str) -> None:
         print(f"{_short(path):<32}     -  {why}", file=self._file)

@@ -48,14 +48,14 @@ def verdict(pair: Pair, letters: dict[str, str]) -> str:
         if pair.corrected_p_value != pair.p_value
         else ""
     )
-    told = (
+    finding = (
         "These faces do not tell which of them is right more often."
         if pair.better is None
         else f"{letters[pair.better]} is right more often, and that is hardly chance (p < {SIGNIFICANT})."
     )
     return (
         f"{first} alone is right on {pair.only_first} faces, {second} alone on {pair.only_second}; McNemar's "
-        f"exact test: {p_in_words(pair.p_value)}{corrected}. {told}"
+        f"exact test: {p_in_words(pair.p_value)}{corrected}. {finding}"
     )
 
 
@@ -74,8 +74,8 @@ def _table(comparison: Comparison, letters: dict[str, str], pairs: Sequence[tupl
         rows.append(["Size", *sizes, *rest])
     if all(model.seconds_per_face for model in models):
         times = [model.seconds_per_face or 0.0 for model in models]
-        told = [f"{1000 * time:.2f} ms ({time / times[0]:.2f}×)" for time in times]
-        rows.append(["Time a face, measured in turn", *told, *rest])
+        shown = [f"{1000 * time:.2f} ms ({time / times[0]:.2f}×)" for time in times]
+        rows.append(["Time a face, measured in turn", *shown, *rest])
     return aligned(rows)
 
 

@@ -1,4 +1,4 @@
-"""What a Space consists of: the rooms that serve, examples, requirements pinned to what is installed."""
+"""What a Space consists of: the folders that serve, examples, requirements pinned to what is installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emotion.program import INSTALL_APP
 
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = "requirements.txt"
-# Rooms that the page never imports. The model itself comes from the Hub.
+# Folders that the page never imports. The model itself comes from the Hub.
 NOT_SERVING = ("__main__.py", "cli", "data", "pretrained", "space", "training")
 # A Space is public: nothing else that lies in the folder leaves this computer.
 ENDINGS = (".py", ".css", ".js", ".tflite", ".LICENSE")

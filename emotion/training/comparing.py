@@ -122,10 +122,10 @@ def common_labels(classifiers: Sequence[EmotionClassifier]) -> tuple[str, ...]:
     known = [{output_name(label) for label in classifier.labels} for classifier in classifiers]
     common = tuple(label for label in classifiers[0].labels if output_name(label) in set.intersection(*known))
     if len(common) < 2:
-        told = "; ".join(f"{own.model_name}: {', '.join(own.labels)}" for own in classifiers)
+        labels_of = "; ".join(f"{own.model_name}: {', '.join(own.labels)}" for own in classifiers)
         raise DataError(
-            f"The models have less than two labels in common, so they cannot be compared ({told}). For files "
-            "of others, --outputs names what their numbers mean."
+            f"The models have less than two labels in common, so they cannot be compared "
+            f"({labels_of}). For files of others, --outputs names what their numbers mean."
         )
     return common
 

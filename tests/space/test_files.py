@@ -1,7 +1,7 @@
 """What a Space consists of."""
 
 from emotion.space.card import space_card
-from emotion.space.files import EXAMPLE_ENDINGS, PACKAGE, space_files
+from emotion.space.files import PACKAGE, space_files
 from tests.app_process import EXAMPLES
 
 # Made by Python and by Gradio, or for type checkers.
@@ -9,20 +9,22 @@ NOT_NEEDED = (".pyc", ".pyi", "py.typed")
 
 
 def test_nothing_that_serving_rooms_hold_is_left_out():
-    rooms = {path.split("/")[1] for path in space_files() if path.startswith("emotion/")}
+    folders = {path.split("/")[1] for path in space_files() if path.startswith("emotion/")}
     held = {
         f"emotion/{path.relative_to(PACKAGE).as_posix()}"
         for path in PACKAGE.rglob("*")
-        if path.is_file() and path.relative_to(PACKAGE).parts[0] in rooms
+        if path.is_file() and path.relative_to(PACKAGE).parts[0] in folders
     }
-    assert {"web", "vision", "model", "report", "predictions", "video", "drawing.py"} <= rooms
+    assert {"web", "vision", "model", "report", "predictions", "video", "drawing.py"} <= folders
     assert not [path for path in held - space_files().keys() if not path.endswith(NOT_NEEDED)]
 
 
 def test_every_example_comes_with_its_licence():
-    examples = {f"examples/{path.name}" for path in EXAMPLES.iterdir()}
-    assert examples <= space_files().keys()
-    assert all(path.endswith(EXAMPLE_ENDINGS) for path in examples)
+    programs = (".py", ".ipynb")  # for those who have the repository
+    examples = {f"examples/{path.name}" for path in EXAMPLES.iterdir() if path.suffix not in programs}
+    assert examples - {"examples/__pycache__"} <= space_files().keys()
+    assert "examples/README.md" in examples
+    assert not any(path.endswith(programs) for path in space_files() if path.startswith("examples/"))
 
 
 def test_the_same_again_is_the_same_to_the_byte():

@@ -1,4 +1,4 @@
-"""Answers made up for the tests of this room."""
+"""Answers made up for the tests of the page."""
 
 from emotion.predictions.face import FacePrediction
 
