@@ -93,6 +93,18 @@ def test_thousands_of_damaged_files_never_reach_this_process(folder):
     assert outcomes <= {(5, 7), "refused"}
 
 
+def test_what_litert_says_on_several_lines_becomes_one(folder):
+    model = unpacked((folder / "model.tflite").read_bytes())
+    model.operatorCodes[0].version = 78
+    description = folder / "emotion.json"
+    description.write_text(description.read_text().replace('"files"', '"were"'))
+    (folder / "model.tflite").write_bytes(packed(model))
+    for isolated in (True, False):
+        with pytest.raises(ModelLoadError, match=r"version.*Save or download the model again\.$") as error:
+            EmotionClassifier.from_pretrained(folder, isolated=isolated)
+        assert "\n" not in str(error.value)
+
+
 def test_a_host_s_network_that_would_end_the_program_is_replaced_with_a_notice(folder):
     description = folder / "emotion.json"
     # As one that was saved by hand: without hashes that would tell.

@@ -105,3 +105,10 @@ def test_free_parts_of_a_report_are_kept_to_a_sane_depth(tmp_path):
     assert report.model["architecture"] == "resnet"
     assert len(json.dumps(report.to_dict())) < 2000
     assert isinstance(render(report, {}), str)
+
+
+def test_halves_of_characters_never_reach_a_page(tmp_path):
+    (tmp_path / "report.json").write_text(json.dumps({"model": {"name": "\ud800", "\udfff": "sad"}}))
+    report = read_report(tmp_path / "report.json")
+    assert report.model == {"name": "?", "?": "sad"}
+    json.dumps(report.to_dict(), ensure_ascii=False).encode()
