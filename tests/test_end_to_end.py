@@ -25,6 +25,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 MODEL = "user/facial-emotion"
 LABELS = ("angry", "happy", "sad")
+# What TensorFlow, LiteRT and others say of themselves.
+FOREIGN = re.compile(r"oneDNN|absl::|XNNPACK|^[IWE]\d{4} |tensorflow|Assets written|mcp\.server", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,7 @@ def run(hub, drawn_data, tmp_path_factory) -> Path:
     done = train_script(hub, *options)
     assert done.returncode == 0, done.stderr
     assert f"Published: {hub.url}/{MODEL}\n" in done.stdout
+    assert not FOREIGN.search(done.stdout + done.stderr), "the terminal shows our words only"
     return output
 
 
@@ -122,6 +125,7 @@ def test_the_app_serves_the_published_model(hub, pictures, tmp_path):
             label: [client.predict(handle_file(path), api_name="/classify") for path in files]
             for label, files in pictures.items()
         }
+    assert not FOREIGN.search((tmp_path / "app.log").read_text()), "the terminal shows our words only"
     everything = [answer for listed in answers.values() for answer in listed]
     assert {(answer["model"], answer["revision"]) for answer in everything} == {
         (MODEL, hub.repository(MODEL).branches["main"].sha)

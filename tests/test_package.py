@@ -51,6 +51,11 @@ def test_every_command_knows_its_version(command, installed, tmp_path):
     assert (done.stdout.strip(), done.stderr) == (emotion.__version__, "")
 
 
+def test_the_citation_names_the_same_version():
+    cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)[1]
+    assert cited == emotion.__version__
+
+
 def test_the_extras_add_what_the_app_and_training_need(installed):
     (metadata,) = installed.glob("emotion_faces-*.dist-info/METADATA")
     text = metadata.read_text()
