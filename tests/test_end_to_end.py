@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 MODEL = "user/facial-emotion"
 LABELS = ("angry", "happy", "sad")
 # What TensorFlow, LiteRT and others say of themselves.
-FOREIGN = re.compile(r"oneDNN|absl::|XNNPACK|^[IWE]\d{4} |tensorflow|Assets written|mcp\.server", re.MULTILINE)
+FOREIGN = re.compile(r"oneDNN|absl::|XNNPACK|^[IWE]\d{4} |:tensorflow|Assets written|mcp\.server", re.M)
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from emotion.model.hub import (
     is_unreachable,
     reason_of,
 )
+from emotion.program import TRAIN_COMMAND
 
 # Bytes: visitors of an app may name any repository, and its disk and memory are finite.
 LARGEST_MODEL, LARGEST_SERVED = 2**30, 80 * 2**20
@@ -112,7 +113,7 @@ def pull(
     if DESCRIPTION_FILE not in {file.rfilename for file in information.siblings or ()}:
         raise ModelLoadError(
             f"{name} on the Hub holds no {DESCRIPTION_FILE}, so it is not a model of this project. Use one"
-            " that `python train.py --push` published."
+            f" that `{TRAIN_COMMAND} --push` published."
         )
     fetched = filter_repo_objects(
         information.siblings or (), allow_patterns=patterns, key=lambda file: file.rfilename

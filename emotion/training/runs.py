@@ -20,6 +20,7 @@ from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.groups import load_groups
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.publish import publish
+from emotion.program import TRAIN_COMMAND
 from emotion.report.plots import write_report
 from emotion.report.report import Report
 from emotion.training.devices import open_devices
@@ -79,7 +80,7 @@ def train_model(
         joined = load_members(config.members, dataset.outputs)
         save_run_config(config, folder)
         logger.info(
-            "The run is kept in %s. If it is killed: python train.py --resume --output %s", folder, folder
+            "The run is kept in %s. If it is killed: %s --resume --output %s", folder, TRAIN_COMMAND, folder
         )
         stages = plan_stages(config, folder)
         if not resume:
