@@ -30,7 +30,6 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCES = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-DRAWING = "─►"  # in the blocks that show a flow and no commands
 PROGRAMS = ("python", "make", "pip", "hf", "docker", "facial-emotion", "facial-emotion-app")
 # Networks of seconds; an option that is given twice has its last value.
 SHORT = "--epochs 1 --width 4 --blocks 1 --batch-size 64 --patience 0".split()
@@ -41,7 +40,7 @@ LABELS = ("angry", "happy", "sad", "joy", "rage", "neutral", "fear", "surprise",
 
 def commands() -> list[str]:
     """What the README tells to type: in blocks, and within sentences."""
-    blocks = [block for language, block in FENCES.findall(TEXT) if not language and DRAWING not in block]
+    blocks = [block for language, block in FENCES.findall(TEXT) if not language]
     lines = [line for block in blocks for line in block.splitlines() if line.strip()]
     spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", FENCES.sub("", TEXT))]
     return list(
@@ -71,8 +70,13 @@ def place(tmp_path_factory, trained_model) -> Path:
                 Image.fromarray(face).save(folder / "pictures" / split / label / f"{number}.png")
     shutil.copytree(folder / "pictures", folder / "FER2013")
     (folder / "FER2013/ferplus_votes.csv").write_text("image,angry,happy,sad\ntrain/happy/0.png,1,9,0\n")
+    rows = [f"validation/{label}/{number}.png,{number % 2}" for label in LABELS for number in range(6)]
+    (folder / "groups.csv").write_text("\n".join(["image,camera", *rows]))
     shutil.copytree(trained_model, folder / "runs/today")
+    shutil.copytree(trained_model, folder / "runs/new")
     shutil.copytree(trained_model, folder / "FOLDER")
+    # Seven outputs, as the README says of it.
+    shutil.copy(ROOT / "emotion/pretrained/model.tflite", folder / "theirs.tflite")
     (folder / "emotion").mkdir()
     shutil.copytree(ROOT / "emotion/pretrained", folder / "emotion/pretrained")
     (folder / "album").mkdir()
