@@ -24,6 +24,7 @@ from emotion.training.arguments import build_parser
 from tests.app_process import running_app
 from tests.drawn_faces import draw_face
 from tests.hub_server import WRITE_TOKEN, Account
+from tests.video.clips import encode, quarters
 
 pytestmark = pytest.mark.slow
 
@@ -62,12 +63,12 @@ def python_blocks() -> list[str]:
 def place(tmp_path_factory, trained_model) -> Path:
     """A folder with everything that the README's commands name."""
     folder, rng = tmp_path_factory.mktemp("readme"), np.random.default_rng(0)
-    for split, count in (("train", 8), ("validation", 6)):
+    for data, split, count in (("pictures", "train", 8), ("pictures", "validation", 6), ("more", "train", 4)):
         for label in LABELS:
-            (folder / "pictures" / split / label).mkdir(parents=True)
+            (folder / data / split / label).mkdir(parents=True)
             for number in range(count):
                 face = draw_face(FACES.get(label, "angry" if label == "rage" else "neutral"), rng)
-                Image.fromarray(face).save(folder / "pictures" / split / label / f"{number}.png")
+                Image.fromarray(face).save(folder / data / split / label / f"{number}.png")
     shutil.copytree(folder / "pictures", folder / "FER2013")
     (folder / "FER2013/ferplus_votes.csv").write_text("image,angry,happy,sad\ntrain/happy/0.png,1,9,0\n")
     rows = [f"validation/{label}/{number}.png,{number % 2}" for label in LABELS for number in range(6)]
@@ -81,6 +82,7 @@ def place(tmp_path_factory, trained_model) -> Path:
     shutil.copytree(ROOT / "emotion/pretrained", folder / "emotion/pretrained")
     (folder / "album").mkdir()
     picture = next((ROOT / "examples").glob("*happy*.jpg"))
+    encode(folder / "clip.mp4", quarters(8))
     for name in ("photo.jpg", "holiday.jpg", "album/1.jpg"):
         shutil.copy(picture, folder / name)
     return folder
