@@ -54,6 +54,13 @@ def trained_model(tmp_path_factory, drawn_data) -> Path:
 SLOW_FIXTURES = {"trained_model", "trained", "app"}
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files unread whose every test is slow: what they import, such as TensorFlow, takes its time."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return True if "\npytestmark = pytest.mark.slow\n" in collection_path.read_text("utf-8") else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is slow because of a fixture."""
     for item in items:

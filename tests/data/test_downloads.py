@@ -72,6 +72,7 @@ def test_kaggle_refusals_say_what_to_do(status: int, words: list[str], monkeypat
     assert len(message.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_without_a_network_kaggles_real_client_gives_up_at_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "")

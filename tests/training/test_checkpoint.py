@@ -18,8 +18,9 @@ from emotion.training.networks import build_network
 from emotion.training.runs import train_model
 from tests.conftest import SMALL_RUN
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_early_stopping_ends_a_run_that_gets_no_better(drawn_data, tmp_path):
     config = TrainingConfig(
         data=str(drawn_data), **SMALL_RUN | {"epochs": 50, "patience": 1, "learning_rate": 1e-9}
@@ -45,7 +46,6 @@ def test_normalization_statistics_are_those_of_clean_faces(drawn_data):
     assert all(layer.rate == 0.5 for layer in network.layers if isinstance(layer, keras.layers.Dropout))
 
 
-@pytest.mark.slow
 def test_a_resumed_run_is_the_run_that_was_not_interrupted(drawn_data, tmp_path):
     """To the last digit: also dropout draws what it would have drawn."""
     config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 3, "dropout": 0.5, "workers": 1})
@@ -84,7 +84,6 @@ def test_a_diverged_run_ends_with_an_error_and_loses_nothing(trained_model, draw
     assert changed <= {"training.json", "audit.json"}, "the model that was there still is"
 
 
-@pytest.mark.slow
 def test_divergence_keeps_the_last_good_epoch(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 3})
     dataset = load_dataset(config, progress=False)
@@ -107,7 +106,6 @@ def test_divergence_keeps_the_last_good_epoch(drawn_data, tmp_path):
 @pytest.mark.parametrize(
     "content", ["", "{}", "[]", '{"epoch": 1, "best_epoch": "x", "stopped": false, "history": {}}']
 )
-@pytest.mark.slow
 def test_a_damaged_state_is_named(content, drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **SMALL_RUN)
     (tmp_path / "checkpoint").mkdir()

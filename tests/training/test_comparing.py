@@ -19,6 +19,8 @@ from emotion.training.comparing import compare_models
 from tests.drawn_faces import EMOTIONS, write_faces
 from tests.models import write_swapped
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory) -> Path:

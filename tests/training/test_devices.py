@@ -1,5 +1,6 @@
 """Several devices, or programs on several computers, learn what one would have learned."""
 
+import functools
 import json
 import os
 import socket
@@ -29,21 +30,29 @@ def test_one_device_needs_nothing():
     assert open_devices(1).count == open_devices(0).count == 1
 
 
+@pytest.fixture(scope="module")
+def weights(drawn_data, tmp_path_factory):
+    """Return by name of a backend the weights that one device learns, and those that two of a computer do."""
+
+    @functools.cache
+    def learned(backend: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        path = tmp_path_factory.mktemp(backend) / "weights.npz"
+        environment = {"KERAS_BACKEND": backend, **TWO_PARTS_OF_A_PROCESSOR}
+        _wait(_start("-m", "tests.training.share_batches", drawn_data, path, 1, 2, **environment))
+        return _weights(path, 1), _weights(path, 2)
+
+    return learned
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_two_devices_of_a_computer_learn_what_one_does(backend, drawn_data, tmp_path):
+def test_two_devices_of_a_computer_learn_what_one_does(backend, weights):
     pytest.importorskip(backend)
-    environment = {"KERAS_BACKEND": backend, **TWO_PARTS_OF_A_PROCESSOR}
-    program = _start(
-        "-m", "tests.training.share_batches", drawn_data, tmp_path / "w.npz", 1, 2, **environment
-    )
-    _wait(program)
-    one, two = _weights(tmp_path / "w.npz", 1), _weights(tmp_path / "w.npz", 2)
-    _assert_same_network(one, two)
+    _assert_same_network(*weights(backend))
 
 
 @pytest.mark.slow
-def test_two_programs_with_jax_learn_the_same(drawn_data, tmp_path):
+def test_two_programs_with_jax_learn_what_one_does(weights, drawn_data, tmp_path):
     pytest.importorskip("jax")
     common = {
         "KERAS_BACKEND": "jax",
@@ -52,7 +61,7 @@ def test_two_programs_with_jax_learn_the_same(drawn_data, tmp_path):
     }
     paths = [tmp_path / "first.npz", tmp_path / "second.npz"]
     programs = [
-        _start("-m", "tests.training.share_batches", drawn_data, path, 0, 1,
+        _start("-m", "tests.training.share_batches", drawn_data, path, 0,
                **common, KERAS_DISTRIBUTION_PROCESS_ID=str(number))
         for number, path in enumerate(paths)
     ]  # fmt: skip
@@ -61,11 +70,11 @@ def test_two_programs_with_jax_learn_the_same(drawn_data, tmp_path):
     first, second = (_weights(path, 0) for path in paths)
     for mine, yours in zip(first, second, strict=True):
         np.testing.assert_array_equal(mine, yours)
-    _assert_same_network(_weights(paths[0], 1), first)
+    _assert_same_network(weights("jax")[0], first)
 
 
 @pytest.mark.slow
-def test_two_runs_with_tensorflow_give_one_model(drawn_data, tmp_path):
+def test_two_runs_with_tensorflow_give_one_model(weights, drawn_data, tmp_path):
     addresses = _addresses(2)
     output = tmp_path / "run"
     options = ["--data", drawn_data, "--output", output, "--devices", 0, "--background", "neutral"]
@@ -80,11 +89,8 @@ def test_two_runs_with_tensorflow_give_one_model(drawn_data, tmp_path):
     chief, helper = map(_wait, programs)
     assert f"The model, its card and its plots are in {output}" in chief
     assert "This computer only helped" in helper
-    classifier = EmotionClassifier.from_pretrained(output)
-    assert len(classifier.report.history.loss) == 2
-
-    _wait(_start("-m", "tests.training.share_batches", drawn_data, tmp_path / "w.npz", 1))
-    _assert_same_network(_weights(tmp_path / "w.npz", 1), load_keras(output).get_weights())
+    assert len(EmotionClassifier.from_pretrained(output).report.history.loss) == 2
+    _assert_same_network(weights("tensorflow")[0], load_keras(output).get_weights())
 
 
 def _start(*arguments: object, **environment: str) -> subprocess.Popen:

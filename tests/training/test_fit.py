@@ -17,6 +17,8 @@ from emotion.training.folder import load_run_config
 from emotion.training.networks import build_network
 from tests.conftest import SMALL_RUN
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_learning_rate_warms_up_and_falls_to_zero(trained_model):
     with open(trained_model / "history.csv") as file:
@@ -26,7 +28,6 @@ def test_the_learning_rate_warms_up_and_falls_to_zero(trained_model):
     assert rates[-1] < 0.01 * max(rates)
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1})
     dataset = load_dataset(config, progress=False)
@@ -71,7 +72,6 @@ def test_a_start_must_be_the_same_network(trained_model):
             adopt_weights(network, trained, ("a", "b", "c", "d"), ("a", "b", "c", "d"))
 
 
-@pytest.mark.slow
 def test_class_weights_make_rare_classes_count(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1, "class_weights": True})
     dataset = load_dataset(config, progress=False)

@@ -16,6 +16,8 @@ from emotion.training.networks import (
     register,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def faces():
