@@ -9,7 +9,7 @@ import pytest
 
 from emotion import EmotionClassifier
 from emotion.report.groups import measure_groups
-from emotion.report.report import Report
+from emotion.report.report import History, Report
 from emotion.web.html.report import model_summary
 from tests.web.faces import LABELS
 
@@ -25,7 +25,8 @@ def test_the_report_of_the_embedded_model_is_shown():
 
 
 def test_the_curves_of_the_report_are_drawn_with_their_figures():
-    report = EmotionClassifier.from_pretrained().report
+    history = History(loss=(0.9, 0.5), accuracy=(0.6, 0.8), val_loss=(0.8, 0.6), val_accuracy=(0.65, 0.78))
+    report = replace(EmotionClassifier.from_pretrained().report, history=history)
     html = model_summary(SimpleNamespace(labels=LABELS, threshold=0.5, report=report))
     for label, curve in report.roc.items():
         assert f"{label}, area {curve.auc:.3f}" in html
