@@ -183,11 +183,18 @@ def _held_out(
 
 
 def _was_trained_on(classifier: EmotionClassifier, dataset: Dataset) -> bool:
-    """Tell whether a model's halves are those of this data set; a source of the same name counts, too."""
+    """Tell whether a model's halves are those of this data set; a source of the same name counts, too.
+
+    Each of several sources is halved by itself, so that one of them in common is enough.
+    """
     own = classifier.description.data
-    source = str(own.get("source") or "")
-    same_name = PureWindowsPath(source).name == PureWindowsPath(public_source(dataset.source)).name
-    return own.get("fingerprint") == dataset.fingerprint or (bool(source) and same_name)
+    common = _source_names(str(own.get("source") or "")) & _source_names(dataset.source)
+    return own.get("fingerprint") == dataset.fingerprint or bool(common)
+
+
+def _source_names(source: str) -> set[str]:
+    """Return the names of sources, which are told as `one + another`, without the folders above them."""
+    return {PureWindowsPath(public_source(part)).name.lower() for part in source.split(" + ") if part}
 
 
 def _answers(

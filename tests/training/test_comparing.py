@@ -90,14 +90,17 @@ def test_outputs_are_matched_by_their_names_whatever_their_order(faces, embedded
     assert "model.tflite: as it comes, without calibration or a threshold." in comparison_text(found)
 
 
-def test_on_pictures_that_a_model_was_trained_on_only_the_reported_half_counts(faces, embedded, swapped):
+@pytest.mark.parametrize("told", ["fingerprint", "source"])
+def test_on_pictures_that_a_model_was_trained_on_only_the_reported_half_counts(
+    told, faces, embedded, swapped
+):
     config = TrainingConfig(
         data=str(faces), background=embedded.outputs[3:], keep_copies=True, validation_fraction=0.5
     )
     dataset = load_dataset(config, evaluation=True, progress=False)
     description = replace(
         embedded.description,
-        data={"fingerprint": dataset.fingerprint},
+        data={"fingerprint": dataset.fingerprint} if told == "fingerprint" else {"source": "press + Drawn"},
         training={**embedded.description.training, "validation_fraction": 0.5},
     )
     trained = EmotionClassifier(embedded.network, description, folder=embedded.folder, model_name="trained")
