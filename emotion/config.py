@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
-from emotion.options import check_value, option, typed_name
+from emotion.options import Search, check_value, option, typed_name
 from emotion.vision.crop import CHANNELS, LARGEST_CROP, SMALLEST_CROP
 
 DEFAULT_DATA = "kaggle:muhammadhananasghar/human-emotions-datasethes"
@@ -91,12 +91,21 @@ class TrainingConfig:
         minimum=0,
     )
     teacher_weight: float = option(
-        0.4, "share of the teachers' answers in what is learned", minimum=0, maximum=1
+        0.4,
+        "share of the teachers' answers in what is learned",
+        minimum=0,
+        maximum=1,
+        search=Search(0.1, 0.9),
     )
     initial_weights: str | None = option(
         None,
         "trained model (folder or owner/name) of the same network, whose weights training starts from; its "
         f"last layer only if it has the same outputs; '{OWN_TEACHER}': the run's own teacher",
+    )
+    freeze: bool = option(
+        False,
+        "fit only the last layer of the network that gives the initial weights, in one step; labels may be "
+        "new, and settings of optimisation and augmentation do not count",
     )
 
     # Network
@@ -124,8 +133,12 @@ class TrainingConfig:
         "trained models (folders or owner/name) with the same outputs, whose answers what is saved averages "
         "with those of the new network",
     )
-    dropout: float = option(0.2, "share of activations dropped while training", minimum=0, below=1)
-    l2: float = option(1e-4, "lenet5: L2 penalty on the weights", minimum=0)
+    dropout: float = option(
+        0.2, "share of activations dropped while training", minimum=0, below=1, search=Search(0, 0.5)
+    )
+    l2: float = option(
+        1e-4, "lenet5: L2 penalty on the weights", minimum=0, search=Search(1e-6, 1e-2, log=True)
+    )
     prior_correction: tuple[str, ...] = option(
         (),
         "prior correction: how much more often a class occurs in use than among the training pictures, as "
@@ -141,12 +154,21 @@ class TrainingConfig:
     epochs: int = option(40, "passes over the training pictures", minimum=1)
     batch_size: int = option(128, "pictures per step", minimum=1)
     learning_rate: float = option(
-        2e-3, "peak of the AdamW learning rate; a cosine takes it down to zero", above=0
+        2e-3,
+        "peak of the AdamW learning rate; a cosine takes it down to zero",
+        above=0,
+        search=Search(3e-4, 1e-2, log=True),
     )
     warmup_epochs: float = option(2.0, "epochs in which the learning rate rises from zero", minimum=0)
-    weight_decay: float = option(0.02, "AdamW's decoupled weight decay", minimum=0)
+    weight_decay: float = option(
+        0.02, "AdamW's decoupled weight decay", minimum=0, search=Search(1e-3, 0.3, log=True)
+    )
     label_smoothing: float = option(
-        0.05, "share of each label spread over all outputs, for noisy labels", minimum=0, below=1
+        0.05,
+        "share of each label spread over all outputs, for noisy labels",
+        minimum=0,
+        below=1,
+        search=Search(0, 0.2),
     )
     ema_share: float = option(
         0.05,
@@ -154,6 +176,7 @@ class TrainingConfig:
         "0: off",
         minimum=0,
         below=1,
+        search=Search(0.01, 0.2, log=True),
     )
     normalization_batches: int = option(
         20,
@@ -192,17 +215,35 @@ class TrainingConfig:
 
     # Augmentation: what a face detector, a webcam and a living room do to a face
     flip: bool = option(True, "mirror half of the faces")
-    rotation: float = option(15.0, "largest rotation, in degrees", minimum=0, maximum=180)
-    shift: float = option(0.06, "largest shift, as a share of the side", minimum=0, maximum=1)
-    zoom: float = option(0.15, "largest change of size, as a share", minimum=0, below=1)
+    rotation: float = option(
+        15.0, "largest rotation, in degrees", minimum=0, maximum=180, search=Search(0, 30)
+    )
+    shift: float = option(
+        0.06, "largest shift, as a share of the side", minimum=0, maximum=1, search=Search(0, 0.15)
+    )
+    zoom: float = option(
+        0.15, "largest change of size, as a share", minimum=0, below=1, search=Search(0, 0.3)
+    )
     brightness: float = option(
-        0.2, "largest change of brightness, as a share of the full range", minimum=0, maximum=1
+        0.2,
+        "largest change of brightness, as a share of the full range",
+        minimum=0,
+        maximum=1,
+        search=Search(0, 0.4),
     )
-    contrast: float = option(0.3, "largest change of contrast, as a share", minimum=0, below=1)
+    contrast: float = option(
+        0.3, "largest change of contrast, as a share", minimum=0, below=1, search=Search(0, 0.6)
+    )
     degrade: float = option(
-        0.25, "share of faces with webcam noise, blur, low resolution or JPEG artefacts", minimum=0, maximum=1
+        0.25,
+        "share of faces with webcam noise, blur, low resolution or JPEG artefacts",
+        minimum=0,
+        maximum=1,
+        search=Search(0, 0.6),
     )
-    erasing: float = option(0.15, "share of faces with one rectangle painted over", minimum=0, maximum=1)
+    erasing: float = option(
+        0.15, "share of faces with one rectangle painted over", minimum=0, maximum=1, search=Search(0, 0.5)
+    )
 
     def __post_init__(self) -> None:
         # One source may be given as such; older versions knew no more.
@@ -220,6 +261,8 @@ class TrainingConfig:
                 f"--initial-weights {OWN_TEACHER} needs --teacher-epochs above 0. Give a trained model, or "
                 "--initial-weights '' to start from nothing."
             )
+        if self.freeze and (self.initial_weights in (None, OWN_TEACHER) or self.teacher_epochs):
+            raise ValueError("--freeze needs --initial-weights, a trained model, and no teacher of its own.")
         self.prior_factors()
         self.sampling_factors()
         names = self.labels + self.background

@@ -42,6 +42,10 @@ class TrainingError(EmotionError):
     """A training run cannot begin or go on; what it had saved before is untouched."""
 
 
+class DivergedError(TrainingError):
+    """The loss of a training run is no number any more."""
+
+
 def in_one_line(error: BaseException | str) -> str:
     """Return what a library said, which may be a page, as a part of a message: one line, not too long."""
     said = " ".join(str(error).split()).rstrip(".")

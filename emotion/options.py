@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import Field, dataclass, field
+from dataclasses import Field, dataclass, field, replace
 from typing import Any
 
 
@@ -17,6 +17,7 @@ def option(
     above: float | None = None,
     below: float | None = None,
     choices: Sequence[Any] | None = None,
+    search: Search | None = None,
     name: str | None = None,
 ) -> Any:
     """Declare one hyperparameter.
@@ -32,14 +33,47 @@ def option(
         The same, ends excluded.
     choices : sequence, optional
         The values that are allowed.
+    search : Search, optional
+        Where `train.py --search` looks for a good value; without it, the value stays as it is.
     name : str, optional
         How it is typed, where that is not the field's own name.
     """
     limits = Range(minimum, maximum, above, below)
     return field(
         default=default,
-        metadata={"help": explanation, "range": limits, "choices": choices, "option": name},
+        metadata={
+            "help": explanation,
+            "range": limits,
+            "choices": choices,
+            "search": search,
+            "option": name,
+        },
     )
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a search looks for a good value of a hyperparameter, ends included.
+
+    Attributes
+    ----------
+    low, high : float
+    log : bool
+        Whether orders of magnitude count rather than differences; then `low` is above 0.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def around(self, value: float) -> Search:
+        """Return a range that holds `value` too, where it can."""
+        if self.log and value <= 0:
+            return self
+        return replace(self, low=min(self.low, value), high=max(self.high, value))
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
 
 
 @dataclass(frozen=True)

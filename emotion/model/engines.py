@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -114,6 +114,11 @@ class LiteRTNetwork:
         parts = [self._run(batch) for batch in _batches(faces)]
         return np.concatenate(parts) if parts else np.empty((0, self.outputs), np.float32)
 
+    def tensors(self, faces: np.ndarray, indices: Sequence[int]) -> list[np.ndarray]:
+        """Return outputs of the graph, by their numbers in it, for at least one face; n rows each."""
+        parts = [self._invoke(batch, indices) for batch in _batches(faces)]
+        return [np.concatenate(tensors) for tensors in zip(*parts, strict=True)]
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Height, width and channels of the faces that it takes."""
@@ -125,12 +130,15 @@ class LiteRTNetwork:
         return int(self._output["shape"][-1])
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
+        return self._invoke(batch, [self._output["index"]])[0]
+
+    def _invoke(self, batch: np.ndarray, indices: Sequence[int]) -> list[np.ndarray]:
         with self._lock:
             if len(batch) != self._allocated:
                 self._allocate(len(batch))
             self._interpreter.set_tensor(self._input["index"], batch)
             self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._output["index"])
+            return [self._interpreter.get_tensor(index) for index in indices]
 
     def _allocate(self, count: int) -> None:
         allocate(self._interpreter, (count, *self._input["shape"][1:]))

@@ -2,15 +2,20 @@
 
 import logging
 
-# One line per request, with signed addresses in it; one per session; one per folder written on the way.
-TALKATIVE = ("httpx", "httpx2", "mcp", "tensorflow")
-# Says, twice over, that there was nothing to commit; what goes wrong it raises.
-HUB_CLIENT = "huggingface_hub.hf_api"
+# Who says too much, and from which level on it is shown: one line per request, with signed addresses in it;
+# one per session; one per folder written on the way, and advice to authors of training loops; twice over,
+# that there was nothing to commit. What goes wrong they raise.
+TALKATIVE = {
+    "httpx": logging.WARNING,
+    "httpx2": logging.WARNING,
+    "mcp": logging.WARNING,
+    "tensorflow": logging.ERROR,
+    "huggingface_hub.hf_api": logging.ERROR,
+}
 
 
 def log_to_terminal(style: str = "%(message)s") -> None:
     """Show the messages of this package and of others, but not every step of theirs."""
     logging.basicConfig(level=logging.INFO, format=style)
-    for library in TALKATIVE:
-        logging.getLogger(library).setLevel(logging.WARNING)
-    logging.getLogger(HUB_CLIENT).setLevel(logging.ERROR)
+    for library, level in TALKATIVE.items():
+        logging.getLogger(library).setLevel(level)

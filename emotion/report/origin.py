@@ -6,17 +6,26 @@ import re
 import shlex
 from typing import Any
 
-from emotion.config import OWN_TEACHER, TrainingConfig, current_names, option_name, public_source
+from emotion.config import OWN_TEACHER, TrainingConfig, as_sources, current_names, option_name, public_source
 from emotion.report.markdown import harmless, listing, table, words
 from emotion.report.report import Report
 
 ABSOLUTE_FOLDERS = re.compile(r"(?<![^\s'\"=])/(?:[^/\s'\"]+/)+")  # of a command: nobody's business
 
 
-def training_command(training: dict[str, Any]) -> str:
-    """Return the `train.py` command that repeats a run: every setting that is not the default."""
+def training_command(training: dict[str, Any], *, public: bool = True) -> str:
+    """Return the `train.py` command that repeats a run: every setting that is not the default.
+
+    Parameters
+    ----------
+    training : dict
+        Settings, by field name.
+    public : bool
+        Name the data without the folders above them.
+    """
     defaults, training = TrainingConfig().to_dict(), current_names(training)
-    typed = ["python", "train.py", "--data", *public_data(training.get("data", defaults["data"]))]
+    data = training.get("data", defaults["data"])
+    typed = ["python", "train.py", "--data", *(public_data(data) if public else as_sources(data))]
     for name, value in training.items():
         if name == "data" or name not in defaults or value == defaults[name]:
             continue
@@ -50,6 +59,11 @@ def training_section(report: Report, emotion_json: dict[str, Any]) -> str:
         table(("", ""), rows),
         _targets_and_priors(training),
     ]
+    if taught := training.get("taught"):
+        parts.append(
+            f"Then its last layer was fitted to {harmless(taught)}: it may suit nobody else, and nothing was "
+            "measured since."
+        )
     if settings:
         hyperparameters = table(("setting", "value"), settings)
         parts.append(f"<details><summary>All hyperparameters</summary>\n\n{hyperparameters}\n\n</details>")
@@ -99,7 +113,8 @@ def _networks(config: TrainingConfig) -> list[str]:
     if config.initial_weights == OWN_TEACHER:
         lines.append("Training started from the weights of that network.")
     elif config.initial_weights:
-        lines.append(f"Training started from the weights of `{config.initial_weights}`.")
+        only = ", of which only the last layer was fitted" if config.freeze else ""
+        lines.append(f"Training started from the weights of `{config.initial_weights}`{only}.")
     if config.teacher or config.members or config.initial_weights not in (None, OWN_TEACHER):
         lines.append(
             "The figures suppose that these earlier networks were not trained on the faces held out here."

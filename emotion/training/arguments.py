@@ -20,7 +20,12 @@ DESCRIPTION = """Train a network on labelled face pictures, measure it, publish 
 {command} --evaluate MODEL --data FOLDER   measure a finished model
 {command} --publish FOLDER --push          publish a saved model without training again
 {command} --publish FOLDER --push --space  the same, with a Space that serves it
+{command} --search 30 --data FOLDER        try 30 settings, save the best run; again with --output goes on
+{command} --start MODEL --freeze --data F  fit only the last layer of a trained model, in minutes
 """
+
+# Further spellings of a hyperparameter.
+ALIASES = {"initial_weights": ("--start",)}
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--evaluate", metavar="MODEL", help="measure a folder or owner/name[@revision] on --data"
     )
     parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="start from the settings of any run, its training.json; options given beside it win",
+    )
+    parser.add_argument(
         "--recipe",
         choices=RECIPES,
         help="named settings; options given beside it win. "
@@ -57,6 +67,21 @@ def build_parser() -> argparse.ArgumentParser:
             + " ".join(f"{option_name(name)} {_shown(value)}" for name, value in settings.items())
             for recipe, settings in RECIPES.items()
         ),
+    )
+    searching = parser.add_argument_group("searching for good settings")
+    searching.add_argument(
+        "--search",
+        metavar="N",
+        type=_at_least_one,
+        help="try N settings and save the best run; goes on with, or joins, a search that is in --output",
+    )
+    searching.add_argument(
+        "--over",
+        metavar="NAME",
+        nargs="+",
+        type=_field_name,
+        default=(),
+        help="what to vary (default: whatever has a range to search, below, and is not given)",
     )
     publishing = parser.add_argument_group("publishing to the Hugging Face Hub")
     publishing.add_argument(
@@ -90,16 +115,18 @@ def build_parser() -> argparse.ArgumentParser:
     settings = parser.add_argument_group("hyperparameters (see emotion/config.py)")
     types = get_type_hints(TrainingConfig)
     for item in fields(TrainingConfig):
-        settings.add_argument(option_name(item.name), dest=item.name, **_argument(types[item.name], item))
+        spellings = (option_name(item.name), *ALIASES.get(item.name, ()))
+        settings.add_argument(*spellings, dest=item.name, **_argument(types[item.name], item))
     return parser
 
 
 def _argument(kind: Any, item: Field[Any]) -> dict[str, Any]:
     """Return argparse's description of one hyperparameter; one that is not given stays out of the result."""
-    default = item.default
+    default, search = item.default, item.metadata["search"]
+    notes = f"default: {_shown(default)}" + (f"; searched from {search}" if search else "")
     settings = {
         "default": argparse.SUPPRESS,
-        "help": f"{item.metadata['help']} (default: {_shown(default)})".replace("%", "%%"),
+        "help": f"{item.metadata['help']} ({notes})".replace("%", "%%"),
     }
     if kind is bool:
         return settings | {"action": argparse.BooleanOptionalAction}
@@ -110,6 +137,19 @@ def _argument(kind: Any, item: Field[Any]) -> dict[str, Any]:
     if choices := item.metadata["choices"]:
         return settings | {"type": kind, "choices": choices}
     return settings | {"type": kind, "metavar": "VALUE"}
+
+
+def _at_least_one(typed: str) -> int:
+    """Return how many runs a search makes."""
+    number = int(typed)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it must be at least 1")
+    return number
+
+
+def _field_name(typed: str) -> str:
+    """Return the field that an option sets: `--learning-rate`, `learning-rate` → `learning_rate`."""
+    return typed.removeprefix("--").replace("-", "_")
 
 
 def _shown(value: Any) -> str:

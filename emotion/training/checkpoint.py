@@ -18,7 +18,7 @@ import numpy as np
 from emotion.config import TrainingConfig
 from emotion.data.batches import FaceBatches
 from emotion.data.dataset import Dataset
-from emotion.errors import DataError, TrainingError
+from emotion.errors import DataError, DivergedError
 from emotion.predictions.calibration import renormalise
 from emotion.training.folder import STATE_FILE, write_whole
 
@@ -130,7 +130,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
 
         Raises
         ------
-        TrainingError
+        DivergedError
             If the loss is no number any more; the checkpoint stays that of the last epoch in which it was.
         """
         logs = logs if logs is not None else {}
@@ -179,7 +179,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             if epoch > 1
             else "Nothing was saved."
         )
-        raise TrainingError(
+        raise DivergedError(
             f"The loss became {loss} in epoch {epoch}: training has diverged. Lower --learning-rate (it is "
             f"{self.config.learning_rate:g}) or use --precision float32. {kept}"
         )

@@ -11,9 +11,9 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emotion.errors import EmotionError
 from emotion.program import APP_COMMAND, INSTALL_TRAINING, TRAIN_COMMAND
@@ -21,6 +21,8 @@ from emotion.quiet import silent_stderr
 
 if TYPE_CHECKING:
     import argparse
+
+    from emotion.config import TrainingConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             publish(options.publish, options, getattr(options, "data", ()))
         elif options.evaluate:
             evaluate(options)
+        elif options.search:
+            search(options)
         else:
             train(options, arguments)
     except ImportError as error:
@@ -54,20 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Train, report and, if asked, publish."""
-    from emotion.config import TrainingConfig, public_source
-    from emotion.training.recipes import follow_recipe
-    from emotion.training.runs import can_publish, continued_config, train_model
+    from emotion.config import public_source
+    from emotion.training.runs import can_publish, train_model
     from emotion.training.terminal import log_to_terminal, summary
 
     log_to_terminal()
-    given = {
-        item.name: getattr(options, item.name) for item in fields(TrainingConfig) if item.name in options
-    }
-    if options.resume and not options.output:
-        raise ValueError("--resume needs --output, the folder of the run to continue.")
-    config = (
-        continued_config(options.output, given) if options.resume else follow_recipe(options.recipe, given)
-    )
+    config = chosen_config(options)
     if options.push and not can_publish():
         print("You are not signed in to the Hub: the model will be saved and can be published later.")
     output = options.output or new_folder()
@@ -80,6 +76,34 @@ def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     print(f"The model, its card and its plots are in {output}. Try it: EMOTION_MODEL={output} {APP_COMMAND}")
     if options.push:
         publish(output, options, config.data)
+
+
+def search(options: argparse.Namespace) -> None:
+    """Look for good settings; report and, if asked, publish the best run."""
+    from emotion.training.search import search_settings
+    from emotion.training.terminal import log_to_terminal, search_summary
+
+    log_to_terminal()
+    given = given_settings(options)
+    output = options.output or new_folder("-search")
+    try:
+        outcome = search_settings(
+            chosen_config(options),
+            output,
+            trials=options.search,
+            given=given,
+            over=options.over,
+            join=not (given.keys() - {"data"} or options.over or options.recipe or options.config),
+        )
+    except KeyboardInterrupt:
+        print(
+            f"The search is kept in {output}. It goes on with: {TRAIN_COMMAND} --search {options.search} "
+            f"--output {output}"
+        )
+        raise
+    print(search_summary(outcome, output))
+    if options.push and outcome.report:
+        publish(output, options, outcome.config.data)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -131,6 +155,34 @@ def _space_options(options: argparse.Namespace) -> list[str]:
     if not options.space:
         return []
     return ["--space", *filter(None, [options.space.name]), *(["--wait"] if options.wait else [])]
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the hyperparameters that were typed."""
+    from emotion.config import TrainingConfig
+
+    return {item.name: getattr(options, item.name) for item in fields(TrainingConfig) if item.name in options}
+
+
+def chosen_config(options: argparse.Namespace) -> TrainingConfig:
+    """Return the settings of a run: what was typed wins over a file, a recipe or an earlier run."""
+    from emotion.training.folder import read_settings
+    from emotion.training.recipes import follow_recipe
+    from emotion.training.runs import continued_config
+    from emotion.training.starting import network_settings
+
+    given = given_settings(options)
+    if options.resume and not options.search:
+        if not options.output:
+            raise ValueError("--resume needs --output, the folder of the run to continue.")
+        return continued_config(options.output, given)
+    if options.config and options.recipe:
+        raise ValueError("--config and --recipe both say where to start: give one of them.")
+    begun = read_settings(options.config) if options.config else {}
+    config = follow_recipe(options.recipe, {**begun, **given})
+    # Trained weights fit the network that they were trained in, and no other.
+    network = network_settings(config.initial_weights, freeze=config.freeze)
+    return replace(config, **{**network, **given})
 
 
 def load_keras() -> None:

@@ -66,6 +66,7 @@ def fit(
     teach: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     initial: tuple[keras.Model, Sequence[str]] | None = None,
     devices: Devices | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> FittedNetwork:
     """Train a network and keep the weights with the lowest loss on the calibration faces.
 
@@ -87,10 +88,12 @@ def fit(
         A trained network to start from, and what its outputs mean; see `adopt_weights`. A checkpoint wins.
     devices : Devices, optional
         Those that share every batch; by default there is one.
+    callbacks : sequence of keras.callbacks.Callback
+        Told about every epoch after it was validated and its checkpoint written.
 
     Raises
     ------
-    TrainingError
+    DivergedError
         If the loss is no number any more.
     DataError
         If the run was interrupted before its first epoch was complete, or resumed without a checkpoint, or
@@ -136,7 +139,7 @@ def fit(
     if initial:
         adopt_weights(network, *initial, dataset.outputs)
     network = devices.prepared(network)
-    interrupted = False
+    interruption: KeyboardInterrupt | None = None
     with devices.shared():
         compile_network(network, config, steps_per_epoch=len(batches), adamw=devices.adamw)
         first_epoch = keeper.restore(network) if resume else keeper.begin()
@@ -150,21 +153,22 @@ def fit(
                     verbose="auto" if devices.first else 0,
                     shuffle=False,  # FaceBatches shuffles, in an order that a resumed run repeats
                     class_weight=_class_weights(dataset.train, outputs) if config.class_weights else None,
-                    callbacks=[keeper, *_logs(output, resume=resume)],
+                    callbacks=[keeper, *_logs(output, resume=resume), *callbacks],
                 )
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as error:
+            interruption = error
             logger.warning("Interrupted; keeping the best epoch so far.")
     if not keeper.best_epoch:
         raise DataError(
             "Stopped before the first epoch was complete, so there is nothing to keep. Start it again."
-        )
+        ) from interruption
 
     best = build_network(config, outputs)
     keeper.load_best(best)
     correct_priors(best, dataset.outputs, config.prior_factors())
     if config.flip_averaging:
         best = average_mirrored(best)
+    interrupted = interruption is not None
     return FittedNetwork(best, keeper.history, keeper.best_epoch, interrupted, keeper.seconds)
 
 

@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from emotion.config import TrainingConfig
+from emotion.config import TrainingConfig, current_names
 from emotion.errors import DataError, TrainingError
 
 CONFIG_FILE = "training.json"
@@ -64,10 +65,7 @@ def load_run_config(output: str | os.PathLike[str]) -> TrainingConfig:
     """
     path = Path(output) / CONFIG_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError("it holds no settings")
-        return TrainingConfig.from_dict(values)
+        return TrainingConfig.from_dict(_read_settings(path))
     except FileNotFoundError as error:
         raise DataError(
             f"No training run to resume in {output}. Name a folder that holds {CONFIG_FILE}."
@@ -76,6 +74,26 @@ def load_run_config(output: str | os.PathLike[str]) -> TrainingConfig:
         raise DataError(
             f"The run in {output} cannot be resumed: {path.name} cannot be used ({error}). Start it again "
             "without --resume."
+        ) from error
+
+
+def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the settings in any run's `training.json`, as field name and value.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or it holds no settings.
+    """
+    try:
+        return TrainingConfig.from_dict(_read_settings(Path(path))).to_dict()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}). Give --config the {CONFIG_FILE} of a run."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path} holds no settings that can be used: {error} Give --config the {CONFIG_FILE} of a run."
         ) from error
 
 
@@ -94,3 +112,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     beside = path.with_name("new." + path.name)
     write(beside)
     os.replace(beside, path)
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict) or not current_names(values).keys() & TrainingConfig.__dataclass_fields__:
+        raise ValueError("it is not what a run writes.")
+    return values

@@ -95,7 +95,7 @@ def lenet5(config: TrainingConfig, outputs: int) -> keras.Model:
         x = layers.Dense(units, activation="relu", kernel_regularizer=l2)(x)
         x = layers.BatchNormalization()(x)
         x = layers.Dropout(config.dropout)(x)
-    return keras.Model(face, _probabilities(x, outputs), name="lenet5")
+    return keras.Model(face, softmax_layer(x, outputs), name="lenet5")
 
 
 @register
@@ -113,7 +113,7 @@ def resnet(config: TrainingConfig, outputs: int) -> keras.Model:
             x = _residual_block(x, config.width * 2**stage, strides=2 if stage and not block else 1)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(config.dropout)(x)
-    return keras.Model(face, _probabilities(x, outputs), name="resnet")
+    return keras.Model(face, softmax_layer(x, outputs), name="resnet")
 
 
 def _resized_face(config: TrainingConfig) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -123,7 +123,7 @@ def _resized_face(config: TrainingConfig) -> tuple[keras.KerasTensor, keras.Kera
     return face, keras.ops.image.resize(face, (config.image_size, config.image_size))
 
 
-def _probabilities(x: keras.KerasTensor, outputs: int) -> keras.KerasTensor:
+def softmax_layer(x: keras.KerasTensor, outputs: int) -> keras.KerasTensor:
     """Return the softmax output, in float32 also when the rest computes in half precision."""
     return layers.Dense(outputs, activation="softmax", dtype="float32", name="probabilities")(x)
 

@@ -26,6 +26,7 @@ from emotion.report.report import Report
 from emotion.training.devices import open_devices
 from emotion.training.evaluation import all_held_out, evaluate, settings_of
 from emotion.training.folder import load_run_config, save_run_config, written_by_one_run
+from emotion.training.frozen import fit_last_layer
 from emotion.training.networks import find_architecture
 from emotion.training.replacing import compare_with_published
 from emotion.training.saving import save_model, write_wrong_faces
@@ -82,6 +83,11 @@ def train_model(
         logger.info(
             "The run is kept in %s. If it is killed: %s --resume --output %s", folder, TRAIN_COMMAND, folder
         )
+        if config.freeze:
+            fitted = fit_last_layer(config, dataset)
+            everybody = [fitted, *joined]
+            save_model(everybody, config, dataset, folder, seconds=fitted.seconds, command=command)
+            return EmotionClassifier.from_pretrained(output)
         stages = plan_stages(config, folder)
         if not resume:
             forget_stages(stages)

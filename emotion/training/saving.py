@@ -57,8 +57,8 @@ def save_model(
     about = {
         "architecture": config.architecture,
         "parameters": int(model.count_params()),
-        "epochs_trained": len(first.history["loss"]),
-        "best_epoch": first.best_epoch,
+        "epochs_trained": len(first.history["loss"]) if first.history else None,
+        "best_epoch": first.best_epoch or None,
         "faces_trained_on": len(dataset.train),
         "hours": round(seconds / 3600, 3),
         "hardware": hardware(),
@@ -72,7 +72,7 @@ def save_model(
         size=size,
         channels=channels,
         model=about,
-        history=first.history,
+        history=first.history or None,
         groups=load_groups(config.groups, dataset.report) if config.groups else None,
     )
     description = Description(

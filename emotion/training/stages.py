@@ -91,7 +91,12 @@ def plan_stages(config: TrainingConfig, output: Path) -> list[Stage]:
 
 
 def run_stage(
-    stage: Stage, dataset: Dataset, *, resume: bool, devices: Devices | None = None
+    stage: Stage,
+    dataset: Dataset,
+    *,
+    resume: bool,
+    devices: Devices | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> FittedNetwork:
     """Fit the network of a stage, and save it where it is to be a model of its own.
 
@@ -103,6 +108,8 @@ def run_stage(
         Go on after its last complete epoch; what was already saved is taken as it is.
     devices : Devices, optional
         Those that share every batch; by default there is one.
+    callbacks : sequence of keras.callbacks.Callback
+        As for `fit`.
 
     Raises
     ------
@@ -123,6 +130,7 @@ def run_stage(
         teach=Teaching(teachers, dataset.outputs, stage.config) if teachers else None,
         initial=None if resume else _initial_weights(stage),
         devices=devices,
+        callbacks=callbacks,
     )
     if fitted.interrupted and not stage.is_member:
         raise KeyboardInterrupt

@@ -1,11 +1,21 @@
 """What a run tells a person in the terminal: its progress by the log, and its figures at the end."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from emotion.model.logs import log_to_terminal
 from emotion.report.group_text import groups_text
 from emotion.report.markdown import percent
+from emotion.report.origin import training_command
 from emotion.report.report import Report
 
-__all__ = ["log_to_terminal", "summary"]
+if TYPE_CHECKING:
+    from emotion.training.search import Outcome
+
+MOST_NAMED = 5  # settings that mattered
+
+__all__ = ["log_to_terminal", "search_summary", "summary"]
 
 
 def summary(report: Report | None) -> str:
@@ -38,3 +48,21 @@ def summary(report: Report | None) -> str:
             + (", ".join(f"{percent(share)} of {kind}" for kind, share in unsure.items()) or "nothing else")
         )
     return "\n\n".join(filter(None, ["\n".join(lines), groups_text(report.groups)]))
+
+
+def search_summary(outcome: Outcome, output: str) -> str:
+    """Return what a search found, as a few lines of text."""
+    from emotion.training.search_report import PLOT_FILE, TABLE_FILE
+
+    lines = [f"Best: trial {outcome.number}, validation loss {outcome.loss:.4f}."]
+    if outcome.mattered:
+        most = list(outcome.mattered.items())[:MOST_NAMED]
+        shares = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in most)
+        lines.append(f"What mattered among {outcome.complete} complete runs: {shares}.")
+    if outcome.report is not None:
+        lines += [summary(outcome.report), f"The model of that run is in {output}."]
+    lines += [
+        f"All runs are in {output}/{TABLE_FILE}, the plot is {output}/{PLOT_FILE}.",
+        f"Repeat the best run: {training_command(outcome.config.to_dict(), public=False)}",
+    ]
+    return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from emotion.web import api, clip, live, many, model_tab, photo
+from emotion.web import api, clip, live, many, model_tab, photo, teach
 from emotion.web.html.header import header
 from emotion.web.html.hints import PRIVACY
 from emotion.web.middleware import AnswerBusy, AnswerErrors, AnswerFalseAlarms, CountUploads, LimitBodies
@@ -43,6 +43,8 @@ def build_app(session: Session) -> gr.Blocks:
                 clip_tab = clip.build(session)
             with gr.Tab("Many pictures", id="many"):
                 many_tab = many.build(session)
+            with gr.Tab("Teach it", id="teach"):
+                teach_tab = teach.build(session)
             with gr.Tab("Model", id="model"):
                 model = model_tab.build(session)
         gr.HTML(f'<p class="em-privacy">{PRIVACY}</p>')
@@ -52,10 +54,11 @@ def build_app(session: Session) -> gr.Blocks:
         live.wire(live_tab, session, own, tabs=tabs, photo=photo_tab)
         clip.wire(clip_tab, session, own)
         many.wire(many_tab, session, own)
+        teach.wire(teach_tab, session, own, title=title, page=app)
         model_tab.wire(model, session, own, title=title, page=app)
 
         # A model stays, should the page only sleep.
-        app.forget_when_closed([photo_tab.answer, live_tab.watching])
+        app.forget_when_closed([photo_tab.answer, live_tab.watching, teach_tab.lesson, teach_tab.frame])
     processors = usable_processors()
     # Closed to calls past the queue, which would know no limit.
     app.queue(

@@ -15,6 +15,7 @@ from typing import cast
 from emotion.errors import InvalidImageError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.isolation import IsolatedNetwork
+from emotion.model.teach import Teacher
 from emotion.video.clip import MAX_SECONDS
 from emotion.vision.decoding import PictureDecoder
 from emotion.vision.images import Picture
@@ -58,6 +59,8 @@ class Limits:
         Visitors that Gradio keeps a page's state for; beyond, the one who came longest ago is a new one.
     body_bytes : int
         Any other request: pictures inside JSON, as a camera's frames and tools send them.
+    snapshots : int
+        Of one expression, that a visitor teaches.
     visitor_models : int
         Models that visitors named and that are ready at the same time, each in a process of its own; the one
         that answered longest ago goes first, and starts again when its visitor comes back.
@@ -80,6 +83,7 @@ class Limits:
     file_bytes: int = 100_000_000
     upload_bytes: int = 1_000_000_000
     body_bytes: int = 16_000_000
+    snapshots: int = 40
     visitor_models: int = 4
     decoders: int = 2
     pull_seconds: float = 25
@@ -119,6 +123,7 @@ class Session:
         self.memory = Memory(self.limits.remembered_bytes)
         self.decoder = PictureDecoder(workers=self.limits.decoders)
         self._visitor_models: OrderedDict[int, EmotionClassifier] = OrderedDict()
+        self._teacher: Teacher | None = None
         self._lock = threading.Lock()
         self.examples = sorted(path for path in examples.iterdir() if path.suffix in PICTURE_ENDINGS)
 
@@ -192,6 +197,20 @@ class Session:
                 # As `load_for_visitor` loaded it.
                 cast(IsolatedNetwork, oldest).close()
         return classifier
+
+    @property
+    def teacher(self) -> Teacher:
+        """What teaches the model that the host serves now a visitor's face, ready from its first use on.
+
+        Raises
+        ------
+        ModelLoadError
+            If the model cannot be taught.
+        """
+        with self._lock:
+            if self._teacher is None or self._teacher.classifier is not self.classifier:
+                self._teacher = Teacher(self.classifier)
+            return self._teacher
 
     def load_for_visitor(self, reference: str) -> EmotionClassifier:
         """Load a model from the Hub that a visitor named, to run in a process of its own.

@@ -11,4 +11,4 @@ from emotion.model.logs import TALKATIVE, log_to_terminal
 def test_requests_are_not_shown(client):
     log_to_terminal()
     assert not logging.getLogger(client).isEnabledFor(logging.INFO)
-    assert logging.getLogger(client).isEnabledFor(logging.WARNING)
+    assert logging.getLogger(client).isEnabledFor(logging.ERROR)

@@ -43,7 +43,10 @@ def crowded(session, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     go_on = threading.Event()
     slow = SimpleNamespace(
-        **{name: getattr(session.classifier, name) for name in ("labels", "threshold", "report", "card")},
+        **{
+            name: getattr(session.classifier, name)
+            for name in ("labels", "outputs", "threshold", "report", "card")
+        },
         **dict.fromkeys(("model_name", "revision", "notice"), "slow"),
         predict=lambda _: [] if go_on.wait(60) else None,
     )

@@ -16,6 +16,15 @@ def download_link(text: str, name: str, caption: str) -> str:
     )
 
 
+def zip_link(content: bytes, name: str, caption: str) -> str:
+    """Return a link that saves a ZIP file; it is part of the page, no file exists on the server."""
+    encoded = base64.b64encode(content).decode()
+    return (
+        f'<a class="em-download" download="{escape(name)}" href="data:application/zip;base64,{encoded}">'
+        f"{escape(caption)}</a>"
+    )
+
+
 def video_player(clip: bytes) -> str:
     """Return a player for an MP4 clip that is part of the page; no file exists on the server."""
     content = base64.b64encode(clip).decode()

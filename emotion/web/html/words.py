@@ -10,6 +10,11 @@ def alternatives(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else "".join(words)
 
 
+def listed(words: Sequence[str]) -> str:
+    """Return "angry, happy and sad"."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
 def counted(number: int, noun: str) -> str:
     """Return "1 face" or "2 faces"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -18,3 +23,9 @@ def counted(number: int, noun: str) -> str:
 def percent(value: float | None) -> str:
     """Return "87.5%", or a dash where there is no value."""
     return "–" if value is None else f"{value:.1%}"
+
+
+def points(share: float) -> str:
+    """Return a difference of two shares in percentage points, "+12" or "−3"."""
+    number = round(100 * share)
+    return f"{number:+d}".replace("-", "−") if number else "0"

@@ -11,7 +11,14 @@ SCREENSHOTS = ROOT / "test-results" / "screenshots"
 # Milliseconds, for a busy machine; nothing waits that long otherwise.
 PATIENCE = 60_000
 DESKTOP, PHONE = (1280, 900), (390, 844)
-TABS = {"photo": "Photo", "live": "Live", "video": "Video file", "many": "Many pictures", "model": "Model"}
+TABS = {
+    "photo": "Photo",
+    "live": "Live",
+    "video": "Video file",
+    "many": "Many pictures",
+    "teach": "Teach it",
+    "model": "Model",
+}
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -1,0 +1,249 @@
+"""A model taught a person's face: its last layer fitted to a few snapshots, in memory, without TensorFlow.
+
+The fitting itself is in `last_layer`. Nothing here writes to the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from emotion.errors import ModelLoadError
+from emotion.model.classifier import EmotionClassifier
+from emotion.model.description import (
+    CARD_FILE,
+    DESCRIPTION_FILE,
+    KERAS_FILES,
+    LITERT_FILE,
+    WEIGHTS_FILE,
+)
+from emotion.model.engines import LiteRTNetwork
+from emotion.model.last_layer import Gain, Head, Judge, teach
+from emotion.model.litert_file import LiteRTFile
+from emotion.vision.litert import litert_is_installed
+
+# An output of this name is taught too, where there is one: a face at rest should be "not sure".
+AT_REST = "neutral"
+# How far the mean of the last layers may be from the network's own answer; 8 bits round.
+MOST_ROUNDING = 0.05
+# How far the weights of the two files of a model may be apart, as a share of the largest; 8 bits round.
+SAME_WEIGHTS = 0.02
+FOLDER_NAME = "taught-model"
+
+
+def taught_names(classifier: EmotionClassifier) -> tuple[str, ...]:
+    """Return what a model can be taught: its labels, and a face at rest where it knows one."""
+    return (*classifier.labels, *(name for name in classifier.outputs if name == AT_REST))
+
+
+class FeatureNetwork(LiteRTNetwork):
+    """A `model.tflite` that also tells what it says of a face before its last layers.
+
+    Raises
+    ------
+    ModelLoadError
+        If it ends in something else than the mean of dense layers with softmax.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        opened = LiteRTFile(content)
+        self.head = opened.head
+        super().__init__(opened.with_features())
+        details = self._interpreter.get_output_details()
+        self._features = [detail["index"] for detail in details[1:]]
+        faces = np.random.default_rng(0).uniform(0, 255, (4, *self.input_shape)).astype(np.float32)
+        if np.abs(self.head.answer(self.features(faces)) - self(faces)).max() > MOST_ROUNDING:
+            raise ModelLoadError("It answers with something else than the mean of its last layers.")
+
+    def features(self, faces: np.ndarray) -> np.ndarray:
+        """Return the features of faces, float32 (n, passes, features)."""
+        return np.stack(self.tensors(faces, self._features), axis=1)
+
+
+class TaughtNetwork:
+    """A network with last layers of its own; see `emotion.model.engines.Network`."""
+
+    def __init__(self, network: FeatureNetwork, head: Head) -> None:
+        self.network, self.head = network, head
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        """Return the probabilities (n, outputs) of faces (n, size, size, channels) in 0..255."""
+        if not len(faces):
+            return np.empty((0, self.outputs), np.float32)
+        return self.head.answer(self.network.features(faces))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Height, width and channels of the faces that it takes."""
+        return self.network.input_shape
+
+    @property
+    def outputs(self) -> int:
+        """Number of probabilities per face."""
+        return self.network.outputs
+
+
+class Teacher:
+    """Teaches a model faces; one serves any number of people.
+
+    Parameters
+    ----------
+    classifier : EmotionClassifier
+        The model, as loaded from a folder.
+
+    Raises
+    ------
+    ModelLoadError
+        If it cannot be taught; the message says why.
+    """
+
+    def __init__(self, classifier: EmotionClassifier) -> None:
+        self.classifier = classifier
+        file = classifier.folder / LITERT_FILE if classifier.folder else None
+        try:
+            if file is None or not file.is_file() or not litert_is_installed():
+                raise ModelLoadError(f"It is not served from a {LITERT_FILE}.")
+            self.network = FeatureNetwork(file.read_bytes())
+        except ModelLoadError as error:
+            raise ModelLoadError(
+                f"This model cannot be taught. {error} Any model that train.py saves can."
+            ) from error
+
+    def features(self, crop: np.ndarray) -> np.ndarray:
+        """Return the features of a face, float32 (passes, features): all that teaching needs of it.
+
+        Parameters
+        ----------
+        crop : np.ndarray
+            As `EmotionClassifier.crop` gives it.
+        """
+        size, channels = self.classifier.input_size, self.classifier.channels
+        return self.network.features(crop.reshape(1, size, size, channels).astype(np.float32))[0]
+
+    def teach(self, features: np.ndarray, shown: Sequence[str]) -> tuple[EmotionClassifier, Gain]:
+        """Fit the last layer to faces, and measure by cross-validation what that brings.
+
+        Parameters
+        ----------
+        features : np.ndarray
+            float32, shape (n, passes, features), in the order in which the faces came.
+        shown : sequence of str
+            What each face shows, of `taught_names`; at least `last_layer.FOLDS` of each that occurs.
+
+        Returns
+        -------
+        tuple
+            The taught model, and the gain in right answers: the emotion by its name, a face at rest by
+            "not sure". Where nothing that was tried is better, the taught model answers as before.
+        """
+        base = self.classifier
+        targets = np.array([base.outputs.index(name) for name in shown])
+        head, gain = teach(features, targets, self.network.head, self.judge(shown))
+        taught = f"{len(targets)} snapshots of one person, in the app"
+        training = base.description.training | {"taught": taught}
+        # The report is about the model as it was.
+        classifier = EmotionClassifier(
+            TaughtNetwork(self.network, head),
+            replace(base.description, training=training, files={}),
+            model_name=f"{base.model_name}, taught by you",
+            revision=base.revision,
+        )
+        return classifier, gain
+
+    def judge(self, shown: Sequence[str]) -> Judge:
+        """Return what tells which answers for faces are right, as the app gives them.
+
+        Parameters
+        ----------
+        shown : sequence of str
+            What each face shows: one of the labels is to be named, anything else to be "not sure".
+        """
+        labels, calibration = self.classifier.labels, self.classifier.description.calibration
+        wanted = np.array([labels.index(name) if name in labels else -1 for name in shown])
+
+        def right(answers: np.ndarray) -> np.ndarray:
+            probabilities, confidence = calibration.apply(answers, len(labels))
+            named = np.where(confidence >= calibration.threshold, probabilities.argmax(axis=1), -1)
+            return named == wanted
+
+        return right
+
+    def changed(self, taught: EmotionClassifier) -> bool:
+        """Return whether a model that was taught here answers otherwise than before."""
+        return isinstance(taught.network, TaughtNetwork) and taught.network.head is not self.network.head
+
+    def pack(self, taught: EmotionClassifier) -> bytes:
+        """Return a taught model in the saved format, as a ZIP file with one folder in it.
+
+        Raises
+        ------
+        ModelLoadError
+            If the files of the model do not hold the same last layers.
+        """
+        folder, network = self.classifier.folder, taught.network
+        if folder is None or not isinstance(network, TaughtNetwork):
+            raise ModelLoadError("Only a model that was taught here can be packed.")
+        files = {LITERT_FILE: LiteRTFile((folder / LITERT_FILE).read_bytes()).with_head(network.head)}
+        if all((folder / name).is_file() for name in KERAS_FILES):
+            files |= {name: (folder / name).read_bytes() for name in KERAS_FILES}
+            files[WEIGHTS_FILE] = with_keras_head(files[WEIGHTS_FILE], self.network.head, network.head)
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        described = EmotionClassifier(network, replace(taught.description, files=hashes))
+        files[DESCRIPTION_FILE] = json.dumps(described.description.to_dict(), indent=1).encode()
+        files[CARD_FILE] = described.render_card().encode()
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as packed:
+            for name, content in files.items():
+                packed.writestr(f"{FOLDER_NAME}/{name}", content)
+        return buffer.getvalue()
+
+
+def with_keras_head(content: bytes, published: Head, head: Head) -> bytes:
+    """Return a `model.weights.h5` with other last layers.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    published : Head
+        The last layers that it holds, as another file of the same model has them.
+    head : Head
+        What takes their place.
+
+    Raises
+    ------
+    ModelLoadError
+        If it does not hold them.
+    """
+    import h5py
+
+    buffer = io.BytesIO(content)
+    with h5py.File(buffer, "r+") as file:
+        groups: list[h5py.Group] = []
+
+        def collect(_: str, item: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(item, h5py.Group) and item.keys() == {"0", "1"} and item["0"].ndim == 2:
+                groups.append(item)
+
+        file.visititems(collect)
+        for old, new in zip(published.layers, head.layers, strict=True):
+            same = [group for group in groups if _differ(group["0"][()], old.kernel) < SAME_WEIGHTS]
+            if len(same) != 1:
+                raise ModelLoadError(
+                    f"{WEIGHTS_FILE} and {LITERT_FILE} of this model do not belong together."
+                )
+            same[0]["0"][...], same[0]["1"][...] = new.kernel, new.bias
+    return buffer.getvalue()
+
+
+def _differ(one: np.ndarray, other: np.ndarray) -> float:
+    """Return how far two kernels are apart, as a share of the largest weight."""
+    if one.shape != other.shape:
+        return np.inf
+    return float(np.abs(one - other).max() / max(np.abs(other).max(), 1e-9))

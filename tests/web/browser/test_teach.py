@@ -1,0 +1,55 @@
+"""Teaching a face in a real browser: camera, uploads, the answers before and after, the model taken home."""
+
+import zipfile
+
+import pytest
+
+from emotion import EmotionClassifier
+from tests.web.browser.actions import DESKTOP, PATIENCE, PHONE, example, open_tab, screenshot
+from tests.web.test_teach import SHOWN_BY, snapshot
+
+expect = pytest.importorskip("playwright.sync_api").expect
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (PHONE, True)], ids=["1280", "390-dark"])
+def test_a_visitor_teaches_their_face_and_takes_the_model_home(visit, tmp_path, size, dark):
+    page = visit(size, dark=dark)
+    open_tab(page, "teach")
+    page.locator("#teach-take").click()
+    expect(page.locator("#teach-message")).to_contain_text("camera is off", timeout=PATIENCE)
+    page.locator("#teach-camera").get_by_text("Click to Access Webcam").click()
+    page.locator("#teach-camera").get_by_role("button", name="capture photo").click()
+    expect(page.locator("#teach-camera").get_by_text("Stop")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(2000)
+    page.locator("#teach-take").click()
+    expect(page.locator("#teach-taken img")).to_have_count(1, timeout=PATIENCE)
+    page.locator("#teach-taken button").click()
+    expect(page.locator("#teach-taken img")).to_have_count(0, timeout=PATIENCE)
+
+    for count, name in enumerate(SHOWN_BY, start=1):
+        files = [tmp_path / f"{name}{number}.jpg" for number in range(5)]
+        for number, file in enumerate(files):
+            file.write_bytes(snapshot(name, number))
+        page.locator("#teach-shown").get_by_text(name, exact=True).click()
+        page.locator("#teach-pictures input[type=file]").set_input_files(files)
+        expect(page.locator("#teach-taken img")).to_have_count(5 * count, timeout=PATIENCE)
+    page.locator("#teach-it").click()
+    expect(page.locator("#teach-result")).to_contain_text("95% certainty", timeout=PATIENCE)
+    page.locator("#teach-compare").click()
+    expect(page.locator("#teach-compared .em-card")).to_have_count(2, timeout=PATIENCE)
+    page.locator("#teach-fresh input[type=file]").set_input_files(example("happy"))
+    for title, card in zip(("Before", "After"), page.locator("#teach-compared .em-card").all(), strict=True):
+        expect(card.locator("> span").first).to_have_text(f"{title} happy", timeout=PATIENCE)
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    screenshot(page, f"teach-answer-{size[0]}")
+
+    page.locator("#teach-pack").click()
+    with page.expect_download() as download:
+        page.locator("#teach-link a").click()
+    zipfile.ZipFile(download.value.path()).extractall(tmp_path)
+    home = EmotionClassifier.from_pretrained(tmp_path / "taught-model")
+    assert home.labels == ("angry", "happy", "sad")
+    page.locator("#teach-use").click()
+    expect(page.locator("#title")).to_contain_text("taught by you", timeout=PATIENCE)
+    page.locator("#teach-camera").get_by_role("button", name="capture photo").click()

@@ -1,0 +1,172 @@
+"""The tab that teaches a visitor's face, without a server: what it keeps, refuses, and says."""
+
+import io
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageOps
+
+from emotion import EmotionClassifier
+from emotion.model.last_layer import FOLDS, Gain
+from emotion.web import teach
+from emotion.web.html.lesson import what_is_gained
+from emotion.web.lesson import Lesson
+from emotion.web.session import Limits, Session
+from tests.app_process import EXAMPLES
+
+# Which example stands for which expression; nobody's neutral face is among them.
+SHOWN_BY = {"angry": "angry", "happy": "happy", "sad": "sad", "neutral": "not-sure"}
+
+
+def snapshot(name, number=0):
+    """An example as JPEG bytes, each time in another light, and mirrored every other time."""
+    path = next(EXAMPLES.glob(f"*-{SHOWN_BY.get(name, name)}.*"))
+    picture = ImageEnhance.Brightness(Image.open(path).convert("RGB")).enhance(1 - 0.05 * number)
+    buffer = io.BytesIO()
+    (ImageOps.mirror(picture) if number % 2 else picture).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def page(session):
+    with gr.Blocks():
+        return teach.Teaching(teach.build(session), session, gr.State(), gr.HTML())
+
+
+def take(pupil, source, shown, kept=None):
+    """Press "Take a snapshot" while the camera shows something."""
+    return pupil.take(pupil.watch(source), shown, kept)
+
+
+@pytest.fixture
+def pupil(session):
+    return page(session)
+
+
+@pytest.fixture
+def lesson(pupil):
+    """As many snapshots of every expression as it takes."""
+    lesson = None
+    for name in SHOWN_BY:
+        for number in range(FOLDS):
+            lesson = take(pupil, snapshot(name, number), name, lesson)[pupil.tab.lesson]
+    return lesson
+
+
+def test_of_a_snapshot_only_features_and_a_small_portrait_are_kept(pupil):
+    update = take(pupil, snapshot("happy"), "happy")
+    (kept,) = update[pupil.tab.lesson].value.snapshots
+    assert kept.shown == "happy"
+    assert kept.features.dtype == np.float32
+    assert kept.features.nbytes + len(kept.portrait) < 10_000
+    assert "1 of 5" in update[pupil.tab.taken]
+    assert kept.portrait in update[pupil.tab.taken]
+
+
+def test_what_is_no_face_is_refused_in_plain_words(pupil):
+    wall = io.BytesIO()
+    Image.new("RGB", (640, 480), (150, 160, 170)).save(wall, "JPEG")
+    for source, words in (
+        (wall.getvalue(), "find a face"),
+        (b"text", "picture"),
+        (None, "camera is off"),
+    ):
+        update = take(pupil, source, "happy", None)
+        assert words in update[pupil.tab.message]
+        assert pupil.tab.lesson not in update or not update[pupil.tab.lesson].value.snapshots
+
+
+@pytest.mark.parametrize("shown", ["joy", "", None, ["happy"], {"happy": 1}])
+def test_a_program_can_teach_nothing_that_the_page_does_not_offer(pupil, shown):
+    update = take(pupil, snapshot("happy"), shown, None)
+    assert not update[pupil.tab.lesson].value.snapshots
+    assert "Choose one" in update[pupil.tab.message]
+
+
+def test_a_click_on_a_snapshot_removes_it(pupil):
+    lesson = take(pupil, snapshot("happy"), "happy")[pupil.tab.lesson]
+    lesson = take(pupil, snapshot("sad"), "sad", lesson)[pupil.tab.lesson]
+    kept = pupil.remove(lesson, SimpleNamespace(index=0))[pupil.tab.lesson]
+    assert [each.shown for each in kept.value.snapshots] == ["sad"]
+    with pytest.raises(gr.Error):
+        pupil.remove(kept, SimpleNamespace(index=7))
+
+
+def test_a_visitor_can_fill_the_memory_only_so_far(session):
+    pupil = page(Session(session.classifier, examples=EXAMPLES, limits=Limits(snapshots=2)))
+    lesson = None
+    for number in range(3):
+        update = take(pupil, snapshot("happy", number), "happy", lesson)
+        lesson = update[pupil.tab.lesson]
+    assert len(lesson.value.snapshots) == 2
+    assert "2 snapshots of “happy” are enough" in update[pupil.tab.message]
+
+
+def test_too_few_snapshots_are_named(pupil):
+    lesson = take(pupil, snapshot("happy"), "happy")[pupil.tab.lesson]
+    for state in (lesson, None):
+        assert "angry, happy, sad and neutral" in pupil.teach(state)[pupil.tab.message]
+
+
+def test_a_lesson_says_what_it_brought_and_answers_before_and_after(pupil, lesson):
+    update = pupil.teach(lesson)
+    assert "gain" in update[pupil.tab.result].lower()
+    assert "of 20" in update[pupil.tab.result]
+    taught = update[pupil.tab.lesson]
+    compared = pupil.compare(pupil.watch(snapshot("happy", 7)), taught)[pupil.tab.compared]
+    assert compared.index("Before") < compared.index("After")
+    used = pupil.use(taught)
+    assert pupil.session.classifier_for(used[pupil.own]) is taught.value.taught
+    assert "taught by you" in used[pupil.title]
+    assert "data:application/zip;base64," in pupil.pack(taught)[pupil.tab.link]
+    assert pupil.start_over()[pupil.tab.lesson].value == Lesson()
+    assert taught.size < 200_000, "no picture and no network of one's own"
+
+
+def test_what_was_forgotten_is_said(pupil, lesson):
+    pupil.session.memory.most = 0
+    frame = pupil.watch(snapshot("happy"))
+    pupil.session.memory.keep("another visitor's", 1)
+    assert "camera is off" in pupil.take(frame, "happy", None)[pupil.tab.message]
+    assert "were forgotten" in pupil.teach(lesson)[pupil.tab.message]
+    assert "were forgotten" in pupil.remove(lesson, SimpleNamespace(index=0))[pupil.tab.message]
+    pupil.session.memory.most = 10**9
+    assert "was forgotten" in pupil.compare(pupil.watch(snapshot("happy")), lesson)[pupil.tab.compared]
+    assert "was forgotten" in pupil.use(None)[pupil.tab.link]
+    assert "was forgotten" in pupil.pack(None)[pupil.tab.link]
+    begun = take(pupil, snapshot("happy"), "happy", lesson)
+    assert "were forgotten" in begun[pupil.tab.message]
+    assert len(begun[pupil.tab.lesson].value.snapshots) == 1
+
+
+def test_a_model_that_cannot_be_taught_says_so_gently(session):
+    # As where LiteRT has no wheel: nothing is known of the file that answers.
+    session.classifier.folder = None
+    update = take(page(session), snapshot("happy"), "happy")
+    assert any("cannot be taught" in str(text) for text in update.values())
+
+
+def test_a_lesson_goes_on_with_the_model_that_it_began_with(pupil, lesson, trained_model):
+    """The host may serve another model meanwhile, whose features are others."""
+    pupil.session.classifier = EmotionClassifier.from_pretrained(trained_model)
+    lesson = take(pupil, snapshot("happy", 8), "happy", lesson)[pupil.tab.lesson]
+    taught = pupil.teach(lesson)[pupil.tab.lesson].value.taught
+    assert taught.model_name == "embedded default, taught by you"
+    begun = take(pupil, snapshot("happy"), "happy")[pupil.tab.lesson]
+    assert begun.value.teacher.classifier is pupil.session.classifier
+    assert pupil.offer()[pupil.tab.shown]["choices"] == ["angry", "happy", "sad", "neutral"]
+
+
+@pytest.mark.parametrize(
+    ("gain", "kept", "words"),
+    [
+        (Gain(20, 11, 18, (0.1, 0.55)), False, ["knows your face better", "+35 points", "+10 and +55"]),
+        (Gain(20, 15, 16, (-0.1, 0.2)), False, ["No gain that could not be luck", "−10 and +20"]),
+        (Gain(20, 15, 15, (-0.12, 0.12)), True, ["No gain:", "stays as it is", "is 0 points"]),
+        (Gain(20, 20, 20, (-0.12, 0.12)), False, ["knew your face already", "is 0 points"]),
+    ],
+)
+def test_the_gain_is_said_with_its_uncertainty(gain, kept, words):
+    said = what_is_gained(gain, kept=kept)
+    assert all(each in said for each in words)
