@@ -75,7 +75,7 @@ class Doubt:
 # Small faces score low until they are enlarged: of 100 with 60 pixels in 12 megapixels, 80 are found, and 65
 # if only those above 0.1 are looked at. Large ones lean or are blurred: of those in doubt that lean by 45°,
 # close looks confirm one in four as they are, and two in three turned.
-SMALL, LARGE = Doubt(0.03, 8, (0,), 0.6), Doubt(0.1, 6, (0, -40, 40), 0.38)
+SMALL, LARGE = Doubt(0.03, 8, (0,), 0.6), Doubt(0.1, 6, (0, -40, 40), 0.45)
 # Of the picture's shorter side: a face that is larger is large.
 LEAST_LARGE = 0.15
 
