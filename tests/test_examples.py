@@ -1,6 +1,7 @@
 """The programs in examples/ do on two workers what they say."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,11 @@ PICTURES = ROOT / "examples"
 @pytest.mark.parametrize("engine", ["datasets", "ray"])
 def test_a_folder_is_mapped_by_two_workers(engine, tmp_path):
     pytest.importorskip(engine)
-    output = tmp_path / "faces.parquet"
-    command = [f"examples.map_{engine}", str(PICTURES), str(output), "--workers", "2"]
+    pictures, output = tmp_path / "pictures", tmp_path / "faces.parquet"
+    pictures.mkdir()
+    for path in PICTURES.glob("*.jpg"):
+        shutil.copy(path, pictures)
+    command = [f"examples.map_{engine}", str(pictures), str(output), "--workers", "2"]
     environment = {
         "HF_HOME": str(tmp_path),
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -48,7 +48,8 @@ def test_normalization_statistics_are_those_of_clean_faces(drawn_data):
 
 def test_a_resumed_run_is_the_run_that_was_not_interrupted(drawn_data, tmp_path):
     """To the last digit: also dropout draws what it would have drawn."""
-    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 3, "dropout": 0.5, "workers": 1})
+    settings = SMALL_RUN | {"epochs": 3, "dropout": 0.5, "workers": 1, "cache_mib": 0}
+    config = TrainingConfig(data=str(drawn_data), **settings)
     dataset = load_dataset(config, progress=False)
     whole = fit(config, dataset, tmp_path / "whole")
 
@@ -85,7 +86,7 @@ def test_a_diverged_run_ends_with_an_error_and_loses_nothing(trained_model, draw
 
 
 def test_divergence_keeps_the_last_good_epoch(drawn_data, tmp_path):
-    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 3})
+    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 3, "cache_mib": 0})
     dataset = load_dataset(config, progress=False)
     state = tmp_path / "checkpoint" / "state.json"
     targets = np.eye(3, dtype=np.float32)[dataset.train.targets]
