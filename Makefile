@@ -1,6 +1,7 @@
 # make app        installs what serving needs and starts the app
 # make install    installs what the app and training need
-# make test       runs the whole suite and says which lines no test ran
+# make test       runs the suite
+# make test-all   runs what trains several times over or in several processes, too, and says which lines no test ran
 # make test-fast  runs what needs no training, no browser and no other process
 # make test-installed  installs what a Space and the Docker image need into empty environments, and tests the app there
 # make fuzz       lets chance attack what strangers can reach, for an hour or more; after Ctrl-C it goes on
@@ -22,7 +23,7 @@ NEWEST_TO_TRAIN := 13
 FITS = import sys; sys.exit(not (3, $(OLDEST)) <= sys.version_info[:2] <= (3, $(NEWEST)))
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
 
-.PHONY: app install test test-fast test-installed fuzz check format browser clean
+.PHONY: app install test test-all test-fast test-installed fuzz check format browser clean
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -30,6 +31,9 @@ app: .venv/.app
 install: .venv/.training
 
 test: .venv/.development browser
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not long"
+
+test-all: .venv/.development browser
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov
 
 test-fast: .venv/.development

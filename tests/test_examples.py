@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "examples"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["datasets", "ray"])
 def test_a_folder_is_mapped_by_two_workers(engine, tmp_path):
     pytest.importorskip(engine)

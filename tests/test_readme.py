@@ -135,10 +135,16 @@ def check_training(options: list[str], output: Path, capsys: pytest.CaptureFixtu
             training.main(options)
         assert "--learning-rate" in capsys.readouterr().out
         return
+    if "--over" in options:
+        build_parser().parse_args(options)
+        return
+    searching = "--search" in options
     finished = {"--publish", "--evaluate", "--resume"}.intersection(options)
     if not finished:
         options += [*SHORT, *(SHORT_RECIPE if "--recipe" in options else [])]
-    if finished <= {"--evaluate"}:
+    if searching:
+        options += ["--search", "1"]
+    elif finished <= {"--evaluate"}:
         options += ["--output", str(output)]
     assert training.main(options) == 0, capsys.readouterr().err
     printed = capsys.readouterr().out

@@ -44,6 +44,7 @@ def weights(drawn_data, tmp_path_factory):
     return learned
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_two_devices_of_a_computer_learn_what_one_does(backend, weights):
@@ -51,6 +52,7 @@ def test_two_devices_of_a_computer_learn_what_one_does(backend, weights):
     _assert_same_network(*weights(backend))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_programs_with_jax_learn_what_one_does(weights, drawn_data, tmp_path):
     pytest.importorskip("jax")
@@ -73,6 +75,7 @@ def test_two_programs_with_jax_learn_what_one_does(weights, drawn_data, tmp_path
     _assert_same_network(weights("jax")[0], first)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_runs_with_tensorflow_give_one_model(weights, drawn_data, tmp_path):
     addresses = _addresses(2)

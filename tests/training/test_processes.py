@@ -65,6 +65,7 @@ def test_ctrl_c_keeps_what_was_trained_and_says_where(drawn_data, tmp_path):
     assert EmotionClassifier.from_pretrained(output).report.model["epochs_trained"] < 500
 
 
+@pytest.mark.long
 def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_path):
     """`--recipe best` on a folder of one's own, with other labels; options given beside it win."""
     output = tmp_path / "run"
@@ -123,6 +124,7 @@ def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_pa
     np.testing.assert_allclose(load_keras(output).predict(faces, verbose=0), mean, atol=5e-3)
 
 
+@pytest.mark.long
 def test_another_backend_trains_without_tensorflow(drawn_data, tmp_path):
     pytest.importorskip("jax")
     output = tmp_path / "run"

@@ -105,6 +105,7 @@ def test_a_line_tells_how_a_run_ended_and_which_is_the_best():
     assert progress_line(study, 1, 9) == f"Trial 2 of 9: given up after epoch 4, loss 0.9000. {best}"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_killed_search_goes_on_and_two_processes_share_one_study(drawn_data, tmp_path):
     output = tmp_path / "search"

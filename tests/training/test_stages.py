@@ -68,6 +68,7 @@ def test_nothing_of_another_run_is_taken_up(tmp_path):
     assert all(path.exists() for path in kept), "a model that is there stays until another replaces it"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_ensemble_answers_with_the_mean_and_each_part_is_evaluated_where_it_is_saved(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1, "ensemble_size": 2})
@@ -89,6 +90,7 @@ def test_an_ensemble_answers_with_the_mean_and_each_part_is_evaluated_where_it_i
     assert saved == {name: (tmp_path / name / "report.json").stat().st_mtime_ns for name in saved}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_trained_model_joins_as_a_member_and_teaches_what_the_network_sees(
     trained_model, drawn_data, tmp_path
