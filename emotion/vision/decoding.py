@@ -70,11 +70,6 @@ class PictureDecoder:
             return picture
         return Picture(picture.pixels, picture.size, functools.partial(self._full, content))
 
-    def warm_up(self) -> None:
-        """Start one process before the first visitor waits for it."""
-        with self._borrowed() as worker:
-            worker.first_answer()
-
     def close(self) -> None:
         """End all processes that are idle."""
         while not self._idle.empty():

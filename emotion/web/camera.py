@@ -1,4 +1,4 @@
-"""The camera of the Photo and Live tabs: front or rear, and only the front one is a mirror."""
+"""The cameras of the tabs: front or rear, and only the front one is a mirror."""
 
 from __future__ import annotations
 
@@ -14,12 +14,28 @@ from emotion.web.events import SILENT
 OPEN_CAMERA = Path(__file__).with_name("open_camera.js").read_text("utf-8")
 # As browsers name where a camera looks.
 FRONT, REAR = "user", "environment"
+# Pixels, width and height, of frames that follow each other: small ones travel fast.
+STREAMED = 640, 480
 
 
 def webcam_options(width: int, height: int, *, facing: str = FRONT) -> gr.WebcamOptions:
     """Ask for a camera and a size, as far as there is such a one."""
     size = {"width": {"ideal": width}, "height": {"ideal": height}}
     return gr.WebcamOptions(mirror=facing == FRONT, constraints={"video": {**size, "facingMode": facing}})
+
+
+def streamed_camera(elem_id: str, *, height: int) -> MemoryImage:
+    """Return a camera, off at first, whose frames are answered one after the other."""
+    return MemoryImage(
+        label="Camera",
+        sources="webcam",
+        streaming=True,
+        height=height,
+        buttons=[],
+        webcam_options=webcam_options(*STREAMED),
+        elem_id=elem_id,
+        alt_text="The camera’s picture",
+    )
 
 
 def front_or_rear(elem_id: str) -> gr.Radio:

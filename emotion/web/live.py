@@ -15,7 +15,7 @@ from emotion.video.looks import answers_and_looks
 from emotion.video.tracking import FaceTracker
 from emotion.vision.faces import detect_faces_in_frame
 from emotion.vision.images import Picture
-from emotion.web.camera import front_or_rear, webcam_options, wire_switch
+from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_switch
 from emotion.web.components import SHOWN_SIDE, MemoryImage
 from emotion.web.events import PRIVATE, SILENT, Update
 from emotion.web.html.faces import live_faces, live_overlay
@@ -27,8 +27,6 @@ from emotion.web.session import Session
 
 # Seconds between camera frames, when the server keeps up.
 FRAME_INTERVAL = 0.1
-# Pixels, width and height: small frames travel fast.
-CAMERA = 640, 480
 # A busy server sees few frames: a face that is gone for less than so many of them is still the same.
 MISSED_FRAMES = 1.5
 
@@ -77,16 +75,7 @@ def build(session: Session) -> LiveTab:
     with gr.Row(equal_height=False):
         with gr.Column():
             with gr.Column(elem_id="live-stage"):
-                camera = MemoryImage(
-                    label="Camera",
-                    sources="webcam",
-                    streaming=True,
-                    height=PICTURE_HEIGHT,
-                    buttons=[],
-                    webcam_options=webcam_options(*CAMERA),
-                    elem_id="camera",
-                    alt_text="The camera’s picture",
-                )
+                camera = streamed_camera("camera", height=PICTURE_HEIGHT)
                 boxes = gr.HTML(elem_id="live-overlay")
             facing = front_or_rear("camera-facing")
             snapshot = gr.Button("Look at this moment in Photo", elem_id="snapshot")
@@ -117,7 +106,7 @@ def wire(tab: LiveTab, session: Session, own: gr.State, *, tabs: gr.Tabs, photo:
         **SILENT,
     )
     watching.then(live.stop, outputs=[tab.boxes, tab.answers], **SILENT)
-    wire_switch(tab.facing, tab.camera, CAMERA)
+    wire_switch(tab.facing, tab.camera, STREAMED)
     snapshot = Snapshot(tabs, Photo(photo, session))
     tab.snapshot.click(snapshot.show, [tab.watching, own], [tabs, *photo.outputs], **PRIVATE)
 

@@ -12,7 +12,7 @@ import numpy as np
 from emotion.errors import EmotionError, ModelLoadError
 from emotion.model.last_layer import FOLDS
 from emotion.model.teach import FOLDER_NAME, taught_names
-from emotion.web.camera import front_or_rear, webcam_options, wire_switch
+from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_switch
 from emotion.web.components import MemoryImage, UploadedFiles
 from emotion.web.events import PRIVATE, SILENT, Update, chosen
 from emotion.web.html.files import zip_link
@@ -21,7 +21,6 @@ from emotion.web.html.hints import problem
 from emotion.web.html.lesson import before_and_after, snapshots, what_is_gained
 from emotion.web.html.words import listed
 from emotion.web.lesson import Lesson, find_face, portrait, take_snapshot
-from emotion.web.live import CAMERA
 from emotion.web.memory import Kept
 from emotion.web.model_tab import ONLY_YOU
 from emotion.web.photo import SELECT_CARD
@@ -88,16 +87,7 @@ def build(session: Session) -> TeachTab:
             shown = gr.Radio(
                 list(names), value=names[0], label="What does your face show?", elem_id="teach-shown"
             )
-            camera = MemoryImage(
-                label="Camera",
-                sources="webcam",
-                streaming=True,
-                height=CAMERA_HEIGHT,
-                buttons=[],
-                webcam_options=webcam_options(*CAMERA),
-                elem_id="teach-camera",
-                alt_text="The camera’s picture",
-            )
+            camera = streamed_camera("teach-camera", height=CAMERA_HEIGHT)
             facing = front_or_rear("teach-facing")
             take = gr.Button("Take a snapshot", variant="primary", elem_id="teach-take")
             pictures = UploadedFiles(
@@ -161,7 +151,7 @@ def wire(tab: TeachTab, session: Session, own: gr.State, *, title: gr.HTML, page
         **SILENT,
     )
     watching.then(pupil.stop, outputs=tab.frame, **SILENT)
-    wire_switch(tab.facing, tab.camera, CAMERA)
+    wire_switch(tab.facing, tab.camera, STREAMED)
     tab.take.click(pupil.take, [tab.frame, tab.shown, tab.lesson], tab.outputs, **SILENT)
     tab.pictures.upload(pupil.add, [tab.pictures, tab.shown, tab.lesson], tab.outputs, **PRIVATE)
     tab.taken.select(pupil.remove, tab.lesson, tab.outputs, **SILENT)
