@@ -12,11 +12,12 @@ Printed are shares, one row per figure: of ordinary scenes with one face, with t
 of difficult ones (`KINDS`): leaning heads, small faces, large pictures, a face that fills the picture, and
 false faces in large pictures or among shuffled pieces of faces. With --press also of press photographs set
 into scenes in their colours. --quick takes fewer scenes of every kind, for comparing variants of the face
-search. A difficult scene depends on --seed, its kind and its number alone, so it stays the same when others
-are added or left out.
+search; --set names constants of `emotion.vision.faces` and other values for them. A difficult scene depends
+on --seed, its kind and its number alone, so it stays the same when others are added or left out.
 """
 
 import argparse
+import ast
 import io
 import json
 import math
@@ -25,7 +26,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from tqdm import tqdm
 from benchmarks.peers.environments import fer_detections
 from benchmarks.scenes import GROUP_FACE_SIDES, Scene, clutter, compose, pictures_in, tight
 from emotion import EmotionClassifier, EmotionError, FacePrediction
+from emotion.vision import faces as search
 
 ORIENTATIONS = {
     90: 6,
@@ -128,12 +130,17 @@ def main() -> int:
         "--press", type=Path, help="folder with <label>/* colour face crops: all are set into scenes, too"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="try other constants of the face search"
+    )
     parser.add_argument("--peers", action="store_true", help="also run the package fer (set up on first use)")
     parser.add_argument("--output", type=Path, help="write the figures as JSON too")
     options = parser.parse_args()
     if options.quick:
         vars(options).update(QUICK)
     try:
+        for setting in options.set:
+            set_constant(*setting.split("=", 1))
         classifier = EmotionClassifier.from_pretrained(options.model)
         figures = measure(classifier, options)
     except (EmotionError, ValueError, RuntimeError) as error:
@@ -143,6 +150,20 @@ def main() -> int:
     if options.output:
         options.output.write_text(json.dumps(figures, indent=2) + "\n")
     return 0
+
+
+def set_constant(name: str, value: str = "") -> None:
+    """Set a constant of the face search, `SEARCH_SIDE` or `SMALL.possible`, for this run."""
+    constant, _, part = name.partition(".")
+    if not constant.isupper() or not hasattr(search, constant):
+        raise ValueError(f"The face search has no constant {name}.")
+    try:
+        wanted = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        raise ValueError(f"{value!r} is no value. Write, for example, --set SEARCH_SIDE=640.") from None
+    if part:
+        wanted = replace(getattr(search, constant), **{part: wanted})
+    setattr(search, constant, wanted)
 
 
 def measure(classifier: EmotionClassifier, options: argparse.Namespace) -> dict[str, dict[str, float]]:

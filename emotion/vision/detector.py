@@ -7,6 +7,7 @@ lets other threads work meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import threading
@@ -20,9 +21,11 @@ from emotion.vision.litert import allocate, new_interpreter
 WEIGHTS = Path(__file__).with_name("face_detector.tflite")
 # Pixels. The network takes multiples of 32; of 64, there are fewer shapes to keep an interpreter ready for.
 CANVAS_STEP = 64
-# Those that no thread uses are kept for the next picture, of those for canvases of more pixels only the last:
-# each takes 70 MB.
-INTERPRETERS_KEPT, LARGE_CANVAS = 8, 640 * 640
+# Pixels of all canvases whose interpreters are kept for the next picture; each takes 70 bytes a pixel.
+KEPT_PIXELS = 2_000_000
+# Pixels of a canvas, from which on two threads share the work, one such look at a time: a smaller look takes
+# milliseconds, and threads of several visitors would only wait for one another.
+LARGE_CANVAS = 640 * 640
 # Intersection over union above which two detections are the same face.
 OVERLAP = 0.3
 
@@ -44,7 +47,7 @@ class FaceNetwork:
         self._content = path.read_bytes()
         # Those that no thread uses right now, the one used last at the end: (rows, columns), interpreter.
         self._idle: list[tuple[tuple[int, int], Any]] = []
-        self._lock = threading.Lock()
+        self._lock, self._alone = threading.Lock(), threading.Lock()
 
     def __call__(self, picture: np.ndarray, minimum_score: float) -> np.ndarray:
         """Find the faces of about 10 to 400 pixels in a picture.
@@ -63,16 +66,17 @@ class FaceNetwork:
         """
         height, width = picture.shape[:2]
         rows, columns = (-(-side // CANVAS_STEP) * CANVAS_STEP for side in (height, width))
-        interpreter = self._borrow(rows, columns)
-        canvas = interpreter.tensor(interpreter.get_input_details()[0]["index"])()[0]
-        canvas[:height, :width] = picture
-        canvas[height:] = 0
-        canvas[:height, width:] = 0
-        # A view of its memory keeps an interpreter from running.
-        del canvas
-        interpreter.invoke()
-        outputs = [interpreter.get_tensor(output["index"])[0] for output in interpreter.get_output_details()]
-        self._give_back(interpreter, rows, columns)
+        with self._alone if rows * columns > LARGE_CANVAS else contextlib.nullcontext():
+            interpreter = self._borrow(rows, columns)
+            canvas = interpreter.tensor(interpreter.get_input_details()[0]["index"])()[0]
+            canvas[:height, :width] = picture
+            canvas[height:] = 0
+            canvas[:height, width:] = 0
+            # A view of its memory keeps an interpreter from running.
+            del canvas
+            interpreter.invoke()
+            outputs = [interpreter.get_tensor(each["index"])[0] for each in interpreter.get_output_details()]
+            self._give_back(interpreter, rows, columns)
         return suppress(np.concatenate([_decode(output, columns, minimum_score) for output in outputs]))
 
     def _borrow(self, rows: int, columns: int) -> Any:
@@ -80,16 +84,15 @@ class FaceNetwork:
             for index in range(len(self._idle) - 1, -1, -1):
                 if self._idle[index][0] == (rows, columns):
                     return self._idle.pop(index)[1]
-        interpreter = new_interpreter(self._content)
+        interpreter = new_interpreter(self._content, threads=2 if rows * columns > LARGE_CANVAS else 1)
         allocate(interpreter, (1, rows, columns, 3))
         return interpreter
 
     def _give_back(self, interpreter: Any, rows: int, columns: int) -> None:
         with self._lock:
-            if rows * columns > LARGE_CANVAS:
-                self._idle = [entry for entry in self._idle if math.prod(entry[0]) <= LARGE_CANVAS]
             self._idle.append(((rows, columns), interpreter))
-            del self._idle[:-INTERPRETERS_KEPT]
+            while sum(math.prod(shape) for shape, _ in self._idle) > KEPT_PIXELS:
+                del self._idle[0]
 
 
 @functools.cache

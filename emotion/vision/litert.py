@@ -19,8 +19,8 @@ def litert_is_installed() -> bool:
     )
 
 
-def new_interpreter(content: bytes) -> Any:
-    """Make an interpreter of a `.tflite` file that computes on the thread that calls it.
+def new_interpreter(content: bytes, *, threads: int = 1) -> Any:
+    """Make an interpreter of a `.tflite` file that computes on so many threads.
 
     Raises
     ------
@@ -29,8 +29,7 @@ def new_interpreter(content: bytes) -> Any:
     ValueError, RuntimeError
         If the content cannot be run.
     """
-    # Several threads for one face cost more processor time than they save.
-    return _interpreter_class()(model_content=content, num_threads=1)
+    return _interpreter_class()(model_content=content, num_threads=threads)
 
 
 def allocate(interpreter: Any, shape: tuple[int, ...]) -> None:

@@ -25,13 +25,18 @@ QUALITY = 88
 
 def data_url(picture: np.ndarray | Image.Image, *, side: int = SHOWN_SIDE) -> str:
     """Return a picture as a JPEG data URL, reduced to at most `side` pixels."""
+    return f"data:image/jpeg;base64,{base64.b64encode(as_jpeg(picture, side=side)).decode()}"
+
+
+def as_jpeg(picture: np.ndarray | Image.Image, *, side: int = SHOWN_SIDE) -> bytes:
+    """Encode a picture, reduced to at most `side` pixels."""
     image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
     if max(image.size) > side:
         image = image.copy()
         image.thumbnail((side, side))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
 
 
 class MemoryImage(gr.Image):

