@@ -35,7 +35,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.peers.environments import fer_detections
-from benchmarks.scenes import GROUP_FACE_SIDES, Scene, clutter, compose, pictures_in, tight
+from benchmarks.scenes import GROUP_FACE_SIDES, Scene, clutter, compose, face_files, pictures_in, tight
 from emotion import EmotionClassifier, EmotionError, FacePrediction
 from emotion.vision import faces as search
 
@@ -129,6 +129,7 @@ def main() -> int:
     parser.add_argument(
         "--press", type=Path, help="folder with <label>/* colour face crops: all are set into scenes, too"
     )
+    parser.add_argument("--things", type=Path, help="folder of photographs without any face, at any depth")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=VALUE", help="try other constants of the face search"
@@ -187,6 +188,10 @@ def measure(classifier: EmotionClassifier, options: argparse.Namespace) -> dict[
     ours |= against_plain_crops(classifier, singles, ours["named right"])
     ours |= own_label(classifier, answered[len(singles) : len(singles) + len(groups)], groups)
     ours |= turned(classifier, singles[: options.turned])
+    if options.things:
+        paths = face_files(options.things)
+        seen = on_all_processors(lambda path: bool(classifier.predict(path)), paths, "things")
+        ours[f"{len(paths)} photographs of things: a face was seen"] = mean(seen)
     figures = {"emotion": ours}
     if options.peers:
         with tempfile.TemporaryDirectory() as folder:

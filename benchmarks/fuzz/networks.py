@@ -110,6 +110,8 @@ class Networks:
         if quantization is not None and chance.random() < 0.2:
             owner = quantization
         fields = [name for name in vars(owner) if not name.startswith("_")]
+        if not fields:
+            return lambda: None
         name = chance.choice(fields)
         old = getattr(owner, name)
         setattr(owner, name, other_value(old, chance))

@@ -14,8 +14,10 @@ from typing import Any
 from benchmarks.apps import API, OURS, App, running
 from benchmarks.fuzz.changes import changed, damaged, odd
 from benchmarks.fuzz.pictures import check_message, corpus, damaged_picture
+from emotion.web.session import Limits
 
 ANSWERS_WITHIN = 60  # seconds, on a busy machine
+LARGEST_BODY = Limits.body_bytes
 # What the log of an app must not hold.
 TRACEBACK = "Traceback (most recent call last)"
 # Gradio 6.31 says so when a visitor leaves just as their turn comes; nothing is lost.
@@ -180,6 +182,11 @@ class Payloads:
             line.request(method, path, body, headers)
             response = line.getresponse()
             return response.status, response.read()
+        except (BrokenPipeError, ConnectionResetError):
+            if len(body) <= LARGEST_BODY:
+                raise
+            # Refused by its announced length, while it was still being sent.
+            return http.client.REQUEST_ENTITY_TOO_LARGE, b""
         finally:
             line.close()
 

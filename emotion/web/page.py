@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from typing import Any
 
 import gradio as gr
@@ -59,6 +61,8 @@ def build_app(session: Session) -> gr.Blocks:
 
         # A model stays, should the page only sleep.
         app.forget_when_closed([photo_tab.answer, live_tab.watching, teach_tab.lesson, teach_tab.frame])
+    # Gradio would keep 10,000 events with their visitors, and sum all of them up after each; nobody reads it.
+    os.environ.update(GRADIO_ANALYTICS_MAX_EVENTS="1", GRADIO_ANALYTICS_CACHE_FREQUENCY=str(sys.maxsize))
     processors = usable_processors()
     # Closed to calls past the queue, which would know no limit.
     app.queue(
@@ -79,6 +83,7 @@ def launch(app: gr.Blocks, session: Session, **options: Any) -> None:
         css=style_sheet(camera_height=photo.PICTURE_HEIGHT),
         mcp_server=True,
         run_history=False,
+        enable_monitoring=False,
         max_file_size=limits.file_bytes,
         state_session_capacity=limits.sessions,
         footer_links=["api", "gradio", "settings"],

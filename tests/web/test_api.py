@@ -182,6 +182,19 @@ def test_an_odd_request_is_told_what_is_wrong_and_leaves_no_traceback(app, endpo
     assert "Traceback" not in app.log.read_text()
 
 
+def test_a_session_whose_name_no_page_can_have_leaves_no_traceback(app):
+    request = urllib.request.Request(
+        f"{app.url}/gradio_api/call/classify",
+        json.dumps({"data": [None], "session_hash": "\ud800"}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{app.url}/gradio_api/call/classify/{event}", timeout=30) as stream:
+        assert "There is no picture" in stream.read().decode()
+    assert "Traceback" not in app.log.read_text()
+
+
 @pytest.mark.parametrize(
     ("address", "body"),
     [("call/nothing", {"data": []}), ("call/v2/classify", {"data": 1}), ("upload?upload_id=x", 3)],

@@ -50,6 +50,14 @@ def test_what_the_page_overrides_is_still_called_so():
     assert "session_hash" in inspect.signature(gr.Blocks.process_api).parameters
 
 
+def test_statistics_of_events_can_still_be_left_out(session):
+    queue = build_app(session)._queue
+    said = f"Gradio {gr.__version__} keeps statistics in another way; see emotion/web/page.py"
+    assert queue.ANALYTICS_MAX_EVENTS == 1, said
+    # Gradio's own spelling.
+    assert queue.ANAYLTICS_CACHE_FREQUENCY > 10**9, said
+
+
 def test_sessions_still_keep_values_where_they_are_dropped(session):
     state = SessionState(build_app(session))
     said = f"Gradio {gr.__version__} keeps sessions' values elsewhere; see emotion/web/private_blocks.py"
