@@ -36,6 +36,7 @@ from benchmarks.fuzz.descriptions import Descriptions
 from benchmarks.fuzz.networks import Networks
 from benchmarks.fuzz.payloads import Payloads
 from benchmarks.fuzz.pictures import Pictures
+from emotion.web.resources import share_memory
 
 LONGEST = 2.0  # seconds of processor time
 LARGEST = 500  # MB of a process that serves
@@ -81,6 +82,8 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of the usual number of cases (default: 1)")
     parser.add_argument("--state", type=Path, help="file to go on from, and to write")
     options = parser.parse_args()
+    # As the app does: this process opens pictures as the app's does.
+    share_memory()
     state = State(options.seed)
     if options.state and options.state.exists():
         state = State(**json.loads(options.state.read_text()))
