@@ -53,9 +53,9 @@ def run(hub, drawn_data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> dict[str, list[Path]]:
-    """Twelve new faces per emotion, as files."""
+    """Eight new faces per emotion, as files."""
     folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(7)
-    files = {label: [folder / f"{label}{index}.png" for index in range(12)] for label in LABELS}
+    files = {label: [folder / f"{label}{index}.png" for index in range(8)] for label in LABELS}
     for label, paths in files.items():
         for path in paths:
             Image.fromarray(draw_face(label, rng, size=96)).save(path)
@@ -85,7 +85,8 @@ from emotion import EmotionClassifier
 classifier = EmotionClassifier.from_pretrained("user/facial-emotion@v1")
 paths = json.load(sys.stdin)
 answers = {
-    label: [classifier.predict(path)[0].probabilities for path in files] for label, files in paths.items()
+    label: [face.probabilities for path in files for face in classifier.predict(path)]
+    for label, files in paths.items()
 }
 print(json.dumps([classifier.revision, classifier.notice, "tensorflow" in sys.modules, answers]))
 """
@@ -96,6 +97,7 @@ print(json.dumps([classifier.revision, classifier.notice, "tensorflow" in sys.mo
     assert notice is None
     assert not tensorflow
     right = [max(shown, key=shown.get) == label for label, faces in answers.items() for shown in faces]
+    assert len(right) > 20, "a drawing may be no face to the detector"
     assert np.mean(right) > 0.6, "chance is 0.33"
 
 
@@ -130,14 +132,14 @@ def test_the_app_serves_the_published_model(hub, pictures, tmp_path):
     assert {(answer["model"], answer["revision"]) for answer in everything} == {
         (MODEL, hub.repository(MODEL).branches["main"].sha)
     }
-    right = 0
+    right = []
     for label, listed in answers.items():
-        for answer in listed:
-            (face,) = answer["faces"]
+        for face in (face for answer in listed for face in answer["faces"]):
             assert face.keys() == {"box", "label", "confidence", "reason", "probabilities"}
             assert sum(face["probabilities"].values()) == pytest.approx(1, abs=0.001)
-            right += max(face["probabilities"], key=face["probabilities"].get) == label
-    assert right / len(everything) > 0.6, "chance is 0.33"
+            right.append(max(face["probabilities"], key=face["probabilities"].get) == label)
+    assert len(right) > 20, "a drawing may be no face to the detector"
+    assert np.mean(right) > 0.6, "chance is 0.33"
 
 
 def test_refused_publication_prints_the_command_that_works_later(hub, run, tmp_path):

@@ -127,9 +127,10 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
         Empty where no face was found. A picture that somebody cropped to one face is taken whole.
     """
     candidates = _first_look(picture)
-    found = _judged(picture, candidates[candidates[:, SCORE] >= LIKELY])
+    likely = candidates[:, SCORE] >= LIKELY
+    found = _judged(picture, candidates[likely])
     if len(found) != 1:
-        found += _judged(picture, suppress(np.concatenate([candidates, _fine_look(picture)])))
+        found += _judged(picture, candidates[~likely]) + _judged(picture, _fine_look(picture))
     faces = _faces(found, picture, limit)
     if not faces and (whole := _tight_face(picture)):
         return [whole]

@@ -15,6 +15,8 @@ from emotion.model.loading import EMBEDDED
 from tests.drawn_faces import EMOTIONS, write_faces
 from tests.models import write_swapped
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SECTION = "### Is my new model better, and is it fair?"
 

@@ -17,6 +17,8 @@ from emotion.data.sources import FolderReader
 from emotion.errors import DataError
 from tests.data.pictures import draw
 
+pytestmark = pytest.mark.slow
+
 
 def batches_of(dataset: Dataset, **settings) -> FaceBatches:
     settings = {

@@ -15,6 +15,8 @@ from emotion.model.publish import publish, publish_command
 from emotion.model.pull import pull
 from tests.hub_server import OTHER_TOKEN, READ_TOKEN, WRITE_TOKEN, HubServer
 
+pytestmark = pytest.mark.slow
+
 CARD = b"---\nlicense: mit\nlibrary_name: keras\n---\n# A model\n"
 PUBLISHED = {
     "README.md": CARD,

@@ -17,6 +17,8 @@ from tests.drawn_faces import EMOTIONS, write_faces
 from tests.hub_server import HubServer
 from tests.models import write_swapped
 
+pytestmark = pytest.mark.slow
+
 GOOD = EMBEDDED
 
 

@@ -14,6 +14,8 @@ from gradio.state_holder import SessionState
 
 from emotion.web.page import build_app
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def routes():

@@ -12,6 +12,8 @@ from emotion.web.host_model import Refresh, find_model, refresh_minutes
 from emotion.web.session import Session
 from tests.app_process import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 IN_SPACE = {"SPACE_ID": "user/demo", "SPACE_AUTHOR_NAME": "user"}
 
 

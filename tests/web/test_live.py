@@ -11,6 +11,8 @@ from emotion.web import live, photo
 from emotion.web.components import SHOWN_SIDE
 from tests.app_process import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 HAPPY = next(EXAMPLES.glob("*-happy.*"))
 
 

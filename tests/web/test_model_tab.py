@@ -8,6 +8,8 @@ from emotion.web import model_tab
 from emotion.web.host_model import Refresh
 from emotion.web.page import build_app
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def model(session):

@@ -13,6 +13,8 @@ from emotion.web import photo
 from emotion.web.components import SHOWN_SIDE
 from tests.app_process import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 HAPPY = next(EXAMPLES.glob("*-happy.*"))
 SEVERAL = next(EXAMPLES.glob("*-several-faces.*"))
 

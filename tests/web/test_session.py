@@ -11,6 +11,8 @@ from emotion.vision.images import Picture
 from emotion.web.shown import at_shown_size
 from tests.web.faces import face
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\xff\xd8\xff\xe0 not really"])
 def test_no_message_names_a_file_of_the_server(session, tmp_path, content):

@@ -16,6 +16,8 @@ from emotion.web.lesson import Lesson
 from emotion.web.session import Limits, Session
 from tests.app_process import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 # Which example stands for which expression; nobody's neutral face is among them.
 SHOWN_BY = {"angry": "angry", "happy": "happy", "sad": "sad", "neutral": "not-sure"}
 
