@@ -23,9 +23,9 @@ WEIGHTS = Path(__file__).with_name("face_detector.tflite")
 CANVAS_STEP = 64
 # Pixels of all canvases whose interpreters are kept for the next picture; each takes 70 bytes a pixel.
 KEPT_PIXELS = 2_000_000
-# Pixels of a canvas, from which on two threads share the work, one such look at a time: a smaller look takes
-# milliseconds, and threads of several visitors would only wait for one another.
-LARGE_CANVAS = 640 * 640
+# Pixels of a canvas: beyond the first number two threads share the work, beyond the second one such look is
+# taken at a time, for the sake of memory.
+SMALL_CANVAS, LARGE_CANVAS = 320 * 320, 640 * 640
 # Intersection over union above which two detections are the same face.
 OVERLAP = 0.3
 
@@ -84,7 +84,7 @@ class FaceNetwork:
             for index in range(len(self._idle) - 1, -1, -1):
                 if self._idle[index][0] == (rows, columns):
                     return self._idle.pop(index)[1]
-        interpreter = new_interpreter(self._content, threads=2 if rows * columns > LARGE_CANVAS else 1)
+        interpreter = new_interpreter(self._content, threads=2 if rows * columns > SMALL_CANVAS else 1)
         allocate(interpreter, (1, rows, columns, 3))
         return interpreter
 
