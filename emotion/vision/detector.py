@@ -41,7 +41,14 @@ class FaceNetwork:
     """YuNet (Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023).
 
     Threads may share it.
+
+    Attributes
+    ----------
+    threads : int
+        So many share the work of one larger look. Where several pictures are looked at anyhow, 1 is faster.
     """
+
+    threads = 2
 
     def __init__(self, path: Path = WEIGHTS) -> None:
         self._content = path.read_bytes()
@@ -84,7 +91,9 @@ class FaceNetwork:
             for index in range(len(self._idle) - 1, -1, -1):
                 if self._idle[index][0] == (rows, columns):
                     return self._idle.pop(index)[1]
-        interpreter = new_interpreter(self._content, threads=2 if rows * columns > SMALL_CANVAS else 1)
+        interpreter = new_interpreter(
+            self._content, threads=self.threads if rows * columns > SMALL_CANVAS else 1
+        )
         allocate(interpreter, (1, rows, columns, 3))
         return interpreter
 

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
+from gradio.state_holder import SessionState, StateHolder
 
 from emotion.web.memory import Kept
 from emotion.web.visitors import Visitors
 
 if TYPE_CHECKING:
     from gradio.blocks import BlockFunction
-    from gradio.state_holder import SessionState
 
 logger = logging.getLogger(__name__)
 
 MISFIT = "This request does not have the form that this app takes. “Use via API” on its page shows that form."
 FAILED = "Something went wrong here, not with you. Try again in a moment."
+
+
+class LightSessions(StateHolder):
+    """The sessions of all visitors, without a description of the whole page for each.
+
+    Making one takes as long as finding a face; Gradio wants it for links that restore a page.
+    """
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        if session_id not in self.session_data:
+            page = SimpleNamespace(default_config=self.blocks.default_config, blocks={})
+            self.session_data[session_id] = SessionState(cast(gr.Blocks, page))
+        return super().__getitem__(session_id)
 
 
 class PrivateBlocks(gr.Blocks):
@@ -31,6 +45,17 @@ class PrivateBlocks(gr.Blocks):
         super().__init__(**options)
         self._visitors = visitors
         self._closing: list[gr.State] = []
+        self._sessions: StateHolder | None = None
+
+    @property
+    def state_holder(self) -> StateHolder:
+        """The sessions; Gradio sets them once the page is complete."""
+        return cast(StateHolder, self._sessions)
+
+    @state_holder.setter
+    def state_holder(self, sessions: StateHolder) -> None:
+        sessions.__class__ = LightSessions
+        self._sessions = sessions
 
     def forget_when_closed(self, states: list[gr.State]) -> None:
         """Forget what these states hold as soon as their visitor closes the page."""

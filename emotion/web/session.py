@@ -18,6 +18,7 @@ from emotion.model.isolation import IsolatedNetwork
 from emotion.model.teach import Teacher
 from emotion.video.clip import MAX_SECONDS
 from emotion.vision.decoding import PictureDecoder
+from emotion.vision.detector import face_network
 from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
 from emotion.web.memory import Kept, Memory
@@ -138,6 +139,8 @@ class Session:
         """
         use_own_folder()
         share_memory()
+        # Visitors keep the processors busy.
+        face_network().threads = 1
         minutes = refresh_minutes(environment)
         reference, classifier = find_model(environment)
         limits = Limits.within(usable_memory(), usable_processors())

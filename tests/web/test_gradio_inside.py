@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 from gradio import processing_utils, route_utils
 from gradio.routes import App
-from gradio.state_holder import SessionState
+from gradio.state_holder import SessionState, StateHolder
 
 from emotion.web.page import build_app
 
@@ -66,6 +66,16 @@ def test_sessions_still_keep_values_where_they_are_dropped(session):
     assert isinstance(state.config_values, dict), said
     assert state.config_values, said
     assert isinstance(state.state_data, dict), said
+
+
+def test_a_session_still_describes_the_page_only_to_keep_values(session):
+    app = build_app(session)
+    sessions = StateHolder()
+    sessions.set_blocks(app)
+    said = f"Gradio {gr.__version__} makes sessions in another way; see LightSessions in private_blocks.py"
+    assert app.state_holder is sessions, said
+    assert sessions["somebody"].config_values == {}, said
+    assert set(sessions["somebody"].blocks_config.blocks) == set(app.blocks), said
 
 
 def test_a_broken_upload_still_ends_in_the_error_that_deletes_its_parts():
