@@ -25,6 +25,7 @@ from emotion.errors import EmotionError, InvalidImageError
 from emotion.model.classifier import EmotionClassifier
 from emotion.video.clip import InvalidVideoError
 from emotion.vision.crop import Place, scaled_place
+from emotion.vision.detector import face_network
 from emotion.vision.images import EXTENSIONS, Picture, open_picture
 
 if TYPE_CHECKING:
@@ -187,6 +188,8 @@ def answers(
             save_annotated(whole, faces, annotated_place(path, options, ".jpg", ".jpeg"))
         return Answer(path, picture.size, faces)
 
+    # The workers keep the processors busy.
+    face_network().threads = 1
     with ThreadPoolExecutor(options.workers) as pool:
         waiting = deque()
         try:
