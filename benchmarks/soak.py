@@ -6,9 +6,10 @@ Printed are the memory of the app and all its processes after the first tenth an
 difference between, the files that are left, and the requests that went wrong. The exit status is 1 where the
 memory moved by more than 20 MB, a file is left or a request failed that should not.
 
-Visitors ask the API, add photographs to the page, hold frames before the camera, and send what is no picture.
-Of those who leave, one third breaks an upload off, one third leaves before the answer, and one third uploads
-and never asks. Linux only.
+Four people ask at once first, so that everything that serves several is there. Then visitors ask the API, add
+photographs to the page, hold frames before the camera, and send what is no picture. Of those who leave, one
+third breaks an upload off, one third leaves before the answer, and one third uploads and never asks. Linux
+only.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import itertools
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tqdm import tqdm
@@ -29,6 +31,7 @@ from benchmarks.rows import Row, print_rows
 FLAT_WITHIN = 20  # MB
 SETTLES_WITHIN = 3  # seconds after which memory is measured
 MEASURED = 10  # times
+AT_ONCE = 4
 # Seconds: what nobody asked for is deleted ten minutes later, by a look every minute.
 DELETED_WITHIN = 700
 NO_PICTURE = b"not a picture at all, and that for a while. " * 50
@@ -64,6 +67,9 @@ def soak(app: App, options: argparse.Namespace) -> tuple[list[float], list[str]]
     kinds = itertools.cycle((ask, ask, show, ask, film, send_nonsense, ask, show))
     partings = itertools.cycle((break_off, leave_early, never_ask))
     sizes, failed = [memory(app.pid)], []
+    with ThreadPoolExecutor(AT_ONCE) as people:
+        first = [next(turns) for _ in range(4 * AT_ONCE)]
+        failed += filter(None, people.map(lambda picture: ask(app, picture), first))
     for number in tqdm(range(options.requests), desc="soak", disable=None):
         said = next(kinds)(app, next(turns))
         if said:

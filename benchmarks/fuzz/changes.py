@@ -64,7 +64,7 @@ def damaged(content: bytes, other: bytes, chance: random.Random) -> bytes:
     """Damage a file in one to six places, sometimes with a part of another one."""
     result = bytearray(content)
     for _ in range(chance.choice((1, 1, 1, 2, 3, 6))):
-        if not result:
+        if not result or not other:
             break
         _damage(result, other, chance)
     return bytes(result[:MOST_BYTES])
