@@ -29,7 +29,7 @@ from benchmarks.load import Uniquely, pictures
 from benchmarks.rows import Row, print_rows
 
 FLAT_WITHIN = 20  # MB
-SETTLES_WITHIN = 3  # seconds after which memory is measured
+SETTLES_WITHIN = 6  # seconds after which memory is measured
 MEASURED = 10  # times
 AT_ONCE = 4
 # Seconds: what nobody asked for is deleted ten minutes later, by a look every minute.

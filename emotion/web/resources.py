@@ -7,12 +7,16 @@ import ctypes
 import math
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 # glibc's numbers for the settings.
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 # Bytes: what is larger, pixels above all, goes back to the system when it is freed.
 LARGE = 1_000_000
+# Seconds.
+RETURNED_EVERY = 5.0
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -55,6 +59,23 @@ def share_memory() -> None:
             system = ctypes.CDLL(None)
             system.mallopt(M_ARENA_MAX, 2)
             system.mallopt(M_MMAP_THRESHOLD, LARGE)
+
+
+def return_memory(every: float = RETURNED_EVERY) -> None:
+    """Give back what was freed, from now on and every so many seconds: glibc keeps it for later.
+
+    Without it, the app holds 50 MB more after 2,000 requests (`benchmarks.soak`).
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is None:
+        return
+
+    def keep_returning() -> None:
+        while True:
+            time.sleep(every)
+            trim(0)
+
+    threading.Thread(target=keep_returning, name="return-memory", daemon=True).start()
 
 
 def _quota(cgroups: Path) -> float | None:

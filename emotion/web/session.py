@@ -22,7 +22,7 @@ from emotion.vision.detector import face_network
 from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
 from emotion.web.memory import Kept, Memory
-from emotion.web.resources import share_memory, usable_memory, usable_processors
+from emotion.web.resources import return_memory, share_memory, usable_memory, usable_processors
 from emotion.web.uploads import Uploads, use_own_folder
 from emotion.web.visitors import Visitors
 
@@ -139,6 +139,7 @@ class Session:
         """
         use_own_folder()
         share_memory()
+        return_memory()
         # Visitors keep the processors busy.
         face_network().threads = 1
         minutes = refresh_minutes(environment)
