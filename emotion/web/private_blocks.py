@@ -108,7 +108,6 @@ class PrivateBlocks(gr.Blocks):
         """
         function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         visitor = more.get("session_hash")
-        asked_here = visitor in self._visitors
         if function.fn is None:
             # It runs in the browser alone.
             raise gr.Error(MISFIT, print_exception=False)
@@ -124,7 +123,7 @@ class PrivateBlocks(gr.Blocks):
             if state is not None:
                 # What `gr.State` holds is not among them.
                 state.config_values.clear()
-                if asked_here and visitor not in self._visitors:
+                if self._visitors.gone(visitor):
                     self._forget(state)
 
     def _forget(self, visitor: SessionState) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+# Sessions: whoever waits for an answer left not longer ago.
+GONE_REMEMBERED = 1000
 
 
 class Visitors:
@@ -12,9 +15,11 @@ class Visitors:
 
     def __init__(self) -> None:
         self._pages: Counter[str] = Counter()
+        self._left: deque[str] = deque(maxlen=GONE_REMEMBERED)
 
-    def __contains__(self, session_hash: object) -> bool:
-        return session_hash in self._pages
+    def gone(self, session_hash: str | None) -> bool:
+        """Whether somebody had the page open and has closed it; programs never have it open."""
+        return session_hash in self._left and session_hash not in self._pages
 
     def arrive(self, session_hash: str) -> None:
         """Note one more open page."""
@@ -25,6 +30,7 @@ class Visitors:
         self._pages[session_hash] -= 1
         if not self._pages[session_hash]:
             del self._pages[session_hash]
+            self._left.append(session_hash)
 
 
 class NoteVisitors:

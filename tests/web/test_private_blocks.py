@@ -57,6 +57,19 @@ def test_who_leaves_before_the_answer_leaves_nothing(page, session):
     assert session.memory.taken == 0
 
 
+def test_who_left_before_their_turn_came_leaves_nothing(page, session):
+    _, app = page
+    visitor = Visitor(app)
+    with visitor.page_open():
+        assert visitor.show_photo(HAPPY).error is None
+    end = time.monotonic() + 60
+    while session.memory.taken and time.monotonic() < end:
+        time.sleep(0.1)
+    assert visitor.show_photo(HAPPY).error is None, "as one that waited in the queue"
+    visitor.close()
+    assert session.memory.taken == 0
+
+
 def test_a_mistake_of_ours_is_admitted_and_logged(page, session, caplog, monkeypatch):
     def broken(_):
         raise RuntimeError("a mistake")
