@@ -18,11 +18,11 @@ from emotion.web.private_blocks import PrivateBlocks
 from emotion.web.resources import usable_processors
 from emotion.web.session import Session
 from emotion.web.theme import style_sheet, theme
-from emotion.web.uploads import SWEPT_AFTER
+from emotion.web.uploads import SWEPT_AFTER, keep_sweeping
 from emotion.web.visitors import NoteVisitors
 
-# Seconds: how often Gradio looks for uploads that nobody deleted.
-SWEPT_EVERY = 60
+# Seconds: a day. Gradio's own look for old uploads ends for good when one comes meanwhile; it deletes at the end.
+LEFT_TO_GRADIO = 86_400
 
 
 def build_app(session: Session) -> gr.Blocks:
@@ -31,7 +31,7 @@ def build_app(session: Session) -> gr.Blocks:
         session.visitors,
         title="Facial emotion",
         analytics_enabled=False,
-        delete_cache=(SWEPT_EVERY, SWEPT_AFTER),
+        delete_cache=(LEFT_TO_GRADIO, SWEPT_AFTER),
     ) as app:
         # The visitor's own model; None: the one that everybody gets.
         own = gr.State()
@@ -76,6 +76,7 @@ def build_app(session: Session) -> gr.Blocks:
 def launch(app: gr.Blocks, session: Session, **options: Any) -> None:
     """Serve the page; `options` are those of `gradio.Blocks.launch`, which also reads GRADIO_SERVER_PORT."""
     limits = session.limits
+    keep_sweeping(app.temp_file_sets)
     # What it logs as errors are the malformed requests of its clients, and parts of them.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     app.launch(

@@ -9,14 +9,45 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-# Seconds: how old uploads are that Gradio deletes because nobody did.
-SWEPT_AFTER = 600
+# Seconds: how old uploads are that are deleted because nobody asked about them, and how often they are looked
+# for.
+SWEPT_AFTER, SWEPT_EVERY = 600, 60
+
+
+def keep_sweeping(uploads: Sequence[set[str]]) -> None:
+    """Look for old uploads, from now on and every minute.
+
+    Parameters
+    ----------
+    uploads : sequence of set of str
+        Where Gradio notes the files that it wrote.
+    """
+
+    def sweep_again() -> None:
+        while True:
+            time.sleep(SWEPT_EVERY)
+            sweep(uploads, SWEPT_AFTER)
+
+    threading.Thread(target=sweep_again, name="sweep-uploads", daemon=True).start()
+
+
+def sweep(uploads: Sequence[set[str]], seconds: float) -> None:
+    """Delete the files older than so many seconds, and forget those that are gone."""
+    for files in uploads:
+        # A copy: uploads come meanwhile.
+        for file in list(files):
+            path = Path(file)
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime < seconds:
+                    continue
+                path.unlink()
+            files.discard(file)
 
 
 def use_own_folder() -> None:
@@ -57,7 +88,7 @@ class Uploads:
     ----------
     seconds : float
         An upload that no request used after this time will not be used any more: its visitor has left, and
-        Gradio deletes the file.
+        `sweep` deletes the file.
     """
 
     def __init__(self, seconds: float = SWEPT_AFTER) -> None:

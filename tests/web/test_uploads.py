@@ -1,8 +1,10 @@
 """Uploads are deleted when the last request that needs them ends."""
 
+import os
+
 import pytest
 
-from emotion.web.uploads import Uploads
+from emotion.web.uploads import Uploads, sweep
 
 
 @pytest.fixture
@@ -50,6 +52,17 @@ def test_parts_that_nothing_was_made_of_are_deleted(upload):
     Uploads().delete_parts()
     assert not part.exists()
     assert upload.exists()
+
+
+def test_what_nobody_asked_about_is_swept_away_and_what_is_new_stays(upload):
+    new, gone = upload.with_name("new.png"), upload.with_name("gone.png")
+    new.write_bytes(b"pixels")
+    os.utime(upload, (0, 0))
+    noted = [set(), {str(upload), str(new), str(gone)}]
+    sweep(noted, seconds=600)
+    assert not upload.exists()
+    assert new.exists()
+    assert noted == [set(), {str(new)}]
 
 
 def test_files_outside_the_upload_folder_are_never_deleted(upload, tmp_path):
