@@ -21,7 +21,8 @@ from emotion.web.theme import style_sheet, theme
 from emotion.web.uploads import SWEPT_AFTER, keep_sweeping
 from emotion.web.visitors import NoteVisitors
 
-# Seconds: a day. Gradio's own look for old uploads ends for good when one comes meanwhile; it deletes at the end.
+# Seconds: a day. Gradio's own look for old uploads ends for good when one comes meanwhile; so it only deletes
+# them all at the end.
 LEFT_TO_GRADIO = 86_400
 
 
