@@ -30,8 +30,9 @@ ARGUMENTS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
-# The page logs these two about itself in every session; they are no errors.
-HARMLESS = ("Method not implemented.", "preload")
+# The page logs the first two about itself in every session, the third where a camera goes before it began;
+# they are no errors.
+HARMLESS = ("Method not implemented.", "preload", "play() request was interrupted")
 
 
 def example(name: str) -> Path:
