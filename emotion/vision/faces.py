@@ -26,7 +26,7 @@ from emotion.vision.detector import (
 )
 
 # Pixels: longest side of the picture in the first look, all that most pictures of one face need. At 640, that
-# takes twice the time and finds no more.
+# takes half more time, and one in 100 groups more is found whole.
 SEARCH_SIDE = 448
 # Pixels: so large a smaller picture is made for the fine look, by its longest side and in all. Of 100 groups
 # it finds 95 whole; at 960, 91.
@@ -37,11 +37,11 @@ PIECE_MARGIN = 32
 # From this score on, a candidate is a face; below, it is in doubt and looked at from close by. From 0.6 on,
 # one of 100 pictures more had a false face.
 SURE = 0.7
-# Beside one face, what scores less in the first look is no reason to look closer or again. From 0.1 on, twice
-# as many pictures of one face would take several looks.
+# Beside one face, what scores less in the first look is no reason to look closer or again. At 0.1, two of
+# 60 groups more were found whole, and one of 200 pictures of one face had a second one.
 LIKELY = 0.2
 # Candidates in doubt that are looked at, of the small ones and of the large ones. With eight, no more faces
-# are found, and pictures without any take a tenth more time.
+# are found.
 MOST_DOUBTS = 4
 
 # Pixels, and sides of the face: the sizes of a close look, and how much of the picture it shows. The smaller
