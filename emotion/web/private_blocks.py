@@ -24,8 +24,8 @@ FAILED = "Something went wrong here, not with you. Try again in a moment."
 class LightSessions(StateHolder):
     """The sessions of all visitors, without a description of the whole page for each.
 
-    With it, 20 people get 35 answers a second instead of 43 (`benchmarks.load --only people`); Gradio wants it for
-    links that restore a page.
+    With it, 20 people get 35 answers a second instead of 43 (`benchmarks.load --only people`); Gradio wants
+    it for links that restore a page.
     """
 
     def __getitem__(self, session_id: str) -> SessionState:

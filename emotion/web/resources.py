@@ -64,7 +64,8 @@ def share_memory() -> None:
 def return_memory(every: float = RETURNED_EVERY) -> None:
     """Give back what was freed, from now on and every so many seconds: glibc keeps it for later.
 
-    Without it, the app that nobody has asked yet holds 193 MB instead of 164 (`benchmarks.load --only memory`).
+    Without it, the app that nobody has asked yet holds 193 MB instead of 164 (`benchmarks.load --only
+    memory`).
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is None:
