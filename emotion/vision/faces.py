@@ -37,9 +37,6 @@ PIECE_MARGIN = 32
 # From this score on, a candidate is a face; below, it is in doubt and looked at from close by. From 0.6 on,
 # one of 100 pictures more had a false face.
 SURE = 0.7
-# Beside one face, what scores less in the first look is no reason to look closer or again. At 0.1, two of
-# 60 groups more were found whole, and one of 200 pictures of one face had a second one.
-LIKELY = 0.2
 # Candidates in doubt that are looked at, of the small ones and of the large ones. With eight, no more faces
 # are found.
 MOST_DOUBTS = 4
@@ -127,11 +124,9 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
     list of DetectedFace
         Empty where no face was found. A picture that somebody cropped to one face is taken whole.
     """
-    candidates = _first_look(picture)
-    likely = candidates[:, SCORE] >= LIKELY
-    found = _judged(picture, candidates[likely])
+    found = _judged(picture, _first_look(picture))
     if len(found) != 1:
-        found += _judged(picture, candidates[~likely]) + _judged(picture, _fine_look(picture))
+        found += _judged(picture, _fine_look(picture))
     faces = _faces(found, picture, limit)
     if not faces and (whole := _tight_face(picture)):
         return [whole]
