@@ -202,7 +202,7 @@ def _largest_first(faces: list[np.ndarray]) -> list[np.ndarray]:
     """Sort detections (15,), without those seen twice and those seen in the features of a larger face."""
     kept: list[np.ndarray] = []
     for face in sorted(suppress(np.array(faces).reshape(-1, COLUMNS)), key=_side, reverse=True):
-        larger = np.array([other for other in kept if 0.5 * _side(other) > _side(face)]).reshape(-1, COLUMNS)
+        larger = np.array(kept).reshape(-1, COLUMNS)
         if not (intersection(face, larger) > 0.5 * face[2] * face[3]).any():
             kept.append(face)
     return kept
