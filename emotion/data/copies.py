@@ -171,9 +171,12 @@ def required_correlation(examples: Examples, originals: np.ndarray) -> float:
     rng = np.random.default_rng(0)
     pairs = originals[rng.integers(len(originals), size=(8 * UNRELATED_PAIRS, 2))]
     alike = (examples.targets[pairs[:, 0]] == examples.targets[pairs[:, 1]]) & (pairs[:, 0] != pairs[:, 1])
-    pairs = pairs[alike][:UNRELATED_PAIRS]
+    pairs = pairs[alike]
     if not len(pairs):
         return DETAIL_SHARE
+    # Few pictures make few different pairs.
+    _, first = np.unique(np.sort(pairs, axis=1), axis=0, return_index=True)
+    pairs = pairs[np.sort(first)[:UNRELATED_PAIRS]]
     plain = np.tile([0.0, 0.0, 1.0], (len(pairs), 1))
     unrelated = np.quantile(detail_correlations(examples, pairs, plain, enough=-1), 0.95)
     return float(unrelated + DETAIL_SHARE * (1 - unrelated))
