@@ -2,7 +2,7 @@
 # make install    installs what the app and training need
 # make test       runs the suite
 # make test-all   runs what trains several times over or in several processes, too, and says which lines no test ran
-# make test-fast  runs what needs no training, no browser and no other process
+# make test-fast  runs what needs neither TensorFlow nor Gradio, no browser and no other process
 # make test-installed  installs what a Space and the Docker image need into empty environments, and tests the app there
 # make fuzz       lets chance attack what strangers can reach, for an hour or more; after Ctrl-C it goes on
 # make check      lints, checks format, types and which folder imports which; make format repairs what it can

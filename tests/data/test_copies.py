@@ -1,6 +1,6 @@
 """Copies are found however they were altered, and look-alikes are not."""
 
-from collections.abc import Callable
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -27,20 +27,43 @@ ALTERATIONS = {
 }
 
 
-@pytest.mark.parametrize("alter", ALTERATIONS.values(), ids=ALTERATIONS)
-def test_near_copies_are_grouped_with_their_original_and_nothing_else(
-    alter: Callable[[Image.Image], Image.Image], tmp_path: Path
-):
+ORIGINALS = 40  # that a copy is made of, for every alteration
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory: pytest.TempPathFactory) -> list[set[int]]:
+    """For every picture, the ones that it was grouped with: first all originals, then their copies."""
     rng = np.random.default_rng(3)
-    originals = [draw_scene(rng) for _ in range(80)]
-    examples = collect(tmp_path, originals + [recompress(alter(original), 90) for original in originals[:40]])
+    originals = [[draw_scene(rng) for _ in range(ORIGINALS)] for _ in ALTERATIONS]
+    copies = [
+        [recompress(alter(original), 90) for original in pictures]
+        for alter, pictures in zip(ALTERATIONS.values(), originals, strict=True)
+    ]
+    single = [draw_scene(rng) for _ in range(ORIGINALS)]
+    pictures = list(itertools.chain(*originals, *copies, single))
+    examples = collect(tmp_path_factory.mktemp("copies"), pictures)
+    return partners(copy_groups(examples, take_prints(examples)))
 
-    groups = partners(copy_groups(examples, take_prints(examples)))
 
-    found = sum(groups[index] == {index, 80 + index} for index in range(40))
+@pytest.mark.parametrize("alteration", ALTERATIONS)
+def test_near_copies_are_grouped_with_their_original(alteration: str, grouped: list[set[int]]):
+    first = list(ALTERATIONS).index(alteration) * ORIGINALS
+    copies = len(ALTERATIONS) * ORIGINALS
+
+    found = sum(grouped[index] == {index, copies + index} for index in range(first, first + ORIGINALS))
+
     assert found >= 38
-    assert all(len(group) <= 2 for group in groups), "different pictures were called copies"
-    assert all(group == {index} for index, group in enumerate(groups[40:80], start=40))
+
+
+def test_nothing_else_is_grouped(grouped: list[set[int]]):
+    copies = len(ALTERATIONS) * ORIGINALS
+
+    assert len(grouped) == 2 * copies + ORIGINALS
+    assert all(
+        group <= {index % copies, copies + index % copies}
+        for index, group in enumerate(grouped[: 2 * copies])
+    )
+    assert all(group == {index} for index, group in enumerate(grouped[2 * copies :], start=2 * copies))
 
 
 def test_chains_of_copies_are_one_group(tmp_path: Path):

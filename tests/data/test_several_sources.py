@@ -6,25 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion.data.batches import FaceBatches
 from emotion.data.dataset import Dataset
 from emotion.data.soft_targets import load_soft_targets
 from emotion.errors import DataError
-from emotion.training.fit import sampling_weights
 from tests.data.pictures import LABELS, fill, fill_splits, load_several
-
-
-@pytest.fixture
-def sources(tmp_path: Path) -> tuple[Path, Path]:
-    """Two folders, the second with a background class that the first lacks."""
-    web = fill_splits(tmp_path / "web", train=6, validation=4)
-    press = fill_splits(tmp_path / "press", labels=(*LABELS, "neutral"), train=4, test=2, validation=2)
-    return web, press
-
-
-@pytest.fixture
-def both(sources: tuple[Path, Path]) -> Dataset:
-    return load_several(sources, background=("*",))
 
 
 def test_pictures_carry_the_name_of_their_source(both: Dataset):
@@ -88,31 +73,6 @@ def test_votes_count_in_part_and_background_keeps_its_share(both: Dataset, tmp_p
     targets = load_soft_targets(votes, both, weight=0.5, background=0.5)
     row = both.train.identifiers.index("web/train/sad/000.png")
     np.testing.assert_allclose(targets[row], [0, 0, 0.5 * 0.8 + 0.5, 0.5 * 0.2], rtol=1e-6)
-
-
-def test_an_epoch_shows_a_class_of_a_source_as_often_as_asked(both: Dataset):
-    weights = sampling_weights(both, {"press/sad": 3.0, "happy": 0.5, "press/happy": 1.0})
-    assert weights is not None
-    batches = FaceBatches(
-        both.train, outputs=4, batch_size=8, size=24, channels=1, shuffle=True, seed=0, weights=weights
-    )
-    counts = np.zeros(len(both.train))
-    for epoch in range(4):
-        batches.set_epoch(epoch)
-        seen = np.concatenate([batches[index][0] for index in range(len(batches))])
-        faces = both.train.load(np.arange(len(both.train)), 24, 1).astype(np.float32)
-        for face in seen:
-            counts[np.flatnonzero((faces == face).all(axis=(1, 2, 3)))] += 1
-    names = np.array([Path(identifier).parent.as_posix() for identifier in both.train.identifiers])
-    assert set(counts[names == "press/train/sad"]) == {12}
-    assert set(counts[names == "web/train/sad"]) == {4}
-    assert counts[names == "web/train/happy"].sum() == 12, "6 faces, half of them in each of 4 epochs"
-    assert set(counts[names == "press/train/happy"]) == {4}
-
-
-def test_sampling_of_a_class_that_is_not_there_is_refused(both: Dataset):
-    with pytest.raises(DataError, match=r"--sampling names film/sad\. There are: angry, .*press/neutral"):
-        sampling_weights(both, {"film/sad": 2.0})
 
 
 def test_a_label_that_one_source_lacks_is_named(tmp_path: Path):

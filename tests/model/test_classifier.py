@@ -19,6 +19,8 @@ from emotion.model.keras_engine import export_litert
 from emotion.model.loading import EMBEDDED
 from tests.drawn_faces import draw_face
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

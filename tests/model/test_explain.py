@@ -17,6 +17,8 @@ from emotion.predictions.calibration import Calibration
 from emotion.vision.crop import crop_face
 from emotion.vision.faces import detect_faces
 
+pytestmark = pytest.mark.slow
+
 SIZE = 48
 MOUTH = np.s_[32:42, 14:34]
 LEFT_EYE = np.s_[14:20, 10:20]

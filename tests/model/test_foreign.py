@@ -10,6 +10,8 @@ from emotion.model.engines import LiteRTNetwork
 from emotion.model.foreign import is_foreign, load_foreign
 from emotion.model.loading import EMBEDDED
 
+pytestmark = pytest.mark.slow
+
 TFLITE = str(EMBEDDED / "model.tflite")
 OUTPUTS = EmotionClassifier.from_pretrained().outputs
 

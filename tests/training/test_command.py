@@ -77,6 +77,7 @@ def test_push_says_whether_and_where_to_publish(typed, push):
     assert build_parser().parse_args(typed).push == push
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
@@ -101,6 +102,7 @@ def test_what_cannot_be_done_is_one_line_on_standard_error(typed, message, capsy
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_any_runs_settings_are_a_starting_point_and_what_is_typed_wins(tmp_path):
     begun = TrainingConfig(data="faces", labels=("joy", "rage"), dropout=0.4, blocks=(1, 1))
     save_run_config(begun, tmp_path)

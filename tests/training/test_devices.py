@@ -16,6 +16,8 @@ from emotion.model.keras_engine import load_keras
 from emotion.training.devices import open_devices
 from tests.training.share_batches import SETTINGS
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = ("batch_size", "dropout", "epochs", "normalization_batches")
 ROOT = Path(__file__).parents[2]
 TWO_PARTS_OF_A_PROCESSOR = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
@@ -45,7 +47,6 @@ def weights(drawn_data, tmp_path_factory):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_two_devices_of_a_computer_learn_what_one_does(backend, weights):
     pytest.importorskip(backend)
@@ -53,7 +54,6 @@ def test_two_devices_of_a_computer_learn_what_one_does(backend, weights):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_two_programs_with_jax_learn_what_one_does(weights, drawn_data, tmp_path):
     pytest.importorskip("jax")
     common = {
@@ -76,7 +76,6 @@ def test_two_programs_with_jax_learn_what_one_does(weights, drawn_data, tmp_path
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_two_runs_with_tensorflow_give_one_model(weights, drawn_data, tmp_path):
     addresses = _addresses(2)
     output = tmp_path / "run"

@@ -17,6 +17,8 @@ from emotion.training.fit import correct_priors
 from emotion.training.runs import train_model
 from tests.conftest import SMALL_RUN
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def student(trained_model, drawn_data, tmp_path_factory) -> Path:

@@ -9,6 +9,8 @@ from emotion.errors import DataError, TrainingError
 from emotion.training.folder import load_run_config, save_run_config, written_by_one_run
 from emotion.training.runs import train_model
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_second_run_is_kept_out_of_the_folder_until_the_first_has_ended(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data))

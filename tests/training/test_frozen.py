@@ -12,6 +12,8 @@ from emotion.model.keras_engine import load_keras
 from emotion.training.command import main
 from tests.conftest import SMALL_RUN
 
+pytestmark = pytest.mark.slow
+
 
 def leaf(folder):
     network = load_keras(folder)

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from emotion.training.hardware import hardware
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="this machine has a GPU")
 def test_a_machine_without_a_gpu_is_named_by_its_processor():

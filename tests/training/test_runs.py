@@ -14,6 +14,8 @@ from emotion.training.terminal import summary
 from tests.conftest import SMALL_RUN
 from tests.drawn_faces import write_faces
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_small_network_learns_to_tell_drawn_faces_apart(trained_model):
     report = json.loads((trained_model / "report.json").read_text())

@@ -1,10 +1,13 @@
 """What a model got wrong is drawn, for those who trained it."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from emotion.training.saving import write_wrong_faces
 from tests.training.stripes import ArrayDataset, stripes
+
+pytestmark = pytest.mark.slow
 
 
 def test_sheet_shows_the_most_certain_mistakes_only_if_there_are_any(tmp_path):

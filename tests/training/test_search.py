@@ -24,6 +24,8 @@ from emotion.training.search_space import search_space, starting_point
 from tests.app_process import ROOT
 from tests.conftest import SMALL_RUN
 
+pytestmark = pytest.mark.slow
+
 QUICK = SMALL_RUN | {"epochs": 2, "flip_averaging": False, "workers": 1}
 
 
@@ -106,7 +108,6 @@ def test_a_line_tells_how_a_run_ended_and_which_is_the_best():
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_a_killed_search_goes_on_and_two_processes_share_one_study(drawn_data, tmp_path):
     output = tmp_path / "search"
     typed = ["--data", drawn_data, "--over", "learning_rate", "dropout", "--no-flip-averaging"]
@@ -143,7 +144,6 @@ def test_a_killed_search_goes_on_and_two_processes_share_one_study(drawn_data, t
     assert f"--dropout {settings['dropout']}" in saved.card or settings["dropout"] == 0.2
 
 
-@pytest.mark.slow
 def test_runs_that_diverge_are_recorded_and_are_no_crash(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **QUICK | {"learning_rate": 1e30, "warmup_epochs": 0})
     with pytest.raises(TrainingError, match=r"None of the runs in .* came to an end.*diverged"):

@@ -12,6 +12,8 @@ from emotion.training.runs import train_model
 from emotion.training.stages import forget_stages, plan_stages
 from tests.conftest import SMALL_RUN
 
+pytestmark = pytest.mark.slow
+
 OUTPUT = Path("run")
 
 
@@ -69,7 +71,6 @@ def test_nothing_of_another_run_is_taken_up(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_an_ensemble_answers_with_the_mean_and_each_part_is_evaluated_where_it_is_saved(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1, "ensemble_size": 2})
     classifier = train_model(config, tmp_path)
@@ -91,7 +92,6 @@ def test_an_ensemble_answers_with_the_mean_and_each_part_is_evaluated_where_it_i
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_a_trained_model_joins_as_a_member_and_teaches_what_the_network_sees(
     trained_model, drawn_data, tmp_path
 ):
@@ -113,7 +113,6 @@ def test_a_trained_model_joins_as_a_member_and_teaches_what_the_network_sees(
     assert classifier.description.training["members"] == [trained_model.name]
 
 
-@pytest.mark.slow
 def test_a_member_with_other_outputs_is_refused_before_training(trained_model, drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), members=(str(trained_model),), **SMALL_RUN)
     with pytest.raises(DataError, match="answers for angry, happy, sad, neutral, this run for"):

@@ -1,13 +1,18 @@
 """What the tests of the page share: a session with the embedded model."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from emotion import EmotionClassifier
 from emotion.vision.decoding import PictureDecoder
-from emotion.web.session import Session
 from tests.app_process import EXAMPLES
+
+if TYPE_CHECKING:
+    from emotion.web.session import Session
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +26,9 @@ def decoder() -> Iterator[PictureDecoder]:
 @pytest.fixture
 def session(decoder: PictureDecoder) -> Session:
     """One app's session, as `app.py` makes it."""
+    # Gradio takes longer to import than what stands without it takes to test.
+    from emotion.web.session import Session
+
     session = Session(EmotionClassifier.from_pretrained(), examples=EXAMPLES)
     session.decoder = decoder
     return session

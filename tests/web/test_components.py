@@ -4,9 +4,12 @@ import base64
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from emotion.web.components import data_url
+
+pytestmark = pytest.mark.slow
 
 
 def test_shown_pictures_are_reduced():

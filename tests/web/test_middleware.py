@@ -8,6 +8,8 @@ import pytest
 from emotion.web.middleware import BUSY, AnswerBusy, AnswerFalseAlarms, LimitBodies
 from emotion.web.uploads import Uploads
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 1000
 
 

@@ -8,6 +8,8 @@ import pytest
 from emotion.web.resources import usable_memory, usable_processors
 from emotion.web.session import Limits
 
+pytestmark = pytest.mark.slow
+
 ALLOWED = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from emotion.web.uploads import Uploads, sweep
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def upload(tmp_path, monkeypatch):
