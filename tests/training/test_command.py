@@ -116,6 +116,7 @@ def test_any_runs_settings_are_a_starting_point_and_what_is_typed_wins(tmp_path)
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"name": "another program"}', '{"epochs": "many"}'])
 def test_a_file_without_settings_is_no_starting_point(content, tmp_path):
     file = tmp_path / "training.json"
