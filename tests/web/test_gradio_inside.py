@@ -4,6 +4,7 @@ The upper bound in `requirements-app.txt` goes up when these tests pass with a n
 this folder do.
 """
 
+import importlib
 import inspect
 
 import gradio as gr
@@ -12,6 +13,7 @@ from gradio import processing_utils, route_utils
 from gradio.routes import App
 from gradio.state_holder import SessionState, StateHolder
 
+from emotion.web.command import without_type_stubs
 from emotion.web.page import build_app
 
 pytestmark = pytest.mark.slow
@@ -89,3 +91,17 @@ def test_pictures_of_tools_still_have_the_name_that_is_deleted(tmp_path):
     path = processing_utils.save_base64_to_cache("data:image/png;base64,AAAA", str(tmp_path))
     said = f"Gradio {gr.__version__} names what tools send another way; see delete_tool_files in uploads.py"
     assert path.endswith("/file.png") or path.endswith("\\file.png"), said
+
+
+def test_type_stubs_are_still_written_when_a_component_is_made_but_for_our_start(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("quiet_component", "other_component"):
+        (tmp_path / f"{name}.py").write_text("import gradio as gr\n\n\nclass Own(gr.HTML):\n    pass\n")
+
+    with without_type_stubs():
+        importlib.import_module("quiet_component")
+    importlib.import_module("other_component")
+
+    assert not (tmp_path / "quiet_component.pyi").exists()
+    said = f"Gradio {gr.__version__} writes no stubs any more: delete without_type_stubs in command.py"
+    assert (tmp_path / "other_component.pyi").exists(), said
