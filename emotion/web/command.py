@@ -61,10 +61,10 @@ def without_type_stubs() -> Iterator[None]:
     """
     find = inspect.getfile
 
-    def find_but_for_components(thing: Any) -> str:
-        if type(thing).__name__ == "ComponentMeta":
+    def find_but_for_components(object: Any) -> str:
+        if type(object).__name__ == "ComponentMeta":
             raise OSError
-        return find(thing)
+        return find(object)
 
     inspect.getfile = find_but_for_components
     try:
