@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from emotion.video.annotate import follow_faces
-from emotion.video.clip import EXTENSIONS, Clip
+from emotion.video.accepted import EXTENSIONS
+from emotion.video.clip import Clip
+from emotion.video.follow import follow_faces
 from emotion.video.writer import ClipWriter
 
 if TYPE_CHECKING:

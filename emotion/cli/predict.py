@@ -23,7 +23,7 @@ from emotion.cli.output import Answer, CsvWriter, JsonWriter, TableWriter, Write
 from emotion.cli.status import DONE, SOME_SKIPPED
 from emotion.errors import EmotionError, InvalidImageError
 from emotion.model.classifier import EmotionClassifier
-from emotion.video.clip import InvalidVideoError
+from emotion.video.accepted import InvalidVideoError
 from emotion.vision.crop import Place, scaled_place
 from emotion.vision.detector import face_network
 from emotion.vision.images import EXTENSIONS, Picture, open_picture

@@ -10,7 +10,7 @@ import gradio as gr
 
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
-from emotion.video.annotate import follow_faces
+from emotion.video.follow import follow_faces
 from emotion.video.isolation import IsolatedClip
 from emotion.video.tracking import Moment, Timeline
 from emotion.web.components import UploadedFiles

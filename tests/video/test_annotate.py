@@ -14,8 +14,9 @@ from matplotlib import cbook
 from PIL import Image
 
 from emotion.model.classifier import EmotionClassifier
+from emotion.video.accepted import NOT_A_CLIP, InvalidVideoError
 from emotion.video.annotate import annotate_clip
-from emotion.video.clip import NOT_A_CLIP, Clip, InvalidVideoError
+from emotion.video.clip import Clip
 from tests.video.clips import HappyOnTheLeft, decode, encode, loudness, people, quarters
 
 

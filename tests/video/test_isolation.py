@@ -6,8 +6,9 @@ import signal
 
 import pytest
 
-from emotion.video.annotate import annotate_clip, follow_faces
-from emotion.video.clip import InvalidVideoError
+from emotion.video.accepted import InvalidVideoError
+from emotion.video.annotate import annotate_clip
+from emotion.video.follow import follow_faces
 from emotion.video.isolation import IsolatedClip
 from tests.video.clips import HappyOnTheLeft, decode, encode, loudness, quarters
 
@@ -74,7 +75,7 @@ def test_a_process_that_is_killed_is_explained(tmp_path):
         with open(f"/proc/self/task/{os.getpid()}/children") as children:
             for child in map(int, children.read().split()):
                 with open(f"/proc/{child}/cmdline") as command:
-                    if "emotion.video.isolation" in command.read():
+                    if "emotion.video.isolated" in command.read():
                         os.kill(child, signal.SIGKILL)
         with pytest.raises(InvalidVideoError, match="limits on time and memory"):
             list(frames)

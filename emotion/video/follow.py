@@ -1,0 +1,112 @@
+"""Following the faces of a clip, wherever it is decoded, and drawing what they show.
+
+The faces' numbers are given in `tracking`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from emotion.drawing import annotate
+from emotion.model.classifier import EmotionClassifier
+from emotion.video.accepted import MAX_RATE
+from emotion.video.looks import answers_and_looks
+from emotion.video.tracking import FaceTracker, Moment, TrackedFace
+from emotion.vision.faces import detect_faces_in_frame
+
+# Faces are looked for this often; their boxes glide in between.
+DETECTIONS_PER_SECOND = 10.0
+
+
+class Frames(Protocol):
+    """What is followed of a clip, wherever it is decoded; see `emotion.video.clip.Clip`."""
+
+    done: float
+
+    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Decode the clip once: seconds and uint8 (height, width, 3), upright RGB."""
+        ...
+
+
+def follow_faces(
+    classifier: EmotionClassifier,
+    clip: Frames,
+    *,
+    record: Callable[[Moment], None],
+    write: Callable[[float, np.ndarray], None] | None = None,
+    progress: Callable[[float], None] | None = None,
+    detections_per_second: float = DETECTIONS_PER_SECOND,
+) -> None:
+    """Follow the faces of a clip of any length; only the frames between two detections are in memory.
+
+    Parameters
+    ----------
+    classifier : EmotionClassifier
+    clip : Frames
+        An open clip.
+    record : callable
+        Called with every moment: one per face and detection.
+    write : callable, optional
+        Called with the time and the annotated pixels of every frame.
+    progress : callable, optional
+        Called with the finished fraction, 0 to 1, after every detection.
+    detections_per_second : float
+        How often faces are looked for and classified.
+
+    Raises
+    ------
+    InvalidVideoError
+        If the clip is too long, or breaks off in the middle.
+    """
+    # Without a history, the tracker's timeline holds the moments of the last frame alone.
+    tracker = FaceTracker(
+        labels=classifier.labels,
+        threshold=classifier.threshold,
+        box_smoothing=0.05,
+        history=0.0,
+        history_step=0.0,
+    )
+    detected_at = -math.inf
+    waiting: list[tuple[float, np.ndarray]] = []
+    for time, picture in clip.frames():
+        if time - detected_at < 1 / detections_per_second - 0.5 / MAX_RATE:
+            if write is not None:
+                waiting.append((time, picture))
+            continue
+        before = tracker.faces
+        found = detect_faces_in_frame(picture)
+        predictions, looks = answers_and_looks(classifier, picture, found)
+        after = tracker.update(predictions, time, looks)
+        for moment in tracker.timeline.moments:
+            record(moment)
+        if write is not None:
+            for earlier, frame in waiting:
+                share = (earlier - detected_at) / (time - detected_at)
+                write(earlier, np.asarray(annotate(frame, _between(before, after, share))))
+            write(time, np.asarray(annotate(picture, after)))
+        detected_at = time
+        waiting.clear()
+        if progress is not None:
+            progress(min(clip.done, 0.99))
+    if write is not None:
+        for time, picture in waiting:
+            write(time, np.asarray(annotate(picture, tracker.faces)))
+
+
+def _between(
+    before: tuple[TrackedFace, ...], after: tuple[TrackedFace, ...], share: float
+) -> tuple[TrackedFace, ...]:
+    """Move the boxes of earlier faces this share (0..1) of the way to where the same faces are later."""
+    later = {face.id: face.box for face in after}
+
+    def moved(face: TrackedFace) -> TrackedFace:
+        ends = zip(face.box, later.get(face.id, face.box), strict=True)
+        x, y, width, height = (round(old + share * (new - old)) for old, new in ends)
+        return replace(face, box=(x, y, width, height))
+
+    return tuple(map(moved, before))
