@@ -4,12 +4,15 @@ The upper bound in `requirements-app.txt` goes up when these tests pass with a n
 this folder do.
 """
 
+import asyncio
 import importlib
 import inspect
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
 from gradio import processing_utils, route_utils
+from gradio.queueing import Queue
 from gradio.routes import App
 from gradio.state_holder import SessionState, StateHolder
 
@@ -17,6 +20,9 @@ from emotion.web.command import without_type_stubs
 from emotion.web.page import build_app
 
 pytestmark = pytest.mark.slow
+
+# As it was before any page was built.
+AS_GRADIO_WAITS = Queue.wait_for_event_or_timeout
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +84,21 @@ def test_a_session_still_describes_the_page_only_to_keep_values(session):
     assert app.state_holder is sessions, said
     assert sessions["somebody"].config_values == {}, said
     assert set(sessions["somebody"].blocks_config.blocks) == set(app.blocks), said
+
+
+def test_gradio_still_leaves_a_timer_for_every_frame_of_a_camera_and_the_page_does_not(session):
+    async def left_by(wait):
+        signal = asyncio.Event()
+        signal.set()
+        assert await wait(SimpleNamespace(signal=signal), 60) == "signal"
+        assert not signal.is_set()
+        assert await wait(SimpleNamespace(signal=signal), 0) == "timeout"
+        return len(asyncio.all_tasks()) - 1
+
+    build_app(session)
+    assert asyncio.run(left_by(Queue.wait_for_event_or_timeout)) == 0
+    said = f"Gradio {gr.__version__} leaves none any more: delete signal_or_timeout in private_blocks.py"
+    assert asyncio.run(left_by(AS_GRADIO_WAITS)) > 0, said
 
 
 def test_a_broken_upload_still_ends_in_the_error_that_deletes_its_parts():
