@@ -60,6 +60,7 @@ class PrivateBlocks(gr.Blocks):
 
     def __init__(self, visitors: Visitors, **options: Any) -> None:
         super().__init__(**options)
+        # pyrefly: ignore [method-assign]
         Queue.wait_for_event_or_timeout = staticmethod(signal_or_timeout)
         self._visitors = visitors
         self._closing: list[gr.State] = []
