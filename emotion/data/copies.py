@@ -37,7 +37,7 @@ UNRELATED_PAIRS = 1000
 WORTH_NUDGING = 0.1  # what a slightly other turn can add to a correlation
 SHIFTS = range(-2, 3)  # pixels by which the framing of a copy may differ, at 48 pixels a side
 MARGIN = 10  # pixels at the edge that are not compared
-CONFIRM_CHUNK = 128  # pairs whose pixels are in memory at a time
+CONFIRM_CHUNK = 256  # pairs whose pixels are in memory at a time
 
 
 def copy_groups(examples: Examples, prints: Prints, *, progress: bool = False) -> np.ndarray:
