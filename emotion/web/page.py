@@ -19,14 +19,14 @@ from emotion.web.resources import usable_processors
 from emotion.web.session import Session
 from emotion.web.theme import style_sheet, theme
 from emotion.web.uploads import SWEPT_AFTER, keep_sweeping
-from emotion.web.visitors import NoteVisitors
+from emotion.web.visitors import ForgetCalls, NoteVisitors
 
 # Seconds: a day. Gradio's own look for old uploads ends for good when one comes meanwhile; so it only deletes
 # them all at the end.
 LEFT_TO_GRADIO = 86_400
 
 
-def build_app(session: Session) -> gr.Blocks:
+def build_app(session: Session) -> PrivateBlocks:
     """Build the page, its events and its API."""
     with PrivateBlocks(
         session.visitors,
@@ -74,7 +74,7 @@ def build_app(session: Session) -> gr.Blocks:
     return app
 
 
-def launch(app: gr.Blocks, session: Session, **options: Any) -> None:
+def launch(app: PrivateBlocks, session: Session, **options: Any) -> None:
     """Serve the page; `options` are those of `gradio.Blocks.launch`, which also reads GRADIO_SERVER_PORT."""
     limits = session.limits
     keep_sweeping(app.temp_file_sets)
@@ -97,6 +97,7 @@ def launch(app: gr.Blocks, session: Session, **options: Any) -> None:
                 Middleware(CountUploads, uploads=session.uploads),
                 Middleware(AnswerFalseAlarms),
                 Middleware(NoteVisitors, visitors=session.visitors),
+                Middleware(ForgetCalls, forget=app.forget_call),
             ]
         },
         **options,

@@ -86,6 +86,13 @@ class PrivateBlocks(gr.Blocks):
 
         self.unload(leave)
 
+    def forget_call(self, event: str) -> None:
+        """Forget a program's call: its session and its messages, which nobody can ask for again."""
+        if not self._visitors.here(event):
+            self.state_holder.session_data.pop(event, None)
+            self.state_holder.time_last_used.pop(event, None)
+            self._queue.pending_messages_per_session.pop(event, None)
+
     async def preprocess_data(
         self,
         block_fn: BlockFunction,

@@ -57,7 +57,8 @@ class Limits:
     remembered_bytes : int
         Pictures and models of all visitors together; beyond, what was asked for longest ago is forgotten.
     sessions : int
-        Visitors that Gradio keeps a page's state for; beyond, the one who came longest ago is a new one.
+        Visitors that Gradio keeps a page's state for, 20 KB each; beyond, the one who did nothing for longest
+        is a new one. Calls of programs do not count.
     body_bytes : int
         Any other request: pictures inside JSON, as a camera's frames and tools send them.
     snapshots : int
@@ -80,7 +81,7 @@ class Limits:
     live_minutes: float = 15
     remembered_seconds: int = 3600
     remembered_bytes: int = 256_000_000
-    sessions: int = 500
+    sessions: int = 300
     file_bytes: int = 100_000_000
     upload_bytes: int = 1_000_000_000
     body_bytes: int = 16_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,6 +21,10 @@ class Visitors:
     def gone(self, session_hash: str | None) -> bool:
         """Whether somebody had the page open and has closed it; programs never have it open."""
         return session_hash in self._left and session_hash not in self._pages
+
+    def here(self, session_hash: str) -> bool:
+        """Whether somebody has the page open."""
+        return session_hash in self._pages
 
     def arrive(self, session_hash: str) -> None:
         """Note one more open page."""
@@ -51,3 +56,28 @@ class NoteVisitors:
             await self.app(scope, receive, send)
         finally:
             self.visitors.leave(session_hash)
+
+
+class ForgetCalls:
+    """Has the call of a program forgotten once its answer was read or nobody waits for it any more.
+
+    Gradio takes every call for one more visitor; of many, those whose page is open would be forgotten.
+
+    Parameters
+    ----------
+    forget : callable
+        Takes the name of the event, which is also the session's.
+    """
+
+    def __init__(self, app: ASGIApp, *, forget: Callable[[str], None]) -> None:
+        self.app = app
+        self.forget = forget
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            path = scope.get("path", "")
+            if scope["type"] == "http" and scope["method"] == "GET" and "/call/" in path:
+                self.forget(path.rpartition("/")[2])

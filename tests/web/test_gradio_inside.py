@@ -43,6 +43,7 @@ def routes():
         ("/gradio_api/queue/join", "middleware.py: AnswerBusy"),
         ("/gradio_api/call/{api_name}", "middleware.py: AnswerBusy"),
         ("/gradio_api/heartbeat/{session_hash}", "visitors.py: NoteVisitors"),
+        ("/gradio_api/call/{api_name}/{event_id}", "visitors.py: ForgetCalls"),
     ],
 )
 def test_requests_still_go_where_the_middleware_expects_them(routes, path, file):

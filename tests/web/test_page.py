@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -53,7 +54,7 @@ def crowded(session, tmp_path, monkeypatch):
     app = build_app(Session(slow, examples=EXAMPLES, limits=Limits(waiting_per_processor=2)))
     port = free_port()
     launch(app, Session(slow, examples=EXAMPLES), server_port=port, prevent_thread_lock=True, quiet=True)
-    yield SimpleNamespace(port=port, url=f"http://127.0.0.1:{port}", go_on=go_on)
+    yield SimpleNamespace(port=port, url=f"http://127.0.0.1:{port}", go_on=go_on, page=app)
     go_on.set()
     app.close()
 
@@ -94,6 +95,18 @@ def test_nobody_gets_past_the_queue(crowded):
     line.request("POST", "/gradio_api/run/classify", '{"data": [null]}', {"Content-Type": "application/json"})
     assert line.getresponse().status == 404
     line.close()
+
+
+def test_calls_of_programs_are_forgotten_once_they_are_answered_and_visitors_are_not(crowded):
+    crowded.go_on.set()
+    visitor = Client(crowded.url, verbose=False)
+    visitor.predict(handle_file(HAPPY), api_name="/classify")
+    for _ in range(3):
+        event = ask(crowded)[1]["event_id"]
+        with urllib.request.urlopen(f"{crowded.url}/gradio_api/call/classify/{event}") as answer:
+            assert "event: complete" in answer.read().decode()
+    assert set(crowded.page.state_holder.session_data) == {visitor.session_hash}
+    visitor.close()
 
 
 def test_a_request_that_grows_too_large_is_refused(crowded):
