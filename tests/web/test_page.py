@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -105,7 +106,10 @@ def test_calls_of_programs_are_forgotten_once_they_are_answered_and_visitors_are
         event = ask(crowded)[1]["event_id"]
         with urllib.request.urlopen(f"{crowded.url}/gradio_api/call/classify/{event}") as answer:
             assert "event: complete" in answer.read().decode()
-    assert set(crowded.page.state_holder.session_data) == {visitor.session_hash}
+    deadline = time.monotonic() + 20
+    while set(crowded.page.state_holder.session_data) != {visitor.session_hash}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     visitor.close()
 
 
