@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks.apps import API, OURS, App, running
 from benchmarks.fuzz.changes import changed, damaged, odd
 from benchmarks.fuzz.pictures import check_message, corpus, damaged_picture
+from emotion.web.session import Limits
 
 ANSWERS_WITHIN = 60  # seconds, on a busy machine
-LARGEST_BODY = 16_000_000  # bytes, as `emotion.web.session.Limits` has it
 # What the log of an app must not hold.
 TRACEBACK = "Traceback (most recent call last)"
 # Gradio 6.31 says so when a visitor leaves just as their turn comes; nothing is lost.
@@ -182,7 +182,7 @@ class Payloads:
             response = line.getresponse()
             return response.status, response.read()
         except (BrokenPipeError, ConnectionResetError):
-            if len(body) <= LARGEST_BODY:
+            if len(body) <= Limits.body_bytes:
                 raise
             # Refused by its announced length, while it was still being sent.
             return http.client.REQUEST_ENTITY_TOO_LARGE, b""

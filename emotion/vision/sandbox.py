@@ -170,8 +170,8 @@ def main(module_name: str, limits: str) -> None:
     module = importlib.import_module(module_name)
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     module.prepare()
-    # A large picture leaves a heap of twice its size behind, which only glibc can be told to give back.
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", int) if sys.platform == "linux" else int
+    # A large picture leaves a heap of twice its size behind.
+    trim = memory_trimmer()
     limit(int(memory))
     _send(answers, b"")
     while True:
@@ -185,6 +185,11 @@ def main(module_name: str, limits: str) -> None:
         _send(answers, answer)
         del question, answer
         trim(0)
+
+
+def memory_trimmer() -> Callable[[int], object]:
+    """Return glibc's function that gives freed memory back; elsewhere, one that does nothing."""
+    return getattr(ctypes.CDLL(None), "malloc_trim", int) if sys.platform == "linux" else int
 
 
 def limit(memory: int) -> None:

@@ -9,7 +9,10 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from emotion.vision.sandbox import memory_trimmer
 
 # glibc's numbers for the settings.
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
@@ -67,16 +70,19 @@ def return_memory(every: float = RETURNED_EVERY) -> None:
     Without it, the app that nobody has asked yet holds 193 MB instead of 164 (`benchmarks.load --only
     memory`).
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is None:
-        return
+    trim = memory_trimmer()
+    repeat("return-memory", every, lambda: trim(0))
 
-    def keep_returning() -> None:
+
+def repeat(name: str, every: float, work: Callable[[], object]) -> None:
+    """Do something every so many seconds, in a thread of that name, until the program ends."""
+
+    def keep_doing() -> None:
         while True:
             time.sleep(every)
-            trim(0)
+            work()
 
-    threading.Thread(target=keep_returning, name="return-memory", daemon=True).start()
+    threading.Thread(target=keep_doing, name=name, daemon=True).start()
 
 
 def _quota(cgroups: Path) -> float | None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from emotion.web.resources import repeat
+
 # Seconds: how old uploads are that are deleted because nobody asked about them, and how often they are looked
 # for.
 SWEPT_AFTER, SWEPT_EVERY = 600, 60
@@ -28,13 +30,7 @@ def keep_sweeping(uploads: Sequence[set[str]]) -> None:
     uploads : sequence of set of str
         Where Gradio notes the files that it wrote.
     """
-
-    def sweep_again() -> None:
-        while True:
-            time.sleep(SWEPT_EVERY)
-            sweep(uploads, SWEPT_AFTER)
-
-    threading.Thread(target=sweep_again, name="sweep-uploads", daemon=True).start()
+    repeat("sweep-uploads", SWEPT_EVERY, lambda: sweep(uploads, SWEPT_AFTER))
 
 
 def sweep(uploads: Sequence[set[str]], seconds: float) -> None:
