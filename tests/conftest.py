@@ -31,6 +31,8 @@ SMALL_RUN = {
     "degrade": 0.0,
     "normalization_batches": 4,
 }
+# One that is quicker still, where nothing has to be learned.
+TINY_RUN = SMALL_RUN | {"blocks": (1,)}
 
 
 @pytest.fixture(scope="session")

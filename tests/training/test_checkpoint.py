@@ -16,14 +16,14 @@ from emotion.training.checkpoint import estimate_normalization
 from emotion.training.fit import fit
 from emotion.training.networks import build_network
 from emotion.training.runs import train_model
-from tests.conftest import SMALL_RUN
+from tests.conftest import SMALL_RUN, TINY_RUN
 
 pytestmark = pytest.mark.slow
 
 
 def test_early_stopping_ends_a_run_that_gets_no_better(drawn_data, tmp_path):
     config = TrainingConfig(
-        data=str(drawn_data), **SMALL_RUN | {"epochs": 50, "patience": 1, "learning_rate": 1e-9}
+        data=str(drawn_data), **TINY_RUN | {"epochs": 50, "patience": 1, "learning_rate": 1e-9}
     )
     result = fit(config, load_dataset(config, progress=False), tmp_path)
     assert len(result.history["loss"]) < 50
@@ -48,7 +48,7 @@ def test_normalization_statistics_are_those_of_clean_faces(drawn_data):
 
 def test_a_resumed_run_is_the_run_that_was_not_interrupted(drawn_data, tmp_path):
     """To the last digit: also dropout draws what it would have drawn."""
-    settings = SMALL_RUN | {"epochs": 3, "dropout": 0.5, "workers": 1, "cache_mib": 0}
+    settings = TINY_RUN | {"epochs": 3, "dropout": 0.5, "workers": 1, "cache_mib": 0}
     config = TrainingConfig(data=str(drawn_data), **settings)
     dataset = load_dataset(config, progress=False)
     whole = fit(config, dataset, tmp_path / "whole")
@@ -77,7 +77,7 @@ def test_a_diverged_run_ends_with_an_error_and_loses_nothing(trained_model, draw
     before = {
         path: path.read_bytes() for path in output.glob("*.*") if path.suffix in (".json", ".h5", ".tflite")
     }
-    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 2, "learning_rate": 1e30})
+    config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 2, "learning_rate": 1e30})
     with pytest.raises(TrainingError, match=r"The loss became (nan|inf) in epoch 1.*Lower --learning-rate"):
         train_model(config, output)
     after = {path: path.read_bytes() for path in before}
@@ -86,7 +86,7 @@ def test_a_diverged_run_ends_with_an_error_and_loses_nothing(trained_model, draw
 
 
 def test_divergence_keeps_the_last_good_epoch(drawn_data, tmp_path):
-    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 3, "cache_mib": 0})
+    config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 3, "cache_mib": 0})
     dataset = load_dataset(config, progress=False)
     state = tmp_path / "checkpoint" / "state.json"
     targets = np.eye(3, dtype=np.float32)[dataset.train.targets]

@@ -15,7 +15,7 @@ from emotion.model.loading import EMBEDDED
 from emotion.training.fit import adopt_weights, correct_priors, fit
 from emotion.training.folder import load_run_config
 from emotion.training.networks import build_network
-from tests.conftest import SMALL_RUN
+from tests.conftest import SMALL_RUN, TINY_RUN
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero(trained_model):
 
 
 def test_the_same_seed_gives_the_same_model(drawn_data, tmp_path):
-    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1})
+    config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 1})
     dataset = load_dataset(config, progress=False)
     first, second = (fit(config, dataset, tmp_path / name) for name in ("first", "second"))
     for one, other in zip(first.network.get_weights(), second.network.get_weights(), strict=True):
@@ -73,7 +73,7 @@ def test_a_start_must_be_the_same_network(trained_model):
 
 
 def test_class_weights_make_rare_classes_count(drawn_data, tmp_path):
-    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1, "class_weights": True})
+    config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 1, "class_weights": True})
     dataset = load_dataset(config, progress=False)
     few_sad = np.flatnonzero((dataset.train.targets != 2) | (np.arange(len(dataset.train)) % 10 == 0))
     result = fit(config, replace(dataset, train=dataset.train.subset(few_sad)), tmp_path)

@@ -20,7 +20,7 @@ from emotion.training.fit import correct_priors
 from emotion.training.folder import load_run_config
 from emotion.training.networks import average_mirrored, build_network
 from emotion.training.recipes import RECIPES
-from tests.conftest import SMALL_RUN
+from tests.conftest import TINY_RUN
 from tests.drawn_faces import draw_face
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_pa
     """`--recipe best` on a folder of one's own, with other labels; options given beside it win."""
     output = tmp_path / "run"
     options = ["--data", drawn_data, "--recipe", "best", "--labels", "happy", "neutral", "--output", output]
-    for name, value in (SMALL_RUN | {"epochs": 2, "teacher_epochs": 3}).items():
+    for name, value in (TINY_RUN | {"epochs": 2, "teacher_epochs": 3}).items():
         options += ["--" + name.replace("_", "-"), *(value if isinstance(value, tuple) else (value,))]
     first = subprocess.Popen(
         [sys.executable, "train.py", *map(str, options)],
@@ -142,7 +142,7 @@ def test_another_backend_trains_without_tensorflow(drawn_data, tmp_path):
 
 
 def _options(data: Path, output: Path, **settings: int) -> list[str]:
-    small = SMALL_RUN | settings
+    small = TINY_RUN | settings
     options = ["--data", data, "--output", output, "--no-flip-averaging"]
     for name, value in small.items():
         options += ["--" + name.replace("_", "-"), *(value if isinstance(value, tuple) else (value,))]

@@ -11,7 +11,7 @@ from emotion.errors import DataError
 from emotion.report.report import read_report
 from emotion.training.runs import evaluate_model, train_model
 from emotion.training.terminal import summary
-from tests.conftest import SMALL_RUN
+from tests.conftest import SMALL_RUN, TINY_RUN
 from tests.drawn_faces import write_faces
 
 pytestmark = pytest.mark.slow
@@ -92,7 +92,7 @@ def test_groups_are_measured_on_the_reported_faces(trained_model, drawn_data, tm
 
 
 def test_a_wrong_file_of_groups_is_refused_before_any_epoch(drawn_data, tmp_path):
-    config = TrainingConfig(data=str(drawn_data), groups=str(tmp_path / "nowhere.csv"), **SMALL_RUN)
+    config = TrainingConfig(data=str(drawn_data), groups=str(tmp_path / "nowhere.csv"), **TINY_RUN)
     with pytest.raises(DataError, match="--groups"):
         train_model(config, tmp_path / "run")
     assert not (tmp_path / "run" / "history.csv").exists()

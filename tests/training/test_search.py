@@ -22,11 +22,11 @@ from emotion.training.search import search_settings
 from emotion.training.search_report import progress_line, what_mattered
 from emotion.training.search_space import search_space, starting_point
 from tests.app_process import ROOT
-from tests.conftest import SMALL_RUN
+from tests.conftest import TINY_RUN
 
 pytestmark = pytest.mark.slow
 
-QUICK = SMALL_RUN | {"epochs": 2, "flip_averaging": False, "workers": 1}
+QUICK = TINY_RUN | {"epochs": 2, "flip_averaging": False, "workers": 1}
 
 
 def test_every_range_to_search_holds_the_default_and_lies_within_what_is_valid():
@@ -111,7 +111,7 @@ def test_a_line_tells_how_a_run_ended_and_which_is_the_best():
 def test_a_killed_search_goes_on_and_two_processes_share_one_study(drawn_data, tmp_path):
     output = tmp_path / "search"
     typed = ["--data", drawn_data, "--over", "learning_rate", "dropout", "--no-flip-averaging"]
-    for name, value in (SMALL_RUN | {"epochs": 3}).items():
+    for name, value in (TINY_RUN | {"epochs": 3}).items():
         typed += ["--" + name.replace("_", "-"), *(value if isinstance(value, tuple) else (value,))]
     first = start("--search", 2, "--output", output, *typed)
     state = output / "trial-0001" / "checkpoint" / "state.json"

@@ -10,7 +10,7 @@ from emotion.errors import DataError
 from emotion.training.recipes import RECIPES
 from emotion.training.runs import train_model
 from emotion.training.stages import forget_stages, plan_stages
-from tests.conftest import SMALL_RUN
+from tests.conftest import SMALL_RUN, TINY_RUN
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def test_nothing_of_another_run_is_taken_up(tmp_path):
 
 @pytest.mark.long
 def test_an_ensemble_answers_with_the_mean_and_each_part_is_evaluated_where_it_is_saved(drawn_data, tmp_path):
-    config = TrainingConfig(data=str(drawn_data), **SMALL_RUN | {"epochs": 1, "ensemble_size": 2})
+    config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 1, "ensemble_size": 2})
     classifier = train_model(config, tmp_path)
 
     reports = sorted(path.parent.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("report.json"))
@@ -95,7 +95,7 @@ def test_an_ensemble_answers_with_the_mean_and_each_part_is_evaluated_where_it_i
 def test_a_trained_model_joins_as_a_member_and_teaches_what_the_network_sees(
     trained_model, drawn_data, tmp_path
 ):
-    settings = SMALL_RUN | {"epochs": 1, "teacher_views": "augmented", "teacher_weight": 0.9}
+    settings = TINY_RUN | {"epochs": 1, "teacher_views": "augmented", "teacher_weight": 0.9}
     config = TrainingConfig(
         data=str(drawn_data),
         background=("neutral",),
