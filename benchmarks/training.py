@@ -69,7 +69,7 @@ def draw(folder: Path) -> str:
 
 def compare(config: TrainingConfig, options: argparse.Namespace) -> list[Row]:
     """Fit both ways, an epoch in turn, and return a row per figure."""
-    source = open_source(config.data, labels=config.labels)
+    source = open_source(config.data[0], labels=config.labels)
     examples = source.splits.get("train") or source.splits["all"]
     chosen = examples.subset(np.arange(options.pictures) % len(examples))
     outputs = len(source.outputs)

@@ -111,13 +111,14 @@ def run(
     *,
     seconds: float,
     save_to: Path | None = None,
+    largest: float = LARGEST,
 ) -> None:
     """Try cases until every target had its number of them and the time is over."""
     began = saved = time.monotonic()
     before = state.seconds
     while state.seconds < seconds or any(state.cases.get(name, 0) < goals[name] for name in targets):
         name = min(targets, key=lambda name: state.cases.get(name, 0) / goals[name])
-        try_case(targets[name], state)
+        try_case(targets[name], state, largest=largest)
         now = time.monotonic()
         state.seconds = before + now - began
         if save_to and now - saved > SAVED_EVERY:
@@ -127,7 +128,7 @@ def run(
         save(state, save_to)
 
 
-def try_case(target: Target, state: State) -> None:
+def try_case(target: Target, state: State, *, largest: float = LARGEST) -> None:
     """Try the next case of a target and note what became of it."""
     name, number = target.name, state.cases.get(target.name, 0)
     state.cases[name] = number + 1
@@ -147,7 +148,7 @@ def try_case(target: Target, state: State) -> None:
     outcomes[outcome] = outcomes.get(outcome, 0) + 1
     if number % MEASURED_EVERY == 0:
         size = max(map(resident, family(pid)), default=0)
-        if size > LARGEST:
+        if size > largest:
             note(state, name, number, f"a process takes {size:.0f} MB")
         state.largest[name] = max(state.largest.get(name, 0), size)
 

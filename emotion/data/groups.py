@@ -19,7 +19,7 @@ MOST_GROUPS = 30  # of one column; a name per person says nothing about groups o
 Groups = dict[str, list[str | None]]
 
 
-def load_groups(path: str | os.PathLike[str], examples: Examples) -> Groups:
+def load_groups(path: str | os.PathLike[str], examples: Examples, *, most: int = MOST_GROUPS) -> Groups:
     """Read the groups that pictures belong to.
 
     The CSV has a column `image`, as a file of soft labels has, and any others. Each is one way to tell
@@ -34,8 +34,7 @@ def load_groups(path: str | os.PathLike[str], examples: Examples) -> Groups:
     Raises
     ------
     DataError
-        If the file is not such a CSV, names none of the pictures, or a column has more than `MOST_GROUPS`
-        groups.
+        If the file is not such a CSV, names none of the pictures, or a column has more groups than `most`.
     """
     needs = "a column or more that tell groups apart, such as 'age' or 'glasses'"
     table = read_picture_table(
@@ -47,9 +46,9 @@ def load_groups(path: str | os.PathLike[str], examples: Examples) -> Groups:
     for column in table.columns:
         own = {index: cells[column] for index, cells in table.rows.items() if cells[column]}
         own = _in_ranges(own)
-        if (kinds := len(set(own.values()))) > MOST_GROUPS:
+        if (kinds := len(set(own.values()))) > most:
             raise DataError(
-                f"{path} tells {kinds} groups apart by '{column}', and at most {MOST_GROUPS} can be judged. "
+                f"{path} tells {kinds} groups apart by '{column}', and at most {most} can be judged. "
                 "Put them together to fewer, or leave the column out."
             )
         groups[column] = [own.get(index) for index in range(len(examples))]

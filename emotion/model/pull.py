@@ -69,6 +69,7 @@ def pull(
     token: str | bool | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     serving_only: bool = False,
+    answer_seconds: float = ANSWER_SECONDS,
 ) -> Snapshot:
     """Fetch a published model, or find it in the local Hub cache when the Hub cannot be reached.
 
@@ -86,6 +87,8 @@ def pull(
         The Hub cache; by default the one that every Hugging Face library shares.
     serving_only : bool
         Leave Keras's files out, and take at most `LARGEST_SERVED`.
+    answer_seconds : float
+        How long the Hub may take to say which commit the revision is.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def pull(
     try:
         validate_repo_id(repo_id)
         information = HfApi(token=token).model_info(
-            repo_id, revision=revision, timeout=ANSWER_SECONDS, files_metadata=True
+            repo_id, revision=revision, timeout=answer_seconds, files_metadata=True
         )
     except HFValidationError as error:
         raise ModelLoadError(f"{repo_id!r} cannot name a model on the Hub; write owner/name.") from error

@@ -403,13 +403,12 @@ def test_unreachable_hub_means_the_local_copy(
             pull("user/model", revision=revision, cache_dir=cache)
 
 
-def test_hub_that_never_answers_means_the_local_copy(published: HubServer, monkeypatch: pytest.MonkeyPatch):
+def test_hub_that_never_answers_means_the_local_copy(published: HubServer):
     online = pull("user/model")
-    monkeypatch.setattr("emotion.model.pull.ANSWER_SECONDS", 0.05)
     published.stall("")
-    assert pull("user/model").folder == online.folder
+    assert pull("user/model", answer_seconds=0.05).folder == online.folder
     with pytest.raises(ModelLoadError, match=r"cannot be reached \(.*timed out\)"):
-        pull("user/another")
+        pull("user/another", answer_seconds=0.05)
 
 
 def test_offline_mode_uses_the_local_copy(published: HubServer, monkeypatch: pytest.MonkeyPatch):
