@@ -126,7 +126,9 @@ def test_annotated_pictures_keep_their_places(run, album, tmp_path):
 
 def test_a_huge_picture_is_annotated_reduced_and_answered_in_its_own_pixels(run, tmp_path):
     with Image.open(PORTRAIT) as portrait:
-        portrait.resize((5120, 6000), Image.Resampling.NEAREST).save(tmp_path / "huge.jpg", quality=60)  # above 25 megapixels
+        # Above 25 megapixels.
+        huge = portrait.resize((5120, 6000), Image.Resampling.NEAREST)
+        huge.save(tmp_path / "huge.jpg", quality=60)
     status, output, _ = run(tmp_path / "huge.jpg", "--json", "--annotate", tmp_path / "out")
     [entry] = json.loads(output)
     [face] = entry["faces"]
