@@ -37,7 +37,7 @@ test-all: .venv/.development browser
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov
 
 test-fast: .venv/.development
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" -p no:hypothesispytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
 
 test-installed: .venv/.development
 	INSTALL_REQUIREMENTS=1 $(BIN)/python -m pytest tests/space/test_running.py

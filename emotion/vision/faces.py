@@ -75,9 +75,9 @@ class Doubt:
 
 # Small faces score low until they are enlarged: of 100 with 60 pixels in 12 megapixels, 66 are found, 56 if
 # only those above 0.03 are looked at, and 71 if those above 0.005 are, but then every picture without a
-# face takes an eighth longer. Large ones lean or are blurred: of 100 that lean by 45°, 94 are found, and 70
-# if they are not turned. From 0.45 on, one of 100 groups more is found whole, but one of 100 things more is
-# taken for a face.
+# face takes a twentieth longer. Large ones lean or are blurred: of 100 that lean by 45°, 94 are found, and
+# 70 if they are not turned. From 0.45 on, one of 100 groups more is found whole, but one of 100 things more
+# is taken for a face.
 SMALL, LARGE = Doubt(0.01, (0,), 0.6), Doubt(0.1, (0, -40, 40), 0.5)
 # Pixels: a face of this side is large.
 LEAST_LARGE = 72

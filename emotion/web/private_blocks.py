@@ -26,7 +26,7 @@ FAILED = "Something went wrong here, not with you. Try again in a moment."
 async def signal_or_timeout(event: Event, timeout: float) -> Literal["signal", "timeout"]:
     """Wait for the next frame of a camera, and leave no timer behind.
 
-    Gradio 6.31 leaves one for every frame, a kilobyte that stays as long as a camera may run.
+    Gradio 6.31 leaves one for every frame, which stays as long as a camera may run.
     """
     try:
         await asyncio.wait_for(event.signal.wait(), timeout)

@@ -57,8 +57,8 @@ class Limits:
     remembered_bytes : int
         Pictures and models of all visitors together; beyond, what was asked for longest ago is forgotten.
     sessions : int
-        Visitors that Gradio keeps a page's state for, 20 KB each; beyond, the one who did nothing for longest
-        is a new one. Calls of programs do not count.
+        Visitors that Gradio keeps a page's state for; beyond, the one who did nothing for longest is a new
+        one. Calls of programs do not count.
     body_bytes : int
         Any other request: pictures inside JSON, as a camera's frames and tools send them.
     snapshots : int

@@ -1,11 +1,11 @@
-"""A small data set with a background class, and one of two sources."""
+"""A small data set with a background class."""
 
 from pathlib import Path
 
 import pytest
 
 from emotion.data.dataset import Dataset
-from tests.data.pictures import LABELS, fill_splits, load, load_several
+from tests.data.pictures import LABELS, fill_splits, load
 
 
 @pytest.fixture
@@ -14,16 +14,3 @@ def small(tmp_path: Path) -> Dataset:
         fill_splits(tmp_path / "small", labels=(*LABELS, "neutral"), train=3, validation=4),
         background=("neutral",),
     )
-
-
-@pytest.fixture
-def sources(tmp_path: Path) -> tuple[Path, Path]:
-    """Two folders, the second with a background class that the first lacks."""
-    web = fill_splits(tmp_path / "web", train=6, validation=4)
-    press = fill_splits(tmp_path / "press", labels=(*LABELS, "neutral"), train=4, test=2, validation=2)
-    return web, press
-
-
-@pytest.fixture
-def both(sources: tuple[Path, Path]) -> Dataset:
-    return load_several(sources, background=("*",))

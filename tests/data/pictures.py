@@ -37,6 +37,12 @@ def fill_splits(root: Path, *, labels=LABELS, suffix: str = ".png", **counts: in
     return root
 
 
+def two_sources(root: Path) -> tuple[Path, Path]:
+    """Two folders, the second with a background class that the first lacks."""
+    web = fill_splits(root / "web", train=6, validation=4)
+    return web, fill_splits(root / "press", labels=(*LABELS, "neutral"), train=4, test=2, validation=2)
+
+
 def load(data: Path | str, **settings) -> Dataset:
     return load_dataset(TrainingConfig(data=str(data), **settings), progress=False)
 

@@ -9,7 +9,17 @@ from PIL import Image
 from emotion.data.dataset import Dataset
 from emotion.data.soft_targets import load_soft_targets
 from emotion.errors import DataError
-from tests.data.pictures import LABELS, fill, fill_splits, load_several
+from tests.data.pictures import LABELS, fill, fill_splits, load_several, two_sources
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> tuple[Path, Path]:
+    return two_sources(tmp_path)
+
+
+@pytest.fixture
+def both(sources: tuple[Path, Path]) -> Dataset:
+    return load_several(sources, background=("*",))
 
 
 def test_pictures_carry_the_name_of_their_source(both: Dataset):
