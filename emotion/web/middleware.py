@@ -90,6 +90,8 @@ class CountUploads:
             await self.app(scope, receive, send)
 
     async def _pass_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        settling = contextlib.ExitStack()
+
         async def note(message: Message) -> None:
             if message["type"] == "http.response.body" and message.get("body", b"").startswith(b"["):
                 self.uploads.add(json.loads(message["body"]))
@@ -103,9 +105,12 @@ class CountUploads:
                 raise MultiPartException("The upload stopped. Send the file again.") from None
             if message["type"] == "http.disconnect":
                 raise MultiPartException("The upload broke off.")
+            if not message.get("more_body"):
+                settling.enter_context(self.uploads.settling())
             return message
 
-        await self.app(scope, receive_or_break_off, note)
+        with settling:
+            await self.app(scope, receive_or_break_off, note)
 
 
 class AnswerFalseAlarms:

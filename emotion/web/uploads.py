@@ -91,6 +91,9 @@ class Uploads:
         self.seconds = seconds
         # When each use was noted, the oldest first.
         self._needed: dict[str, list[float]] = {}
+        # Uploads that have come in whole and are not noted yet, and what to delete once they are.
+        self._settling = 0
+        self._unneeded: set[str] = set()
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -102,6 +105,24 @@ class Uploads:
             for source in sources:
                 if isinstance(source, (str, Path)):
                     self.release(source)
+
+    @contextlib.contextmanager
+    def settling(self) -> Iterator[None]:
+        """Delete nothing inside the `with` block: an upload gets its name there, and is noted as needed.
+
+        Its file may be one that another visitor gives up in that very moment.
+        """
+        with self._lock:
+            self._settling += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._settling -= 1
+                if not self._settling:
+                    for path in self._unneeded - self._needed.keys():
+                        _delete(Path(path))
+                    self._unneeded.clear()
 
     def add(self, paths: list[str]) -> None:
         """Note one more use of each file."""
@@ -121,14 +142,14 @@ class Uploads:
             if uses:
                 self._needed[str(path)] = uses
             else:
-                _delete(path)
+                self._discard(path)
 
     def delete_tool_files(self) -> None:
         """Delete the pictures that MCP clients sent inside calls: Gradio writes each to "file.<type>"."""
         with self._lock:
             for path in Path(get_upload_folder()).resolve().glob("*/file*"):
                 if path.stem == "file" and str(path) not in self._needed:
-                    _delete(path)
+                    self._discard(path)
 
     def delete_parts(self) -> None:
         """Delete what Gradio wrote of uploads that it then made nothing of; call it while none is running."""
@@ -136,6 +157,12 @@ class Uploads:
             for path in Path(get_upload_folder()).resolve().iterdir():
                 if path.is_file():
                     path.unlink(missing_ok=True)
+
+    def _discard(self, path: Path) -> None:
+        if self._settling:
+            self._unneeded.add(str(path))
+        else:
+            _delete(path)
 
     def _forget(self, before: float) -> None:
         for path, uses in list(self._needed.items()):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from emotion.web.middleware import BUSY, AnswerBusy, AnswerFalseAlarms, LimitBodies
+from emotion.web.middleware import BUSY, AnswerBusy, AnswerFalseAlarms, CountUploads, LimitBodies
 from emotion.web.uploads import Uploads
 
 pytestmark = pytest.mark.slow
@@ -148,3 +148,31 @@ def test_false_alarms_are_answered(upload):
     missing = AnswerFalseAlarms(Echo(404))
     assert ask(missing, path="/gradio_api/stream/7565351a/close")[0] == 200
     assert ask(missing, path="/gradio_api/stream/7565351a/playlist.m3u8")[0] == 404
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_picture_that_comes_while_another_visitor_gives_it_up_is_kept(tmp_path, monkeypatch, answered):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    picture = tmp_path / "hash" / "picture.png"
+    uploads = Uploads()
+
+    async def write_and_answer(_scope, receive, send):
+        await receive()
+        await receive()
+        picture.parent.mkdir()
+        picture.write_bytes(b"pixels")
+        uploads.release(picture)
+        if not answered:
+            raise ConnectionError
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps([str(picture)]).encode()})
+
+    app = CountUploads(write_and_answer, uploads=uploads)
+    if answered:
+        ask(app, [b"half", b"half"], path="/gradio_api/upload")
+    else:
+        with pytest.raises(ConnectionError):
+            ask(app, [b"half", b"half"], path="/gradio_api/upload")
+    assert picture.exists() == answered
+    uploads.release(picture)
+    assert not picture.exists()

@@ -40,6 +40,26 @@ def test_a_shared_upload_lives_until_its_last_request_ends(upload):
     assert not upload.exists()
 
 
+def test_nobody_deletes_a_file_that_has_just_come_again(upload):
+    uploads = Uploads()
+    uploads.add([str(upload)])
+    with uploads.settling():
+        upload.write_bytes(b"the same pixels, not noted yet")
+        uploads.release(upload)
+        uploads.add([str(upload)])
+    assert upload.exists()
+    uploads.release(upload)
+    assert not upload.exists()
+
+
+def test_what_was_given_up_while_another_upload_came_is_deleted_after_it(upload):
+    uploads = Uploads()
+    with uploads.settling():
+        uploads.release(upload)
+        assert upload.exists()
+    assert not upload.parent.exists()
+
+
 def test_who_never_came_back_keeps_no_later_upload_alive(upload):
     uploads = Uploads(seconds=0)
     uploads.add([str(upload)])
