@@ -24,6 +24,7 @@ from emotion.training.augmentation import augment
 from emotion.training.checkpoint import BestWeightsKeeper
 from emotion.training.devices import Devices
 from emotion.training.folder import CHECKPOINT_FOLDER, save_run_config
+from emotion.training.interruption import Interruption
 from emotion.training.networks import average_mirrored, build_network
 
 logger = logging.getLogger(__name__)
@@ -139,8 +140,8 @@ def fit(
     if initial:
         adopt_weights(network, *initial, dataset.outputs)
     network = devices.prepared(network)
-    interruption: KeyboardInterrupt | None = None
-    with devices.shared():
+    interruption, ctrl_c = None, Interruption()
+    with devices.shared(), ctrl_c.noted():
         compile_network(network, config, steps_per_epoch=len(batches), adamw=devices.adamw)
         first_epoch = keeper.restore(network) if resume else keeper.begin()
         batches.set_epoch(first_epoch)
@@ -153,7 +154,7 @@ def fit(
                     verbose="auto" if devices.first else 0,
                     shuffle=False,  # FaceBatches shuffles, in an order that a resumed run repeats
                     class_weight=_class_weights(dataset.train, outputs) if config.class_weights else None,
-                    callbacks=[keeper, *_logs(output, resume=resume), *callbacks],
+                    callbacks=[ctrl_c, keeper, *_logs(output, resume=resume), *callbacks],
                 )
         except KeyboardInterrupt as error:
             interruption = error
