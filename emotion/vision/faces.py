@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,13 +44,10 @@ MOST_DOUBTS = 4
 
 # Pixels, and sides of the face: the sizes of a close look, and how much of the picture it shows. The smaller
 # one alone finds 7 of 100 small faces less, and 3 of 100 that lean.
-CLOSE_SIDES, CLOSE_REACH = (160, 320), 1.67
+CLOSE_SIDES, CLOSE_REACH = (192, 320), 1.67
 # Sides of the candidate: how far from its centre a close look may see the face. From anywhere, it sees the
 # neighbour's: 2 of 100 leaning heads gave a second face.
 CLOSE_SHIFT = 0.3
-# What scores less in a close look is no face; most looks end so at the smaller size. At 0.05, nothing more is
-# found.
-HOPELESS = 0.2
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,8 @@ class Doubt:
 
     Attributes
     ----------
+    sides : tuple of float
+        Pixels: from how large a face on, and up to how large.
     possible : float
         What scores less is not looked at.
     angles : tuple of float
@@ -68,9 +67,14 @@ class Doubt:
         counts half. Accidents look like a face at one size, faces at every one.
     """
 
+    sides: tuple[float, float]
     possible: float
     angles: tuple[float, ...]
     confirmed: float
+
+    def least(self, score: float) -> float:
+        """Return what a close look must score, or else the other one cannot make up for it."""
+        return 2.5 * self.confirmed - 0.5 * score - 1
 
 
 # Small faces score low until they are enlarged: of 100 with 60 pixels in 12 megapixels, 66 are found, 56 if
@@ -78,9 +82,8 @@ class Doubt:
 # face takes a twentieth longer. Large ones lean or are blurred: of 100 that lean by 45°, 94 are found, and
 # 70 if they are not turned. From 0.45 on, one of 100 groups more is found whole, but one of 100 things more
 # is taken for a face.
-SMALL, LARGE = Doubt(0.01, (0,), 0.6), Doubt(0.1, (0, -40, 40), 0.5)
-# Pixels: a face of this side is large.
-LEAST_LARGE = 72
+SMALL = Doubt((16, 72), 0.005, (0,), 0.6)
+LARGE = Doubt((72, math.inf), 0.1, (0, -40, 40), 0.55)
 
 # Intersection over union of a face's frame and the picture, from which on the picture is taken whole.
 TIGHT_OVERLAP = 0.6
@@ -152,10 +155,12 @@ def _faces(found: list[np.ndarray], picture: np.ndarray, limit: int) -> list[Det
 def _first_look(picture: np.ndarray) -> np.ndarray:
     """Return the candidates (n, 15), best first, in the whole picture at a moderate size."""
     factor = min(1.0, SEARCH_SIDE / max(picture.shape[:2]))
-    reduced = Image.fromarray(picture).reduce(int(1 / factor))
-    # Smoother filters find no more, and take as long as half the look.
-    image = reduced.resize(_size(picture, factor), Image.Resampling.NEAREST)
-    return _moved(face_network()(np.asarray(image), LARGE.possible), 1 / factor)
+    width, height = _size(picture, factor)
+    rows = (np.arange(height) + 0.5) * (picture.shape[0] / height)
+    columns = (np.arange(width) + 0.5) * (picture.shape[1] / width)
+    # Smoother filters find no more, and take as long as the look.
+    image = picture.take(rows.astype(int), axis=0).take(columns.astype(int), axis=1)
+    return _moved(face_network()(image, LARGE.possible), 1 / factor)
 
 
 def _fine_look(picture: np.ndarray) -> np.ndarray:
@@ -191,11 +196,12 @@ def _size(picture: np.ndarray, factor: float) -> tuple[int, int]:
 def _judged(picture: np.ndarray, candidates: np.ndarray) -> list[np.ndarray]:
     """Return the faces (15,) among candidates (n, 15), best first; close looks decide where in doubt."""
     sides = np.sqrt(candidates[:, 2] * candidates[:, 3])
-    score, large = candidates[:, SCORE], sides >= LEAST_LARGE
+    score = candidates[:, SCORE]
     found = list(candidates[score >= SURE])
-    for doubt, one_of_these in ((SMALL, ~large), (LARGE, large)):
-        doubtful = candidates[one_of_these & (score < SURE) & (score >= doubt.possible)][:MOST_DOUBTS]
-        looks = [_look_closer(picture, candidate, doubt.angles) for candidate in doubtful]
+    for doubt in (SMALL, LARGE):
+        of_its_size = (sides >= doubt.sides[0]) & (sides < doubt.sides[1])
+        doubtful = candidates[of_its_size & (score < SURE) & (score >= doubt.possible)][:MOST_DOUBTS]
+        looks = [_look_closer(picture, candidate, doubt) for candidate in doubtful]
         found += [look for look in looks if look[SCORE] >= doubt.confirmed]
     return found
 
@@ -210,7 +216,7 @@ def _largest_first(faces: list[np.ndarray]) -> list[np.ndarray]:
     return kept
 
 
-def _look_closer(picture: np.ndarray, candidate: np.ndarray, angles: Sequence[float]) -> np.ndarray:
+def _look_closer(picture: np.ndarray, candidate: np.ndarray, doubt: Doubt) -> np.ndarray:
     """Cut out what surrounds a candidate (15,) and return the best of the mean detections at some angles."""
     x, y, width, height = candidate[BOX]
     reach = CLOSE_REACH / 2 * _side(candidate)
@@ -221,19 +227,23 @@ def _look_closer(picture: np.ndarray, candidate: np.ndarray, angles: Sequence[fl
     def close_up(side: int) -> Image.Image:
         return region.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
 
-    looks = [_look_turned(close_up, angle, candidate[SCORE]) for angle in angles]
+    least = doubt.least(candidate[SCORE])
+    looks = [_look_turned(close_up, angle, candidate[SCORE], least) for angle in doubt.angles]
     return _moved(max(looks, key=lambda look: look[SCORE]), factor * region.width, left, top)
 
 
-def _look_turned(close_up: Callable[[int], Image.Image], angle: float, score: float) -> np.ndarray:
+def _look_turned(
+    close_up: Callable[[int], Image.Image], angle: float, score: float, least: float
+) -> np.ndarray:
     """Detect the face in the middle of close-ups after turning them counter-clockwise by `angle` degrees.
 
-    The result (15,) is their mean in sides of the close-up, with the score that `Doubt` describes, or all 0.
+    The result (15,) is their mean in sides of the close-up, with the score that `Doubt` describes; or all 0
+    if one scores less than `least`.
     """
     seen = []
     for side in CLOSE_SIDES:
         turned = close_up(side).rotate(angle, Image.Resampling.BILINEAR, fillcolor=(128, 128, 128))
-        found = _moved(face_network()(np.asarray(turned), HOPELESS), 1 / side)
+        found = _moved(face_network()(np.asarray(turned), least), 1 / side)
         away = CLOSE_REACH * np.hypot(*(found[:, :2] + found[:, 2:4] / 2 - 0.5).T)
         found = found[away < CLOSE_SHIFT]
         if not len(found):

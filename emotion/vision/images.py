@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import IO, cast
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from emotion.errors import InvalidImageError, in_one_line
 
@@ -273,11 +273,13 @@ def _upright_rgb(image: Image.Image, name: str, searched_side: int | None) -> Pi
     _decode(image, name)
     if factor > drafted:
         image = _averageable(image).reduce(factor // drafted)
+    upright = image
     try:
-        upright = ImageOps.exif_transpose(image)
+        # It would copy what is upright already.
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            upright = ImageOps.exif_transpose(image)
     except Exception as error:  # a broken EXIF block is no reason to refuse good pixels
         logger.info("%s: unreadable EXIF block ignored (%s)", name, error)
-        upright = image
     turned = (upright.width > upright.height) != (image.width > image.height)
     return Picture(_to_rgb(upright), size[::-1] if turned else size)
 

