@@ -28,8 +28,6 @@ except ImportError:
 LENGTH = struct.Struct("<Q")
 # Bytes: a longer answer is a broken one.
 LONGEST_ANSWER = 2**30
-# Bytes of question and answer: what a process may keep for the next one instead of fetching it anew.
-KEPT = 4_000_000
 STARTS_WITHIN = 60.0
 # Who owns nothing on a Unix system, where the program runs as root.
 NOBODY = 65534
@@ -172,6 +170,7 @@ def main(module_name: str, limits: str) -> None:
     module = importlib.import_module(module_name)
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     module.prepare()
+    # A large picture leaves a heap of twice its size behind.
     trim = memory_trimmer()
     limit(int(memory))
     _send(answers, b"")
@@ -184,11 +183,8 @@ def main(module_name: str, limits: str) -> None:
         with _processor_seconds(float(seconds)):
             answer = module.answer(question)
         _send(answers, answer)
-        # A large picture leaves a heap of twice its size behind.
-        large = len(question) + len(answer) > KEPT
         del question, answer
-        if large:
-            trim(0)
+        trim(0)
 
 
 def memory_trimmer() -> Callable[[int], object]:

@@ -16,9 +16,8 @@ from emotion.vision.sandbox import memory_trimmer
 
 # glibc's numbers for the settings.
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-# Bytes: what is larger, large pictures above all, goes back to the system when it is freed. To fetch the
-# memory for one of 1280×720 anew takes nearly as long as to look at it.
-LARGE = 4_000_000
+# Bytes: what is larger, pixels above all, goes back to the system when it is freed.
+LARGE = 1_000_000
 # Seconds.
 RETURNED_EVERY = 5.0
 CGROUPS = Path("/sys/fs/cgroup")
