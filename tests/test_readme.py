@@ -1,4 +1,4 @@
-"""Every command of the README does what it says: run here on small data, as far as one computer can.
+"""Every command of the README and of docs/ does what it says: run on small data, as far as one computer can.
 
 What needs hours, a download or another machine runs shorter or dry, and says so where it is called.
 """
@@ -29,7 +29,9 @@ from tests.video.clips import encode, quarters
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+LINKS = re.compile(r"\]\((?!https?:)([^)#]+)")
 FENCES = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("python", "make", "pip", "hf", "docker", "facial-emotion", "facial-emotion-app")
 # Networks of seconds; an option that is given twice has its last value.
@@ -40,7 +42,7 @@ LABELS = ("angry", "happy", "sad", "joy", "rage", "neutral", "fear", "surprise",
 
 
 def commands() -> list[str]:
-    """What the README tells to type: in blocks, and within sentences."""
+    """What the pages tell people to type: in blocks, and within sentences."""
     blocks = [block for language, block in FENCES.findall(TEXT) if not language]
     lines = [line for block in blocks for line in block.splitlines() if line.strip()]
     spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", FENCES.sub("", TEXT))]
@@ -61,7 +63,7 @@ def python_blocks() -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, trained_model) -> Path:
-    """A folder with everything that the README's commands name."""
+    """A folder with everything that the commands name."""
     folder, rng = tmp_path_factory.mktemp("readme"), np.random.default_rng(0)
     for data, split, count in (("pictures", "train", 8), ("pictures", "validation", 6), ("more", "train", 4)):
         for label in LABELS:
@@ -76,7 +78,7 @@ def place(tmp_path_factory, trained_model) -> Path:
     shutil.copytree(trained_model, folder / "runs/today")
     shutil.copytree(trained_model, folder / "runs/new")
     shutil.copytree(trained_model, folder / "FOLDER")
-    # Seven outputs, as the README says of it.
+    # Seven outputs, as docs/comparing.md says of it.
     shutil.copy(ROOT / "emotion/pretrained/model.tflite", folder / "theirs.tflite")
     (folder / "emotion").mkdir()
     shutil.copytree(ROOT / "emotion/pretrained", folder / "emotion/pretrained")
@@ -191,6 +193,20 @@ def test_python(block, tmp_path, capsys):
         exec(compile(code, "README.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "happy" in printed or names["answer"]["faces"][0]["label"] == "happy"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_of_the_repository(page):
+    links = LINKS.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_a_page_answers_one_question_and_the_readme_names_it(page):
+    title = page.read_text(encoding="utf-8").splitlines()[0]
+    assert title.startswith("# ")
+    assert title.endswith("?")
+    assert f"| {title[2:]} | [docs/{page.name}](docs/{page.name}) |" in PAGES[0].read_text(encoding="utf-8")
 
 
 def run(*words: object, cwd: Path) -> str:
