@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LONGEST = {"emotion": 350, "app.py": 120}  # lines of a file
+LONGEST = {"emotion": 500, "app.py": 120}  # lines of a file
 MOST_FILES = 9  # directly in emotion/
 # What each may import of the package, inside functions too.
 ENTRY_POINTS = {
