@@ -9,6 +9,22 @@ from huggingface_hub import SpaceCardData, constants
 
 from emotion.report.links import join_card, split_card
 
+# How the demo is recognised, on its Space and in this project's README alike.
+IDENTITY = {
+    "title": "Facial emotion",
+    "emoji": "🙂",
+    "colorFrom": "blue",
+    "colorTo": "yellow",
+    "license": "mit",
+    "short_description": "How angry, happy or sad does each face look?",
+    "tags": [
+        "emotion-recognition",
+        "facial-expression-recognition",
+        "image-classification",
+        "keras",
+        "litert",
+    ],
+}
 # Settings that have to be ours, whatever a person changes in the card.
 NEEDED = ("sdk", "sdk_version", "python_version", "app_file", "models", "preload_from_hub")
 
@@ -24,16 +40,11 @@ def space_card(model: str, *, revision: str | None = None) -> str:
         Branch, tag or commit. The model is then not loaded while the Space is built: that knows "main" alone.
     """
     data = SpaceCardData(
-        title="Facial emotion",
-        emoji="🎭",
-        colorFrom="red",
-        colorTo="blue",
+        **IDENTITY,
         sdk="gradio",
         sdk_version=version("gradio"),
         python_version=".".join(map(str, sys.version_info[:2])),
         app_file="app.py",
-        license="mit",
-        short_description="How does a face look? And when it can’t tell, it says so.",
         models=[model],
         preload_from_hub=None if revision else [model],
     )

@@ -1,8 +1,9 @@
 """What a Space consists of."""
 
-from emotion.space.card import space_card
+from emotion.report.links import split_card
+from emotion.space.card import IDENTITY, space_card
 from emotion.space.files import PACKAGE, space_files
-from tests.app_process import EXAMPLES
+from tests.app_process import EXAMPLES, ROOT
 
 # Made by Python and by Gradio, or for type checkers.
 NOT_NEEDED = (".pyc", ".pyi", "py.typed")
@@ -30,3 +31,10 @@ def test_every_example_comes_with_its_licence():
 def test_the_same_again_is_the_same_to_the_byte():
     assert space_files() == space_files()
     assert space_card("user/model") == space_card("user/model")
+
+
+def test_the_readme_and_the_space_show_one_identity():
+    ours, _ = split_card((ROOT / "README.md").read_text(encoding="utf-8"))
+    theirs, _ = split_card(space_card("user/model"))
+    shown = IDENTITY.keys()
+    assert {key: ours[key] for key in shown} == {key: theirs[key] for key in shown} == IDENTITY
