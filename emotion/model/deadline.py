@@ -58,7 +58,9 @@ def pull_within(
         )
     except subprocess.TimeoutExpired:
         reason = f"it did not hand over the model within {seconds:g} seconds"
-        return pull_from_cache(repo_id, revision, cache_dir, reason=reason)
+        return pull_from_cache(
+            repo_id, revision, cache_dir, token=token, serving_only=serving_only, reason=reason
+        )
     try:
         told = json.loads(done.stdout)
     except ValueError as error:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import re
+import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub import HfApi, ModelInfo, constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -39,6 +42,13 @@ from emotion.program import TRAIN_COMMAND
 LARGEST_MODEL, LARGEST_SERVED = 2**30, 80 * 2**20
 # Seconds: how long the Hub may take to say which commit a revision is.
 ANSWER_SECONDS = 10
+# Inside the Hub cache: models that were pulled with `token=False`. The client hands out what its cache holds
+# without asking who may see it, so what a token fetched must never lie where a visitor's pull looks.
+WITHOUT_TOKEN = "without-token"
+# Bytes for all of these models: 25 of the largest that are served.
+WITHOUT_TOKEN_BYTES = 2 * 2**30
+# Seconds for which a model stays after its last pull: another process may still be fetching it.
+KEPT_SECONDS = 120
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +92,8 @@ def pull(
     revision : str, optional
         Branch, tag or commit; the branch "main" by default.
     token : str or False, optional
-        For private models; by default the one that `hf auth login` or HF_TOKEN left, with False none at all.
+        For private models; by default the one that `hf auth login` or HF_TOKEN left. False sends none, and
+        falls back only to files that were fetched without a token.
     cache_dir : path, optional
         The Hub cache; by default the one that every Hugging Face library shares.
     serving_only : bool
@@ -98,9 +109,8 @@ def pull(
     """
     name = f"{repo_id}@{revision}" if revision else repo_id
     token = checked_token(token, ModelLoadError)
-    cache = None if cache_dir is None else Path(cache_dir)
+    cache = cache_for(token, cache_dir)
     patterns = list(SERVED_FILES if serving_only else PUBLISHED_FILES)
-    largest = LARGEST_SERVED if serving_only else LARGEST_MODEL
     try:
         validate_repo_id(repo_id)
         information = HfApi(token=token).model_info(
@@ -111,25 +121,17 @@ def pull(
     except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
         if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
             raise ModelLoadError(_why_not_pulled(error, repo_id, revision)) from error
-        return pull_from_cache(repo_id, revision, cache, reason=reason_of(error))
+        return _pull_from(cache, repo_id, revision, patterns, reason=reason_of(error))
 
-    if DESCRIPTION_FILE not in {file.rfilename for file in information.siblings or ()}:
-        raise ModelLoadError(
-            f"{name} on the Hub holds no {DESCRIPTION_FILE}, so it is not a model of this project. Use one"
-            f" that `{TRAIN_COMMAND} --push` published."
-        )
-    fetched = filter_repo_objects(
-        information.siblings or (), allow_patterns=patterns, key=lambda file: file.rfilename
-    )
-    if (size := sum(file.size or 0 for file in fetched)) > largest:
-        raise ModelLoadError(
-            f"{name} on the Hub takes {size // 2**20:,} MiB, and models above {largest // 2**20:,} MiB are"
-            " not fetched here. Use a smaller one."
-        )
+    size = _checked_size(information, name, patterns, LARGEST_SERVED if serving_only else LARGEST_MODEL)
     try:
+        if token is False:
+            make_room(cache, size)
         folder = _download(repo_id, revision, token, cache, patterns)
         if _discard_damaged(folder):
             folder = _download(repo_id, revision, token, cache, patterns)
+        if token is False:
+            os.utime(folder.parents[1])
     # OSError: the disk, a file of the wrong size, Xet; RuntimeError: Xet; ValueError: not the Hub's JSON.
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
@@ -144,6 +146,24 @@ def pull(
             " the Hub announces. A proxy on the way may change files; try again over another connection."
         )
     return Snapshot(folder, folder.name, offline=folder.name != information.sha)
+
+
+def _checked_size(information: ModelInfo, name: str, patterns: list[str], largest: int) -> int:
+    """Return how many bytes a pull fetches; reject other projects' models and too large ones."""
+    files = information.siblings or []
+    if DESCRIPTION_FILE not in {file.rfilename for file in files}:
+        raise ModelLoadError(
+            f"{name} on the Hub holds no {DESCRIPTION_FILE}, so it is not a model of this project. Use one"
+            f" that `{TRAIN_COMMAND} --push` published."
+        )
+    fetched = filter_repo_objects(files, allow_patterns=patterns, key=lambda file: file.rfilename)
+    size = sum(file.size or 0 for file in fetched)
+    if size > largest:
+        raise ModelLoadError(
+            f"{name} on the Hub takes {size // 2**20:,} MiB, and models above {largest // 2**20:,} MiB are"
+            " not fetched here. Use a smaller one."
+        )
+    return size
 
 
 def newest_commit(repo_id: str, *, revision: str | None = None) -> str:
@@ -165,24 +185,63 @@ def newest_commit(repo_id: str, *, revision: str | None = None) -> str:
     return str(information.sha)
 
 
+def cache_for(token: str | bool | None, cache_dir: str | os.PathLike[str] | None) -> Path:
+    """Return the Hub cache to use with a token; without one (False), a folder of its own inside it."""
+    cache = Path(constants.HF_HUB_CACHE if cache_dir is None else cache_dir).expanduser()
+    return cache / WITHOUT_TOKEN if token is False else cache
+
+
+def make_room(cache: Path, size: int) -> None:
+    """Delete the models that were not pulled for longest until `size` more bytes fit."""
+    pulled = {path: path.stat().st_mtime for path in cache.glob("models--*")}
+    sizes = {path: _size_on_disk(path) for path in pulled}
+    for path in sorted(pulled, key=pulled.__getitem__):
+        if sum(sizes.values()) + size <= WITHOUT_TOKEN_BYTES or time.time() - pulled[path] < KEPT_SECONDS:
+            return
+        shutil.rmtree(path, ignore_errors=True)
+        del sizes[path]
+
+
+def _size_on_disk(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # a download in another process renames its files
+            total += path.lstat().st_size
+    return total
+
+
 def pull_from_cache(
-    repo_id: str, revision: str | None, cache_dir: str | os.PathLike[str] | None, *, reason: str
+    repo_id: str,
+    revision: str | None,
+    cache_dir: str | os.PathLike[str] | None,
+    *,
+    token: str | bool | None,
+    serving_only: bool,
+    reason: str,
 ) -> Snapshot:
     """Find a whole copy of a model in the local Hub cache; `reason` says why the Hub does not give it.
 
     Raises
     ------
     ModelLoadError
-        If there is none.
+        If there is none that may be read with this token.
     """
+    patterns = list(SERVED_FILES if serving_only else PUBLISHED_FILES)
+    return _pull_from(cache_for(token, cache_dir), repo_id, revision, patterns, reason=reason)
+
+
+def _pull_from(
+    cache: Path, repo_id: str, revision: str | None, patterns: list[str], *, reason: str
+) -> Snapshot:
     name = f"{repo_id}@{revision}" if revision else repo_id
     try:
         folder = Path(
             snapshot_download(
                 repo_id,
                 revision=revision,
-                cache_dir=None if cache_dir is None else Path(cache_dir),
-                allow_patterns=list(PUBLISHED_FILES),
+                cache_dir=cache,
+                token=False,
+                allow_patterns=patterns,
                 local_files_only=True,
             )
         )
@@ -204,13 +263,11 @@ def _download(
     repo_id: str,
     revision: str | None,
     token: str | bool | None,
-    cache_dir: Path | None,
+    cache: Path,
     patterns: list[str],
 ) -> Path:
     return Path(
-        snapshot_download(
-            repo_id, revision=revision, token=token, cache_dir=cache_dir, allow_patterns=patterns
-        )
+        snapshot_download(repo_id, revision=revision, token=token, cache_dir=cache, allow_patterns=patterns)
     )
 
 
