@@ -1,12 +1,13 @@
 # make app        installs what serving needs and starts the app
 # make install    installs what the app and training need
 # make test       runs the suite
-# make test-all   runs what trains several times over or in several processes, too, and says which lines no test ran
-# make test-fast  runs what needs neither TensorFlow nor Gradio, no browser and no other process
-# make test-installed  installs what a Space and the Docker image need into empty environments, and tests the app there
-# make fuzz       lets chance attack what strangers can reach, for an hour or more; after Ctrl-C it goes on
-# make check      lints, checks format, types and which folder imports which; make format repairs what it can
-# Each creates .venv first. PYTHON=python3.12 names the Python of a new .venv; uv is used where it is there.
+# make test-all   also runs the long tests, which train several times or in several processes, with coverage
+# make test-fast  runs the tests that need no TensorFlow, Gradio, browser or other process
+# make test-installed  installs the requirements of a Space and of the Docker image into empty environments, and tests
+#                 the app there
+# make fuzz       attacks at random everything that strangers can reach, for an hour or more; resumes after Ctrl-C
+# make check      checks style, types and imports; make format repairs what it can
+# Each creates .venv first. PYTHON=python3.12 picks the Python of a new .venv; uv is used if it is installed.
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -46,7 +47,7 @@ fuzz: .venv/.development
 	@mkdir -p test-results
 	nice $(BIN)/python -m benchmarks.fuzz --state test-results/fuzz.json
 
-# Gradio writes a .pyi beside each file of components; a type checker would read it in the file's place.
+# Gradio writes a .pyi beside each file of components, which the type checker would read instead of the file.
 check: .venv/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -75,14 +76,14 @@ format: .venv/.development
 define install
 	@$(BIN)/python -c '$(FITS)' || { \
 		$(BIN)/python --version; \
-		echo "is what .venv holds; this needs Python 3.$(OLDEST) to 3.$(NEWEST). Type: make clean, then the same again."; \
+		echo "is the Python of .venv; this needs Python 3.$(OLDEST) to 3.$(NEWEST). Run make clean, then try again."; \
 		exit 1; \
 	}
 	$(INSTALL) --requirement $(1)
 	@touch $@
 endef
 
-# The first Python that fits. Where none does, uv fetches one.
+# The first Python that fits. If none does, uv downloads one.
 .venv/pyvenv.cfg:
 	@for python in $(or $(PYTHON),$(CANDIDATES)); do \
 		if $$python -c '$(FITS)' 2>/dev/null; then \
@@ -93,11 +94,11 @@ endef
 	if [ -n "$(UV)" ] && [ -z "$(PYTHON)" ]; then \
 		exec uv venv --quiet --seed --python 3.$(NEWEST_TO_TRAIN) .venv; \
 	fi; \
-	echo "This needs Python 3.$(OLDEST) to 3.$(NEWEST), and $(if $(PYTHON),$(PYTHON) is not,none of $(CANDIDATES) is) that."; \
-	echo "Name one: make $(or $(MAKECMDGOALS),app) PYTHON=python3.12"; \
+	echo "This needs Python 3.$(OLDEST) to 3.$(NEWEST); $(if $(PYTHON),$(PYTHON) is not one,none of $(CANDIDATES) is one)."; \
+	echo "Install one and name it: make $(or $(MAKECMDGOALS),app) PYTHON=python3.12"; \
 	exit 1
 
-# The browser tests drive the system's Chromium; where it cannot be had they are skipped and say so.
+# The browser tests drive the system's Chromium; without it they are skipped, and say so.
 browser:
 	@for name in chromium chromium-browser google-chrome; do \
 		command -v $$name >/dev/null && exit 0; \

@@ -105,15 +105,15 @@ def test_without_a_python_that_fits_the_range_is_told(version, target, newest, c
     add_python(clone, "python3", version)
     status, printed = make(clone, target)
     assert status != 0
-    assert f"This needs Python 3.11 to {newest}, and none of python3 " in printed
-    assert f"Name one: make {target} PYTHON=python3.12\n" in printed
+    assert f"This needs Python 3.11 to {newest}; none of python3 " in printed
+    assert f"Install one and name it: make {target} PYTHON=python3.12\n" in printed
 
 
 def test_a_python_that_was_named_has_to_fit(clone):
     add_python(clone, "python3", "3.12")
     add_python(clone, "python3.14", "3.14")
-    assert "and python3.14 is not that." in make(clone, "install", "PYTHON=python3.14")[1]
-    assert "and python3.99 is not that." in make(clone, "install", "PYTHON=python3.99")[1]
+    assert "; python3.14 is not one." in make(clone, "install", "PYTHON=python3.14")[1]
+    assert "; python3.99 is not one." in make(clone, "install", "PYTHON=python3.99")[1]
 
 
 def test_an_environment_that_serves_but_cannot_train_is_told_so(clone):
@@ -122,8 +122,7 @@ def test_an_environment_that_serves_but_cannot_train_is_told_so(clone):
     status, printed = make(clone, "install")
     assert status != 0
     assert (
-        "is what .venv holds; this needs Python 3.11 to 3.13. Type: make clean, then the same again."
-        in printed
+        "is the Python of .venv; this needs Python 3.11 to 3.13. Run make clean, then try again." in printed
     )
 
 
