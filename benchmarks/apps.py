@@ -195,9 +195,9 @@ class Visitor:
         finally:
             line.close()
 
-    def begin_photo(self, picture: bytes) -> None:
-        """Add a picture to the tab for one photo, and do not wait for the answer."""
-        self._post(f"{API}/queue/join", self._call("photo", "upload", _file(self.upload(picture))))
+    def begin(self, tab: str, content: bytes) -> None:
+        """Add a picture to the tab "photo", or a clip to "clip", and do not wait for the answer."""
+        self._post(f"{API}/queue/join", self._call(tab, "upload", _file(self.upload(content))))
 
     def show_photo(self, picture: bytes) -> Told:
         """Add a picture to the tab for one photo, as a browser does; the app remembers it for the visitor."""

@@ -131,7 +131,7 @@ def break_off(app: App, picture: bytes) -> None:
 def leave_early(app: App, picture: bytes) -> None:
     """Ask for a photograph on the page and leave before the answer."""
     with contextlib.closing(Visitor(app)) as visitor, visitor.page_open():
-        visitor.begin_photo(picture)
+        visitor.begin("photo", picture)
 
 
 def never_ask(app: App, picture: bytes) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,18 @@ ENDS_WITHIN = 10  # seconds after its answer, on a busy machine
 @dataclass(frozen=True)
 class RunningApp:
     url: str
+    process: subprocess.Popen
     temporary: Path
     log: Path
 
+    @property
+    def uploads(self) -> Path:
+        """The folder that the app made for uploads."""
+        (folder,) = self.temporary.glob("emotion-uploads-*")
+        return folder
+
     def files_on_disk(self) -> list[Path]:
-        """Everything that visitors left behind in Gradio's folder and in the system's.
+        """Everything that visitors left behind in the system's folder for temporary files.
 
         An answer may arrive a moment before its request has ended, so files get that moment to disappear.
         """
@@ -37,26 +44,29 @@ class RunningApp:
 
 
 @contextlib.contextmanager
-def running_app(folder: Path, **environment: str) -> Iterator[RunningApp]:
-    """Start `app.py`, wait until it answers, and stop it afterwards."""
+def running_app(
+    folder: Path, *, command: Sequence[str] = (sys.executable, "app.py"), **environment: str
+) -> Iterator[RunningApp]:
+    """Start the app as a person does, wait until it answers, and stop it afterwards."""
     port = free_port()
-    app = RunningApp(f"http://127.0.0.1:{port}", folder / "temporary", folder / "log.txt")
-    app.temporary.mkdir()
+    temporary = folder / "temporary"
+    temporary.mkdir()
     settings = {
         "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(app.temporary),
-        "TMPDIR": str(app.temporary),
+        "TMPDIR": str(temporary),
         "HF_HUB_OFFLINE": "1",
         "NO_PROXY": "127.0.0.1,localhost",
     }
-    with app.log.open("w") as log:
+    inherited = {name: value for name, value in os.environ.items() if name != "GRADIO_TEMP_DIR"}
+    with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "app.py"],
+            command,
             cwd=ROOT,
-            env={**os.environ, **settings, **environment},
+            env={**inherited, **settings, **environment},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+    app = RunningApp(f"http://127.0.0.1:{port}", process, temporary, folder / "log.txt")
     try:
         deadline = time.monotonic() + STARTS_WITHIN
         while not answers(app.url):

@@ -14,6 +14,7 @@ from typing import Any
 from emotion import __version__
 from emotion.errors import EmotionError
 from emotion.program import APP_COMMAND, INSTALL_APP
+from emotion.web.process import end_on_signals, use_private_folder
 from emotion.web.resources import usable_processors
 
 DESCRIPTION = """Tell how angry, happy or sad faces look, in a browser.
@@ -32,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.parse_args(arguments)
+    try:
+        end_on_signals(use_private_folder())
+    except EmotionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     # NumPy counts the machine's processors, not the container's.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(usable_processors()))
     try:
@@ -78,3 +84,7 @@ def _examples() -> Path:
     """Return the folder of example pictures: the copy that an installed package carries, or a clone's own."""
     package, clone = Path(__file__).parent / "examples", Path(__file__).parents[2] / "examples"
     return package if package.is_dir() else clone
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,7 +23,7 @@ from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
 from emotion.web.memory import Kept, Memory
 from emotion.web.resources import return_memory, share_memory, usable_memory, usable_processors
-from emotion.web.uploads import Uploads, use_own_folder
+from emotion.web.uploads import Uploads
 from emotion.web.visitors import Visitors
 
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
@@ -138,7 +138,6 @@ class Session:
         EmotionError
             If they make no sense, or no model can be loaded.
         """
-        use_own_folder()
         share_memory()
         return_memory()
         # Visitors keep the processors busy.

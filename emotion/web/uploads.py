@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -44,14 +40,6 @@ def sweep(uploads: Sequence[set[str]], seconds: float) -> None:
                     continue
                 path.unlink()
             files.discard(file)
-
-
-def use_own_folder() -> None:
-    """Keep uploads apart from other programs' and delete all at the end, unless GRADIO_TEMP_DIR is set."""
-    if "GRADIO_TEMP_DIR" not in os.environ:
-        folder = tempfile.mkdtemp(prefix="emotion-uploads-")
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def uploaded(path: str) -> Path:

@@ -117,12 +117,12 @@ def test_a_request_can_name_no_file_of_the_server(app, payload):
 
 
 def test_a_way_out_of_the_upload_folder_is_none(app):
-    (app.temporary / "folder").mkdir(exist_ok=True)
-    link = app.temporary / "folder" / "link.jpg"
+    (app.uploads / "folder").mkdir(exist_ok=True)
+    link = app.uploads / "folder" / "link.jpg"
     link.symlink_to(HAPPY)
     try:
         assert "error" in events(app, "classify", [{"path": str(link)}])
-        assert "error" in events(app, "classify", [{"path": f"{app.temporary}/../../../{HAPPY}"}])
+        assert "error" in events(app, "classify", [{"path": f"{app.uploads}/../../../../{HAPPY}"}])
     finally:
         link.unlink()
 

@@ -48,7 +48,7 @@ def test_who_leaves_before_the_answer_leaves_nothing(page, session):
     _, app = page
     visitor = Visitor(app)
     with visitor.page_open():
-        visitor.begin_photo(HAPPY)
+        visitor.begin("photo", HAPPY)
     visitor.close()
     end = time.monotonic() + 60
     while (list(Path(app.uploads).rglob("*.jpg")) or session.memory.taken) and time.monotonic() < end:
