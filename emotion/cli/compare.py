@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare the models and print the result; return the exit status."""
     try:
-        from emotion.report.comparison_text import comparison_text
+        from emotion.report.comparison import comparison_text
         from emotion.training.comparing import compare_models
     except ImportError as error:
         raise ModelLoadError(

@@ -18,7 +18,7 @@ from emotion.model.description import CARD_FILE, DESCRIPTION_FILE
 from emotion.model.hub import PUBLISHED_FILES, full_name, published_card, signed_in
 from emotion.model.refusals import why_not_published
 from emotion.program import TRAIN_COMMAND
-from emotion.report.links import link_space, linked_spaces
+from emotion.report.metadata import link_space, linked_spaces
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from huggingface_hub import SpaceCardData, constants
 
-from emotion.report.links import join_card, split_card
+from emotion.report.metadata import join_card, split_card
 
 # How the demo is recognised, on its Space and in this project's README alike.
 IDENTITY = {

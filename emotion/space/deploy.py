@@ -19,7 +19,7 @@ from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, LITERT_FILE
 from emotion.model.hub import DEFAULT_NAME, full_name, published_card, signed_in
 from emotion.model.refusals import why_not_published
 from emotion.program import COMMAND, MODEL_VARIABLE, REFRESH_VARIABLE
-from emotion.report.links import link_space
+from emotion.report.metadata import link_space
 from emotion.space.card import merged_card, space_card
 from emotion.space.files import space_files
 

@@ -18,8 +18,7 @@ from emotion.data.soft_targets import load_majorities, output_name
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import LITERT_FILE, WEIGHTS_FILE
-from emotion.report.comparison import Answers, Comparison, compare
-from emotion.report.comparison_text import letters_of
+from emotion.report.comparison import Answers, Comparison, compare, letters_of
 from emotion.report.plots import draw_risk_coverage, faces_sheet
 from emotion.report.report import DataFigures
 from emotion.training.evaluation import all_held_out, predict_examples, settings_of

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from emotion.config import as_sources
 from emotion.errors import DataError, ModelLoadError, PublishError
 from emotion.model.classifier import EmotionClassifier
-from emotion.report.comparison_text import comparison_text
+from emotion.report.comparison import comparison_text
 from emotion.training.comparing import common_labels, compare_models
 
 logger = logging.getLogger(__name__)

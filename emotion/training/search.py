@@ -23,7 +23,7 @@ from emotion.config import TrainingConfig
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.errors import DataError, DivergedError, TrainingError
 from emotion.model.classifier import EmotionClassifier
-from emotion.report.origin import training_command
+from emotion.report.card import training_command
 from emotion.report.report import Report
 from emotion.training.fit import FittedNetwork
 from emotion.training.folder import CHECKPOINT_FOLDER, LOCK_FILE, save_run_config, written_by_one_run

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emotion.model.logs import log_to_terminal
-from emotion.report.group_text import groups_text
+from emotion.report.card import training_command
+from emotion.report.groups import groups_text
 from emotion.report.markdown import percent
-from emotion.report.origin import training_command
 from emotion.report.report import Report
 
 if TYPE_CHECKING:

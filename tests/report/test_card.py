@@ -11,8 +11,7 @@ from huggingface_hub.repocard import metadata_load
 from emotion.config import TrainingConfig
 from emotion.predictions.calibration import Calibration
 from emotion.report.build import build_report
-from emotion.report.card import is_fer2013, render
-from emotion.report.origin import training_command
+from emotion.report.card import is_fer2013, render, training_command
 from emotion.report.report import DataFigures, Report, RobustnessFigures
 
 LABELS = ("angry", "happy", "sad")

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from emotion.predictions.calibration import Calibration
-from emotion.report.comparison import AGREED, COMPARED, Answers, compare
-from emotion.report.comparison_text import comparison_text
+from emotion.report.comparison import AGREED, COMPARED, Answers, compare, comparison_text
 from emotion.report.plots import draw_risk_coverage
 from emotion.report.report import FIGURES
 from tests.report.synthetic import LABELS, OUTPUTS, synthetic

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from emotion.report.card import render
-from emotion.report.group_text import gaps_in_words, groups_text
-from emotion.report.groups import FEWEST_FACES, measure_groups
+from emotion.report.groups import FEWEST_FACES, gaps_in_words, groups_text, measure_groups
 from emotion.report.report import Report
 from tests.report.synthetic import report_of
 

@@ -1,6 +1,6 @@
 """What a Space consists of."""
 
-from emotion.report.links import split_card
+from emotion.report.metadata import split_card
 from emotion.space.card import IDENTITY, space_card
 from emotion.space.files import PACKAGE, space_files
 from tests.app_process import EXAMPLES, ROOT

@@ -14,7 +14,7 @@ from emotion.data.dataset import load_dataset
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.foreign import load_foreign
-from emotion.report.comparison_text import comparison_text
+from emotion.report.comparison import comparison_text
 from emotion.training.comparing import compare_models
 from tests.drawn_faces import EMOTIONS, write_faces
 from tests.models import write_swapped

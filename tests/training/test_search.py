@@ -15,7 +15,7 @@ from emotion import EmotionClassifier
 from emotion.config import TrainingConfig
 from emotion.errors import DataError, TrainingError
 from emotion.options import check_value
-from emotion.report.origin import training_command
+from emotion.report.card import training_command
 from emotion.training.arguments import build_parser
 from emotion.training.command import chosen_config
 from emotion.training.search import search_settings

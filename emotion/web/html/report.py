@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from emotion.predictions.colours import NOT_SURE
-from emotion.report.group_text import gaps_in_words
+from emotion.report.groups import gaps_in_words
 from emotion.report.report import FIGURES
 from emotion.web.html import curves
 from emotion.web.html.words import alternatives, percent
@@ -14,8 +14,8 @@ from emotion.web.html.words import alternatives, percent
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
     from emotion.report.groups import GroupColumn
+    from emotion.report.metrics import Interval
     from emotion.report.report import ClassFigures, ConfusionMatrix, Report
-    from emotion.report.statistics import Interval
 
 # Figures of the report that the page shows, with their name there and what they mean.
 SHOWN = (

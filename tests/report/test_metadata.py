@@ -3,7 +3,7 @@
 import pytest
 
 from emotion.model.loading import EMBEDDED
-from emotion.report.links import link_space, linked_spaces, split_card
+from emotion.report.metadata import link_space, linked_spaces, split_card
 
 CARD = (EMBEDDED / "README.md").read_text("utf-8")
 
