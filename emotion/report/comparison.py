@@ -351,7 +351,9 @@ def comparison_text(comparison: Comparison) -> str:
         "bootstrap.",
         "\n".join(f"{letter}: {name}" for name, letter in letters.items()),
         _table(comparison, letters, pairs if together else []),
-        "" if together else aligned([["", *(title for title, _ in pairs)], *_differences(comparison, pairs)]),
+        ""
+        if together
+        else aligned([["", *(title for title, _ in pairs)], *_difference_rows(comparison, pairs)]),
         "\n".join(verdict(pair, letters) for _, pair in pairs),
         "\n\n".join(
             groups_text(model.report.groups, f"{letters[model.name]}: ") for model in comparison.models
@@ -388,7 +390,7 @@ def verdict(pair: Pair, letters: dict[str, str]) -> str:
 def _table(comparison: Comparison, letters: dict[str, str], pairs: Sequence[tuple[str, Pair]]) -> str:
     models = comparison.models
     rows = [["", *letters.values(), *(title for title, _ in pairs)]]
-    differences = {row[0]: row[1:] for row in _differences(comparison, pairs)}
+    differences = {row[0]: row[1:] for row in _difference_rows(comparison, pairs)}
     for key in COMPARED:
         estimates = [model.figures[key] for model in models]
         if any(estimate.value is not None for estimate in estimates):
@@ -405,10 +407,10 @@ def _table(comparison: Comparison, letters: dict[str, str], pairs: Sequence[tupl
     return aligned(rows)
 
 
-def _differences(comparison: Comparison, pairs: Sequence[tuple[str, Pair]]) -> list[list[str]]:
+def _difference_rows(comparison: Comparison, pairs: Sequence[tuple[str, Pair]]) -> list[list[str]]:
     """Return one row per figure that can be compared, a cell per pair."""
     return [
-        [_title(key, comparison), *(_difference(key, pair.differences[key]) for _, pair in pairs)]
+        [_title(key, comparison), *(_shown_difference(key, pair.differences[key]) for _, pair in pairs)]
         for key in COMPARED
         if any(model.figures[key].value is not None for model in comparison.models)
     ]
@@ -435,7 +437,7 @@ def _shown(key: str, estimate: Estimate) -> str:
     return f"{estimate.value:.3f} ({low:.3f}–{high:.3f})"
 
 
-def _difference(key: str, estimate: Estimate) -> str:
+def _shown_difference(key: str, estimate: Estimate) -> str:
     if estimate.value is None or estimate.interval is None:
         return "–"
     low, high = estimate.interval
