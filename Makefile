@@ -55,6 +55,7 @@ check: .venv/.development
 	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.check_layout
+	$(BIN)/python -m tools.check_javascript
 
 format: .venv/.development
 	$(BIN)/ruff check --fix .

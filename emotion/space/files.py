@@ -15,7 +15,7 @@ REQUIREMENTS = "requirements.txt"
 # Folders that the page never imports. The model itself comes from the Hub.
 NOT_SERVING = ("__main__.py", "cli", "data", "pretrained", "space", "training")
 # A Space is public: nothing else that lies in the folder leaves this computer.
-ENDINGS = (".py", ".css", ".js", ".tflite", ".LICENSE")
+ENDINGS = (".py", ".css", ".js", ".gz", ".tflite", "LICENSE")
 EXAMPLE_ENDINGS = (".jpg", ".png", ".webp", ".md")
 
 

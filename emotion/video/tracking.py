@@ -20,6 +20,8 @@ from emotion.predictions.table import PredictionTable
 # A face may move by this part of its size between two frames, and grow or shrink by this factor, and still be
 # the same.
 NEAREST, SCALE = 0.8, 1.8
+# Where frames are far apart, a face that is missing for less than this many of them is still the same.
+MISSED_FRAMES = 1.5
 # Likeness from which on a face is one that was gone (benchmarks/tracking.py).
 KNOWN = 0.55
 # Seconds: a face that comes in over the edge is whole only then; until then it may turn out to be known.

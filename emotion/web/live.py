@@ -12,7 +12,7 @@ import numpy as np
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
 from emotion.video.looks import answers_and_looks
-from emotion.video.tracking import FaceTracker
+from emotion.video.tracking import MISSED_FRAMES, FaceTracker
 from emotion.vision.faces import detect_faces_in_frame
 from emotion.vision.images import Picture
 from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_switch
@@ -27,8 +27,6 @@ from emotion.web.session import Session
 
 # Seconds between camera frames, when the server keeps up.
 FRAME_INTERVAL = 0.1
-# A busy server sees few frames: a face that is gone for less than so many of them is still the same.
-MISSED_FRAMES = 1.5
 
 
 @dataclass

@@ -1,0 +1,51 @@
+"""The files that the engine in a browser reads: its modules, LiteRT, and a model with what belongs to it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotion.errors import ModelLoadError
+from emotion.model.description import LITERT_FILE
+from emotion.vision.detector import WEIGHTS
+from emotion.web.browser.settings import settings
+
+if TYPE_CHECKING:
+    from emotion.model.classifier import EmotionClassifier
+
+ENGINE = Path(__file__).with_name("engine")
+ENGINE_ENDINGS = (".js", ".gz", "LICENSE")
+
+
+def engine_files() -> dict[str, Path]:
+    """Return the engine's own files by their path in its folder."""
+    files = (path for path in sorted(ENGINE.rglob("*")) if path.name.endswith(ENGINE_ENDINGS))
+    return {path.relative_to(ENGINE).as_posix(): path for path in files}
+
+
+def model_files(classifier: EmotionClassifier) -> dict[str, bytes]:
+    """Return what the engine reads of a model, compressed: few file servers do that on the way.
+
+    Raises
+    ------
+    ModelLoadError
+        If the model has no network for LiteRT.
+    """
+    network = classifier.folder / LITERT_FILE if classifier.folder else None
+    if network is None or not network.is_file():
+        raise ModelLoadError(
+            f"{classifier.model_name} holds no {LITERT_FILE}, so a browser cannot run it."
+            " Load the model where TensorFlow is installed, and save it again."
+        )
+    return {
+        "engine.json": json.dumps(settings(classifier)).encode(),
+        "face_detector.tflite.gz": _packed(WEIGHTS),
+        "model.tflite.gz": _packed(network),
+    }
+
+
+def _packed(path: Path) -> bytes:
+    # Without the time: the same content gives the same file, which visitors keep.
+    return gzip.compress(path.read_bytes(), 9, mtime=0)
