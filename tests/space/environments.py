@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -35,8 +37,28 @@ def new_environment(folder: Path, requirements: Path, *also: str) -> Path:
             top = file.parts[0]
             # Each file of a package leads to the same folder, and so do packages in one namespace.
             if top != ".." and not (packages / top).exists():
-                (packages / top).symlink_to(distribution(name).locate_file(top))
+                _lay(Path(str(distribution(name).locate_file(top))), packages / top)
     return python
+
+
+def _lay(installed: Path, place: Path) -> None:
+    """Put a package into an environment: a symbolic link if all users may follow it, else hard links.
+
+    Root's home, where containers often keep a clone and its packages, is closed to other users.
+    """
+    if all(folder.stat().st_mode & stat.S_IXOTH for folder in installed.resolve().parents):
+        place.symlink_to(installed)
+    elif installed.is_dir():
+        shutil.copytree(installed, place, copy_function=_link_or_copy)
+    else:
+        _link_or_copy(installed, place)
+
+
+def _link_or_copy(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
 
 
 def _with_dependencies(lines: list[str]) -> set[str]:
