@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emotion.errors import ModelLoadError
 from emotion.model.description import CARD_FILE, LONGEST_TEXT, Description
 from emotion.model.engines import Network
+from emotion.model.isolation import IsolatedNetwork
+from emotion.model.loading import (
+    EMBEDDED,
+    EMBEDDED_NAME,
+    Fetch,
+    SavedModel,
+    isolated_network,
+    load,
+    load_folder,
+    rehearsed_network,
+)
+from emotion.model.saving import save
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
 from emotion.vision.crop import Located, crop_face, scaled_place, whole_crop
 from emotion.vision.faces import detect_faces
@@ -27,14 +41,7 @@ if TYPE_CHECKING:
     AnyPicture = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Picture
 
 
-class LoadOptions(TypedDict, total=False):
-    """What `EmotionClassifier.from_pretrained` takes beside the model's name."""
-
-    revision: str | None
-    token: str | bool | None
-    cache_dir: str | os.PathLike[str] | None
-    isolated: bool
-    seconds: float | None
+logger = logging.getLogger(__name__)
 
 
 class EmotionClassifier:
@@ -110,26 +117,72 @@ class EmotionClassifier:
         ModelLoadError
             If there is no such model, or it cannot be read or trusted.
         """
-        from emotion.model.loading import load
-
-        return load(
-            reference, revision=revision, token=token, cache_dir=cache_dir, isolated=isolated, seconds=seconds
+        return cls.of(
+            load(
+                reference,
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                fetch=_fetch_within(seconds, serving_only=isolated),
+                open_network=isolated_network if isolated else None,
+            )
         )
 
     @classmethod
-    def from_pretrained_or_default(
-        cls, reference: str | None = None, **options: Unpack[LoadOptions]
-    ) -> EmotionClassifier:
-        """Load a model, tried in a process of its own, or the embedded one with a notice that says why."""
-        from emotion.model.loading import load_or_default
+    def of(cls, saved: SavedModel) -> EmotionClassifier:
+        """Return the classifier of a loaded model."""
+        return cls(
+            saved.network,
+            saved.description,
+            folder=saved.folder,
+            model_name=saved.model_name,
+            revision=saved.revision,
+            notice=saved.notice,
+        )
 
-        return load_or_default(reference, **options)
+    @classmethod
+    def rehearsed(
+        cls, reference: str | None, *, revision: str | None = None, seconds: float | None = None
+    ) -> EmotionClassifier:
+        """Load the model of a program that serves: its network runs once in a process that may crash."""
+        return cls.of(
+            load(
+                reference,
+                revision=revision,
+                fetch=_fetch_within(seconds, serving_only=False),
+                open_network=rehearsed_network,
+            )
+        )
+
+    @classmethod
+    def from_pretrained_or_default(cls, reference: str, *, seconds: float | None = None) -> EmotionClassifier:
+        """Load a model `rehearsed`, or the embedded one with a notice that says why."""
+        try:
+            return cls.rehearsed(reference or None, seconds=seconds)
+        except ModelLoadError as error:
+            if not EMBEDDED.is_dir():
+                raise
+            classifier = cls.from_pretrained()
+            classifier.notice = f"{error} Until then the {EMBEDDED_NAME} model answers."
+            logger.warning("%s", classifier.notice)
+            return classifier
 
     def __reduce__(self) -> tuple[Callable[..., EmotionClassifier], tuple[object, ...]]:
-        """Pickle where the model is, not its weights; see `emotion.model.pickling`."""
-        from emotion.model.pickling import address_of, load_again
+        """Pickle where the model is and what its outputs mean, not its weights.
 
-        return load_again, (address_of(self), self.description)
+        Raises
+        ------
+        ModelLoadError
+            If it was never saved to a folder.
+        """
+        if self.folder is None or isinstance(self.network, IsolatedNetwork):
+            raise ModelLoadError(
+                "A model in memory cannot be handed to another process. Save it with "
+                "save_pretrained(folder), and load it from there."
+            )
+        reference = None if self.folder == EMBEDDED else str(self.folder.absolute())
+        name = self.model_name if self.revision else None
+        return _load_pickled, (reference, name, self.revision, self.description)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -281,9 +334,16 @@ class EmotionClassifier:
         Path
             The folder.
         """
-        from emotion.model.saving import save
-
-        return save(self, Path(folder), litert_precision=litert_precision, repo_id=repo_id)
+        self.description = save(
+            self.network,
+            self.description,
+            Path(folder),
+            source=self.folder,
+            report=self.report,
+            card=self.render_card(repo_id),
+            litert_precision=litert_precision,
+        )
+        return Path(folder)
 
     def render_card(self, repo_id: str | None = None) -> str:
         """Render the model card from the report, with `repo_id` in its examples."""
@@ -345,3 +405,41 @@ class EmotionClassifier:
             probabilities=dict(zip(self.labels, map(float, probabilities), strict=True)),
             reason=None if sure else NEUTRAL_OR_MIXED,
         )
+
+
+def _load_pickled(
+    folder: str | None, repo_id: str | None, revision: str | None, description: Description
+) -> EmotionClassifier:
+    """Load the model of a pickled classifier, on the computer that pickled it or on another one."""
+    if folder and Path(folder).is_dir():
+        # The same computer, most often: its many processes do not all ask the Hub.
+        saved = load_folder(Path(folder), model_name=repo_id or folder, revision=revision)
+    elif folder is None or repo_id:
+        saved = load(repo_id, revision=revision)
+    else:
+        raise ModelLoadError(
+            f"The folder {folder} of a pickled model is not on this computer, or not any more. "
+            "Copy it there, or publish the model and load it as owner/name, which every computer can."
+        )
+    classifier = EmotionClassifier.of(saved)
+    if classifier.description.files != description.files:
+        raise ModelLoadError(
+            f"The model in {classifier.folder} is not the one that was pickled: it was saved anew since, or "
+            "this computer has another version of it. Load it again before you hand it on."
+        )
+    # What was changed in memory, such as the threshold, goes along.
+    classifier.description = description
+    return classifier
+
+
+def _fetch_within(seconds: float | None, *, serving_only: bool) -> Fetch | None:
+    """Return what pulls a model, in a process of its own where the time is limited."""
+    if seconds is not None:
+        from emotion.model.deadline import pull_within
+
+        return functools.partial(pull_within, seconds, serving_only=serving_only)
+    if serving_only:
+        from emotion.model.pull import pull
+
+        return functools.partial(pull, serving_only=True)
+    return None

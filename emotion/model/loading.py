@@ -1,15 +1,14 @@
-"""From a reference to a classifier: the embedded model, a folder, or one from the Hub."""
+"""From a reference to the parts of a classifier: the embedded model, a folder, or one from the Hub."""
 
 from __future__ import annotations
 
-import functools
-import logging
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Protocol
 
 from emotion.errors import ModelLoadError, in_one_line
-from emotion.model.classifier import EmotionClassifier, LoadOptions
 from emotion.model.description import (
     DESCRIPTION_FILE,
     KERAS_FILES,
@@ -17,18 +16,46 @@ from emotion.model.description import (
     LONGEST_TEXT,
     Description,
 )
-from emotion.model.engines import load_network, try_on_one_face
+from emotion.model.engines import Network, load_network, try_on_one_face
 from emotion.model.isolation import IsolatedNetwork
 from emotion.model.saving import finish_interrupted_save, hash_file
 from emotion.report.reading import loads
 from emotion.vision.litert import litert_is_installed
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from emotion.model.pull import Snapshot
 
 EMBEDDED = Path(__file__).parents[1] / "pretrained"
 EMBEDDED_NAME = "embedded default"
 # Bytes of a model that the host names, bytes of memory and seconds of processor time for its first face.
 HOSTS_LARGEST, HOSTS_MEMORY, HOSTS_SECONDS = 2**30, 2**32, 60.0
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a saved folder holds; `EmotionClassifier.of` makes a classifier of it."""
+
+    network: Network
+    description: Description
+    folder: Path
+    model_name: str
+    revision: str | None = None
+    notice: str | None = None
+
+
+class Fetch(Protocol):
+    """Fetches a model from the Hub; see `emotion.model.pull.pull`."""
+
+    def __call__(
+        self,
+        repo_id: str,
+        *,
+        revision: str | None,
+        token: str | bool | None,
+        cache_dir: str | os.PathLike[str] | None,
+    ) -> Snapshot:
+        """Return where the files are."""
+        ...
 
 
 def load(
@@ -37,11 +64,13 @@ def load(
     revision: str | None = None,
     token: str | bool | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
-    isolated: bool = False,
-    seconds: float | None = None,
-    rehearsed: bool = False,
-) -> EmotionClassifier:
-    """Load a model; parameters and errors are those of `EmotionClassifier.from_pretrained`."""
+    fetch: Fetch | None = None,
+    open_network: Callable[[Path, Description], Network] | None = None,
+) -> SavedModel:
+    """Load the embedded model (None), a folder or one from the Hub; errors as for `EmotionClassifier`.
+
+    `fetch` and `open_network` replace how it is pulled and run, for example in a process of its own.
+    """
     if reference is None:
         if not EMBEDDED.is_dir():
             raise ModelLoadError(
@@ -49,52 +78,23 @@ def load(
             )
         return load_folder(EMBEDDED, model_name=EMBEDDED_NAME)
     if Path(reference).is_dir():
-        return load_folder(Path(reference), model_name=str(reference), isolated=isolated, rehearsed=rehearsed)
+        return load_folder(Path(reference), model_name=str(reference), open_network=open_network)
     repo_id, _, named_revision = str(reference).partition("@")
     if repo_id.count("/") != 1 or repo_id.startswith((".", "/", "~")):
         raise ModelLoadError(
             f"There is no folder {str(reference)!r}. "
             "Name a folder that train.py saved, or a model on the Hub as owner/name."
         )
-    from emotion.model.deadline import pull_within
-    from emotion.model.pull import pull
-
-    fetch = pull if seconds is None else functools.partial(pull_within, seconds)
-    snapshot = fetch(
-        repo_id,
-        revision=revision or named_revision or None,
-        token=token,
-        cache_dir=cache_dir,
-        serving_only=isolated,
+    if fetch is None:
+        from emotion.model.pull import pull as fetch
+    snapshot = fetch(repo_id, revision=revision or named_revision or None, token=token, cache_dir=cache_dir)
+    loaded = load_folder(
+        snapshot.folder, model_name=repo_id, revision=snapshot.revision, open_network=open_network
     )
-    notice = (
-        f"The Hub did not answer; this is the copy of {repo_id} on this computer."
-        if snapshot.offline
-        else None
-    )
-    return load_folder(
-        snapshot.folder,
-        model_name=repo_id,
-        revision=snapshot.revision,
-        notice=notice,
-        isolated=isolated,
-        rehearsed=rehearsed,
-    )
-
-
-def load_or_default(reference: str | None, **options: Unpack[LoadOptions]) -> EmotionClassifier:
-    """Load a model, or the embedded default with a notice that says why."""
-    try:
-        # Nothing else than these options gets here, which TypedDict cannot say yet.
-        # pyrefly: ignore [open-unpacking]
-        return load(reference or None, rehearsed=True, **options)
-    except ModelLoadError as error:
-        if not EMBEDDED.is_dir():
-            raise
-        classifier = load(None)
-        classifier.notice = f"{error} Until then the {EMBEDDED_NAME} model answers."
-        logger.warning("%s", classifier.notice)
-        return classifier
+    if snapshot.offline:
+        notice = f"The Hub did not answer; this is the copy of {repo_id} on this computer."
+        loaded = replace(loaded, notice=notice)
+    return loaded
 
 
 def load_folder(
@@ -102,11 +102,9 @@ def load_folder(
     *,
     model_name: str,
     revision: str | None = None,
-    notice: str | None = None,
-    isolated: bool = False,
-    rehearsed: bool = False,
-) -> EmotionClassifier:
-    """Load a saved folder, and try its network on one face; `rehearsed`, first in a process that may crash.
+    open_network: Callable[[Path, Description], Network] | None = None,
+) -> SavedModel:
+    """Load a saved folder and try its network on one face.
 
     Raises
     ------
@@ -116,9 +114,7 @@ def load_folder(
     finish_interrupted_save(folder)
     description = read_description(folder)
     check_files(folder, description)
-    if rehearsed and (folder / LITERT_FILE).is_file() and litert_is_installed():
-        _rehearse(folder, description)
-    network = IsolatedNetwork(folder / LITERT_FILE) if isolated else load_network(folder)
+    network = open_network(folder, description) if open_network else load_network(folder)
     if network.outputs != len(description.outputs):
         raise ModelLoadError(
             f"{folder} is inconsistent: the network has {network.outputs} outputs, {DESCRIPTION_FILE} names "
@@ -131,9 +127,19 @@ def load_folder(
             f"{DESCRIPTION_FILE} says. Save or download the model again."
         )
     try_on_one_face(network, description.input_size, description.channels)
-    return EmotionClassifier(
-        network, description, folder=folder, model_name=model_name, revision=revision, notice=notice
-    )
+    return SavedModel(network, description, folder, model_name, revision)
+
+
+def isolated_network(folder: Path, _: Description) -> Network:
+    """Run a stranger's network in a process of its own."""
+    return IsolatedNetwork(folder / LITERT_FILE)
+
+
+def rehearsed_network(folder: Path, description: Description) -> Network:
+    """Run a network here, after one face in a process that may crash."""
+    if (folder / LITERT_FILE).is_file() and litert_is_installed():
+        _rehearse(folder, description)
+    return load_network(folder)
 
 
 def _rehearse(folder: Path, description: Description) -> None:

@@ -17,10 +17,13 @@ from emotion.model.description import (
     LITERT_FILE,
     NETWORK_FILES,
     WEIGHTS_FILE,
+    Description,
 )
 
 if TYPE_CHECKING:
-    from emotion.model.classifier import EmotionClassifier
+    from emotion.model.engines import Network
+    from emotion.model.keras_engine import KerasNetwork
+    from emotion.report.report import Report
 
 logger = logging.getLogger(__name__)
 
@@ -29,34 +32,40 @@ NEXT_FOLDER = ".next"
 
 
 def save(
-    classifier: EmotionClassifier,
+    network: Network,
+    description: Description,
     folder: Path,
     *,
+    source: Path | None,
+    report: Report | None,
+    card: str,
     litert_precision: str = "float32",
-    repo_id: str | None = None,
-) -> Path:
-    """Write a model; parameters are those of `EmotionClassifier.save_pretrained`."""
+) -> Description:
+    """Write a model, with the network's files from `source` where it is not a Keras model in memory.
+
+    Returns the description with the hashes of the files.
+    """
     following = folder / NEXT_FOLDER
     shutil.rmtree(following, ignore_errors=True)
     following.mkdir(parents=True)
-    if hasattr(classifier.network, "model") or classifier.folder is None:
-        _write_network(classifier, following, litert_precision)
+    if hasattr(network, "model") or source is None:
+        _write_network(cast("KerasNetwork", network), description.input_size, following, litert_precision)
     else:
         for name in NETWORK_FILES:
-            if (classifier.folder / name).is_file():
-                shutil.copyfile(classifier.folder / name, following / name)
-    classifier.description = replace(classifier.description, files=hash_files(following))
-    if classifier.report is not None:
+            if (source / name).is_file():
+                shutil.copyfile(source / name, following / name)
+    description = replace(description, files=hash_files(following))
+    if report is not None:
         from emotion.report.plots import write_report
 
-        write_report(classifier.report, following)
-    (following / CARD_FILE).write_text(classifier.render_card(repo_id), encoding="utf-8")
+        write_report(report, following)
+    (following / CARD_FILE).write_text(card, encoding="utf-8")
     # Last, and at once: from here on the new model is the one that counts.
     beside = following / f"{DESCRIPTION_FILE}.part"
-    _write_json(beside, classifier.description.to_dict())
+    _write_json(beside, description.to_dict())
     os.replace(beside, following / DESCRIPTION_FILE)
     finish_interrupted_save(folder)
-    return folder
+    return description
 
 
 def finish_interrupted_save(folder: Path) -> None:
@@ -92,19 +101,18 @@ def _moved(following: Path) -> dict[str, str]:
     return json.loads((following / DESCRIPTION_FILE).read_text(encoding="utf-8"))["files"]
 
 
-def _write_network(classifier: EmotionClassifier, folder: Path, litert_precision: str) -> None:
+def _write_network(network: KerasNetwork, size: int, folder: Path, litert_precision: str) -> None:
     import keras
 
-    from emotion.model.keras_engine import KerasNetwork, compress_weights, export_litert
+    from emotion.model.keras_engine import compress_weights, export_litert
 
-    model = cast(KerasNetwork, classifier.network).model
+    model = network.model
     keras.saving.save_model(model, folder, zipped=False)
     if litert_precision != "float32":
         compress_weights(folder / WEIGHTS_FILE)
     if (folder / "assets").is_dir() and not any((folder / "assets").iterdir()):
         (folder / "assets").rmdir()
     if keras.backend.backend() == "tensorflow":
-        size = classifier.input_size
         export_litert(model, folder / LITERT_FILE, size=size, precision=litert_precision)
     else:
         logger.warning(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from emotion.errors import EmotionError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.hub import DEFAULT_NAME
-from emotion.model.loading import load
 from emotion.model.pull import newest_commit
 from emotion.program import MODEL_VARIABLE, REFRESH_VARIABLE
 
@@ -55,7 +54,7 @@ def find_model(environment: Mapping[str, str]) -> tuple[str | None, EmotionClass
         owner = environment.get("SPACE_AUTHOR_NAME") or space.split("/")[0]
         reference = f"{owner}/{DEFAULT_NAME}"
         try:
-            return reference, load(reference, seconds=PULL_SECONDS, rehearsed=True)
+            return reference, EmotionClassifier.rehearsed(reference, seconds=PULL_SECONDS)
         except ModelLoadError as error:
             # Nobody asked for it, so that visitors need not know.
             logger.info("%s is not set, and %s cannot be had: %s", MODEL_VARIABLE, reference, error)
@@ -119,7 +118,7 @@ class Refresh:
             newest = newest_commit(repo_id, revision=revision or None)
             if newest != self._session.classifier.revision:
                 # Tried on one face, first in a process of its own: this one has visitors.
-                found = load(repo_id, revision=newest, seconds=PULL_SECONDS, rehearsed=True)
+                found = EmotionClassifier.rehearsed(repo_id, revision=newest, seconds=PULL_SECONDS)
                 self._session.classifier = found
                 logger.info("%s: the commit %s answers from now on", self._reference, newest[:12])
             self.problem, self._cause = None, ""
