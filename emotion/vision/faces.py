@@ -152,7 +152,7 @@ def detect_faces_in_frame(frame: np.ndarray, *, limit: int = 20) -> list[Detecte
 
 
 def _faces(found: list[np.ndarray], picture: np.ndarray, limit: int) -> list[DetectedFace]:
-    return [_whole_if_tight(_detected(face), picture) for face in _largest_first(found)[:limit]]
+    return [_whole_if_tight(_detected(face), picture) for face in _largest_first(found, limit)]
 
 
 def _first_look(picture: np.ndarray) -> np.ndarray:
@@ -209,10 +209,12 @@ def _judged(picture: np.ndarray, candidates: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-def _largest_first(faces: list[np.ndarray]) -> list[np.ndarray]:
-    """Sort detections (15,), without those seen twice and those seen in the features of a larger face."""
+def _largest_first(faces: list[np.ndarray], limit: int) -> list[np.ndarray]:
+    """Return the largest detections (15,), each face once and none seen in the features of a larger face."""
     kept: list[np.ndarray] = []
     for face in sorted(suppress(np.array(faces).reshape(-1, COLUMNS)), key=_side, reverse=True):
+        if len(kept) == limit:
+            break
         larger = np.array(kept).reshape(-1, COLUMNS)
         if not (intersection(face, larger) > 0.5 * face[2] * face[3]).any():
             kept.append(face)

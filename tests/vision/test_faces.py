@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 
 from emotion import EmotionClassifier, InvalidImageError
 from emotion.vision.crop import crop_face, crop_square, frame, roll
-from emotion.vision.detector import FaceNetwork, overlap, suppress
+from emotion.vision.detector import MOST_CANDIDATES, FaceNetwork, overlap, suppress
 from emotion.vision.faces import DetectedFace, detect_faces
 from emotion.vision.images import open_image
 from emotion.vision.quality import LEAST_SHARPNESS, quality_problem, sharpness
@@ -305,6 +305,39 @@ def test_thin_pictures_take_little_memory(portrait, shape):
         assert tracemalloc.get_traced_memory()[1] < 60e6
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("size", "sigma"), [((160, 120), 80), ((320, 240), 12), ((640, 480), 16), ((1280, 960), 40)]
+)
+def test_dim_and_noisy_frames_take_little_memory(portrait, size, sigma):
+    """One of 320×240 gives 17,000 detections; comparing them all took gigabytes and 44 seconds."""
+    dim = 0.12 * np.asarray(Image.fromarray(portrait).resize(size), float)
+    noise = np.random.default_rng(0).normal(0, sigma, dim.shape)
+    frame = (dim + noise).clip(0, 255).astype(np.uint8)
+    detect_faces(portrait)  # the network is loaded once
+    tracemalloc.start()
+    try:
+        detect_faces(frame)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_too_many_detections_the_best_are_compared():
+    count = 20_000
+    detections = np.zeros((count, 15), np.float32)
+    detections[:, 0], detections[:, 2:4] = 20 * np.arange(count), 10
+    detections[:, 4] = np.random.default_rng(0).permutation(count) / count
+    kept = suppress(detections)
+    assert len(kept) == MOST_CANDIDATES
+    assert np.array_equal(kept[:, 4], np.sort(detections[:, 4])[::-1][:MOST_CANDIDATES])
+
+
+def test_a_crowd_is_found_up_to_the_limit(portrait):
+    face = scaled(portrait, 0.25)
+    places = [(130 * column, 155 * row) for row in range(6) for column in range(9)]
+    assert len(detect_faces(pasted(face, places, (1200, 940)), limit=100)) == len(places)
 
 
 def test_too_small(portrait):
