@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
@@ -12,18 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from emotion.errors import InvalidImageError
 from emotion.vision.images import MAX_PIXELS, Picture, open_image, open_picture, readable_formats
 from emotion.vision.sandbox import Sandbox, SandboxError
 
-# Bytes: within them, 50 megapixels of JPEG and PNG open and of WebP do not.
-MOST_MEMORY = 400_000_000
-# Seconds of processor time, whatever else the machine does.
-MOST_SECONDS = 1.5
-# What the thirstiest format, WebP, takes for a pixel while it decodes.
-BYTES_OF_A_PIXEL = 16
+# Bytes: what the thirstiest pictures take for a pixel while they decode (WebP 16, a camera's HEIF 17).
+BYTES_OF_A_PIXEL = 17
+# Bytes: enough for every picture of 50 megapixels.
+MOST_MEMORY = 1_000_000_000
+# Seconds of processor time, whatever else the machine does. A camera's HEIF takes 0.2 a megapixel on a busy
+# core, a phone's 0.1.
+MOST_SECONDS = 20.0
+# That decode one HEIF or AVIF. Without a limit it is one per processor, and each takes address space.
+THREADS = 2
 TOO_MUCH = (
     "The picture cannot be opened within the limits on time and memory. "
     "Save it as JPEG, PNG or WebP of at most 25 megapixels and send it again."
@@ -43,13 +47,15 @@ class PictureDecoder:
     ----------
     workers : int
         Pictures that are opened at the same time; each takes a process, which starts when it is first needed.
+    memory, seconds : int, float
+        Limits of each process; see `emotion.vision.sandbox.Sandbox`.
     """
 
-    def __init__(self, workers: int = 2) -> None:
+    def __init__(self, workers: int = 2, *, memory: int = MOST_MEMORY, seconds: float = MOST_SECONDS) -> None:
         # The one used last comes first, so that only as many start as are needed at the same time.
         self._idle: queue.LifoQueue[Sandbox] = queue.LifoQueue()
         for _ in range(workers):
-            self._idle.put(Sandbox(__name__, memory=MOST_MEMORY, seconds=MOST_SECONDS))
+            self._idle.put(Sandbox(__name__, memory=memory, seconds=seconds))
 
     def open(self, source: bytes | str | os.PathLike[str]) -> Picture:
         """Open a picture as `emotion.vision.images.open_picture` does.
@@ -108,6 +114,11 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 
 def prepare() -> None:
     """Import what opening any format imports, as long as files can be opened."""
+    AvifImagePlugin.DEFAULT_MAX_THREADS = THREADS
+    with contextlib.suppress(ImportError):
+        import pi_heif
+
+        pi_heif.options.DECODE_THREADS = THREADS
     for name in readable_formats():
         buffer = io.BytesIO()
         try:

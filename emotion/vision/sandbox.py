@@ -105,6 +105,9 @@ class Sandbox:
             env={
                 "PYTHONPATH": str(Path(__file__).parents[2]),
                 "OPENBLAS_NUM_THREADS": "1",
+                # glibc reserves 64 MB of address space, which is what is limited, for every thread that
+                # allocates: decoders with threads ran out of it at random.
+                "MALLOC_ARENA_MAX": "1",
                 **{name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ},
             },
         )

@@ -27,8 +27,8 @@ from emotion.web.uploads import Uploads
 from emotion.web.visitors import Visitors
 
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
-# Bytes set aside for the app itself, and for each process that opens a picture or runs a visitor's model.
-APP_MEMORY, PROCESS_MEMORY = 600_000_000, 500_000_000
+# Bytes set aside for the app itself, each process that opens a picture, and each that runs a visitor's model.
+APP_MEMORY, PICTURE_MEMORY, NETWORK_MEMORY = 600_000_000, 1_100_000_000, 500_000_000
 # A stranger's report and card at their largest, as Python holds them.
 MODEL_BYTES = 10_000_000
 PICTURE_ENDINGS = (".jpg", ".png", ".webp")
@@ -94,10 +94,11 @@ class Limits:
     @classmethod
     def within(cls, memory: float, processors: int) -> Limits:
         """Return what a machine or container of so many bytes and processors can bear."""
-        processes = int((memory - APP_MEMORY) // PROCESS_MEMORY) if memory < math.inf else sys.maxsize
+        pair = PICTURE_MEMORY + NETWORK_MEMORY
+        pairs = int((memory - APP_MEMORY) // pair) if memory < math.inf else sys.maxsize
         return cls(
-            visitor_models=max(1, min(cls.visitor_models, processes // 2)),
-            decoders=max(1, min(max(2, processors), processes - processes // 2)),
+            visitor_models=max(1, min(cls.visitor_models, pairs)),
+            decoders=max(1, min(max(2, processors), pairs)),
         )
 
 

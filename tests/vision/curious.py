@@ -2,6 +2,9 @@
 
 import os
 import socket
+import threading
+
+THREADS = 4
 
 
 def prepare() -> None:
@@ -11,6 +14,8 @@ def prepare() -> None:
 def answer(question: bytes) -> bytes:
     if question == b"who are you?":
         return str(os.getuid()).encode()
+    if question == b"allocate in threads, then 100 MB":
+        return _allocated()
     found = ["token"] if "HF_TOKEN" in os.environ else []
     for name, attempt in {
         "file": lambda: os.open("/etc/hostname", os.O_RDONLY),
@@ -23,3 +28,24 @@ def answer(question: bytes) -> bytes:
         except (OSError, MemoryError):
             found.append(f"no {name}")
     return ", ".join(found).encode()
+
+
+def _allocated() -> bytes:
+    together = threading.Barrier(THREADS)
+
+    def allocate() -> None:
+        together.wait()
+        content = bytearray(10_000)
+        together.wait()
+        del content
+
+    threads = [threading.Thread(target=allocate) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        bytearray(100_000_000)
+    except MemoryError:
+        return b"no memory"
+    return b"allocated"

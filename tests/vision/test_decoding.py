@@ -15,6 +15,8 @@ from PIL import Image
 from emotion.errors import InvalidImageError
 from emotion.vision.decoding import PictureDecoder
 from emotion.vision.images import open_picture
+from emotion.vision.sandbox import Sandbox
+from tests.vision.heic import tiled_heic
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +24,14 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def decoder():
     decoder = PictureDecoder(workers=2)
+    yield decoder
+    decoder.close()
+
+
+@pytest.fixture(scope="module")
+def hasty_decoder():
+    """Gives up early, as the tests of what takes too long would like."""
+    decoder = PictureDecoder(workers=2, seconds=1.5)
     yield decoder
     decoder.close()
 
@@ -97,16 +107,17 @@ def test_what_is_no_picture_is_refused_in_the_same_words(decoder):
         pytest.param(lambda: high_png(50_000_000, 1), id="one line of 50 megapixels"),
     ],
 )
-def test_bombs_end_in_a_message_and_the_next_picture_opens(decoder, bomb):
+def test_bombs_end_in_a_message_and_the_next_picture_opens(hasty_decoder, bomb):
     content = bomb()
     started = time.process_time()
     with pytest.raises(InvalidImageError, match=r"limit|too large|megapixels"):
-        decoder.open(content)
+        hasty_decoder.open(content)
     assert time.process_time() - started < 1  # of this process: the work was done elsewhere
-    assert decoder.open(encode(gradient(20, 20), "PNG")).size == (20, 20)
+    assert hasty_decoder.open(encode(gradient(20, 20), "PNG")).size == (20, 20)
 
 
-def test_a_picture_that_lacks_memory_is_not_called_damaged(decoder):
+def test_a_picture_that_lacks_memory_is_not_called_damaged():
+    decoder = PictureDecoder(workers=1, memory=400_000_000)
     content = encode(Image.new("RGB", (6000, 5000)), "WEBP", quality=0, method=0)
     with pytest.raises(
         InvalidImageError, match=r"within the limits on time and memory.*at most 25 megapixels"
@@ -115,21 +126,45 @@ def test_a_picture_that_lacks_memory_is_not_called_damaged(decoder):
     half = encode(gradient(200, 150), "WEBP")[:200]
     with pytest.raises(InvalidImageError, match="damaged"):
         decoder.open(half)
+    decoder.close()
 
 
-def test_a_bomb_in_flight_keeps_nobody_else_waiting(decoder):
+def test_a_phone_s_photograph_in_tiles_opens_every_time():
+    decoder = PictureDecoder(workers=1, memory=200_000_000)
+    content = tiled_heic(4032, 3024)
+    shapes = [decoder.open(content).pixels.shape for _ in range(3)]
+    decoder.close()
+    assert shapes == [(1512, 2016, 3)] * 3
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(lambda: tiled_heic(8160, 6120), id="the slowest: HEIC"),
+        pytest.param(
+            lambda: encode(gradient(8160, 6120), "WEBP", quality=0, method=0), id="the largest: WebP"
+        ),
+    ],
+)
+def test_every_picture_of_fifty_megapixels_opens(decoder, written):
+    picture = decoder.open(written())
+    assert picture.size == (8160, 6120)
+    assert picture.pixels.shape == (1530, 2040, 3)
+
+
+def test_a_bomb_in_flight_keeps_nobody_else_waiting(hasty_decoder):
     content, small = scan_bomb(500), encode(gradient(20, 20), "PNG")
     done = threading.Event()
 
     def defused() -> None:
         with pytest.raises(InvalidImageError):
-            decoder.open(content)
+            hasty_decoder.open(content)
         done.set()
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(defused)
         while not done.is_set():
-            assert decoder.open(small).size == (20, 20)
+            assert hasty_decoder.open(small).size == (20, 20)
         waiting.result()
 
 
@@ -141,8 +176,6 @@ def test_several_at_once_share_the_processes(decoder):
 
 
 def test_the_process_keeps_no_rights():
-    from emotion.vision.sandbox import Sandbox
-
     sandbox = Sandbox("tests.vision.curious", memory=200_000_000, seconds=1)
     try:
         found = sandbox.ask(b"what can you do?").decode()
@@ -150,5 +183,13 @@ def test_the_process_keeps_no_rights():
         assert found == "no file, no connection, no memory"
         if os.getuid() == 0:
             assert sandbox.ask(b"who are you?") == b"65534"
+    finally:
+        sandbox.close()
+
+
+def test_threads_that_allocate_leave_the_memory_to_others():
+    sandbox = Sandbox("tests.vision.curious", memory=250_000_000, seconds=1)
+    try:
+        assert sandbox.ask(b"allocate in threads, then 100 MB") == b"allocated"
     finally:
         sandbox.close()
