@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import io
 import os
 import queue
@@ -114,11 +115,10 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 
 def prepare() -> None:
     """Import what opening any format imports, as long as files can be opened."""
-    AvifImagePlugin.DEFAULT_MAX_THREADS = THREADS
+    # Type checkers take the defaults of both for constants.
+    vars(AvifImagePlugin)["DEFAULT_MAX_THREADS"] = THREADS
     with contextlib.suppress(ImportError):
-        import pi_heif
-
-        pi_heif.options.DECODE_THREADS = THREADS
+        vars(importlib.import_module("pi_heif.options"))["DECODE_THREADS"] = THREADS
     for name in readable_formats():
         buffer = io.BytesIO()
         try:
