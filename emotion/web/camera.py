@@ -1,8 +1,9 @@
-"""The cameras of the tabs: front or rear, and only the front one is a mirror."""
+"""The cameras of the tabs: front or rear, and off as soon as the visitor stops them or looks elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import gradio as gr
@@ -12,8 +13,12 @@ from emotion.web.events import SILENT
 
 # Opens the camera inside a component that was just shown anew.
 OPEN_CAMERA = Path(__file__).with_name("open_camera.js").read_text("utf-8")
+# Ends cameras; part of the page's head. $minutes: a camera that is forgotten goes off after them.
+END_CAMERAS = Path(__file__).with_name("camera.js").read_text("utf-8")
 # As browsers name where a camera looks.
 FRONT, REAR = "user", "environment"
+# In the browser: shows a component or takes it away.
+VISIBLE = "() => ({__type__: 'update', visible: %s})"
 # Pixels, width and height, of frames that follow each other: small ones travel fast.
 STREAMED = 640, 480
 
@@ -50,8 +55,8 @@ def front_or_rear(elem_id: str) -> gr.Radio:
     )
 
 
-def wire_switch(switch: gr.Radio, camera: MemoryImage, size: tuple[int, int]) -> None:
-    """Connect a switch with its camera, which reads its options only when it is shown anew."""
+def wire_camera(switch: gr.Radio, camera: MemoryImage, size: tuple[int, int]) -> None:
+    """Connect a camera with its switch and its end: it reads its options, and stops, only when drawn anew."""
 
     def shown(facing: str) -> dict[str, Any]:
         return gr.update(visible=True, webcam_options=webcam_options(*size, facing=facing))
@@ -60,3 +65,18 @@ def wire_switch(switch: gr.Radio, camera: MemoryImage, size: tuple[int, int]) ->
     switch.input(lambda: gr.update(visible=False), outputs=camera, **quick).then(
         shown, switch, camera, **quick
     ).then(None, js=f"() => ({OPEN_CAMERA})('#{camera.elem_id}')", **quick)
+    # camera.js clicks it.
+    off = gr.Button(visible="hidden", elem_id=f"{camera.elem_id}-off")
+    off.click(None, outputs=camera, js=VISIBLE % "false", **quick).then(
+        None, outputs=camera, js=VISIBLE % "true", **quick
+    )
+
+
+def wire_tabs(tabs: gr.Tabs) -> None:
+    """End the camera when its visitor opens another tab."""
+    tabs.change(None, js="() => document.dispatchEvent(new Event('emotion-tab'))", **SILENT, queue=False)
+
+
+def head(minutes: float) -> str:
+    """Return the script that ends cameras, and forgotten ones after so many minutes."""
+    return f"<script>{Template(END_CAMERAS).substitute(minutes=minutes)}</script>"

@@ -15,7 +15,7 @@ from emotion.video.looks import answers_and_looks
 from emotion.video.tracking import MISSED_FRAMES, FaceTracker
 from emotion.vision.faces import detect_faces_in_frame
 from emotion.vision.images import Picture
-from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_switch
+from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
 from emotion.web.components import SHOWN_SIDE, MemoryImage
 from emotion.web.events import PRIVATE, SILENT, Update
 from emotion.web.html.faces import live_faces, live_overlay
@@ -104,7 +104,7 @@ def wire(tab: LiveTab, session: Session, own: gr.State, *, tabs: gr.Tabs, photo:
         **SILENT,
     )
     watching.then(live.stop, outputs=[tab.boxes, tab.answers], **SILENT)
-    wire_switch(tab.facing, tab.camera, STREAMED)
+    wire_camera(tab.facing, tab.camera, STREAMED)
     snapshot = Snapshot(tabs, Photo(photo, session))
     tab.snapshot.click(snapshot.show, [tab.watching, own], [tabs, *photo.outputs], **PRIVATE)
 

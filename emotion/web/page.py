@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from emotion.web import api, clip, live, many, model_tab, photo, teach
+from emotion.web import api, camera, clip, live, many, model_tab, photo, teach
 from emotion.web.html.header import header
 from emotion.web.html.hints import PRIVACY
 from emotion.web.middleware import AnswerBusy, AnswerErrors, AnswerFalseAlarms, CountUploads, LimitBodies
@@ -59,6 +59,7 @@ def build_app(session: Session) -> PrivateBlocks:
         many.wire(many_tab, session, own)
         teach.wire(teach_tab, session, own, title=title, page=app)
         model_tab.wire(model, session, own, title=title, page=app)
+        camera.wire_tabs(tabs)
 
         # A model stays, should the page only sleep.
         app.forget_when_closed([photo_tab.answer, live_tab.watching, teach_tab.lesson, teach_tab.frame])
@@ -83,6 +84,7 @@ def launch(app: PrivateBlocks, session: Session, **options: Any) -> None:
     app.launch(
         theme=theme(),
         css=style_sheet(camera_height=photo.PICTURE_HEIGHT),
+        head=camera.head(limits.live_minutes),
         mcp_server=True,
         run_history=False,
         enable_monitoring=False,

@@ -18,7 +18,7 @@ from emotion.model.explain import HOW_TO_READ, heatmap, hottest_part, overlay
 from emotion.predictions.face import FacePrediction
 from emotion.vision.crop import crop_face, crop_square
 from emotion.vision.images import Picture, open_image
-from emotion.web.camera import front_or_rear, webcam_options, wire_switch
+from emotion.web.camera import front_or_rear, webcam_options, wire_camera
 from emotion.web.components import SHOWN_SIDE, MemoryGallery, MemoryImage, as_jpeg, data_url
 from emotion.web.events import PRIVATE, SILENT, Update, chosen, point
 from emotion.web.html.faces import face_cards
@@ -188,7 +188,7 @@ def wire(tab: PhotoTab, session: Session, own: gr.State) -> None:
     tab.picture.upload(photo.show_upload, [tab.picture, own], tab.outputs, **PRIVATE)
     # Not queued: the buttons for another source clear first, and what they bring must find the page cleared.
     gr.on([tab.picture.clear, tab.another.click], photo.clear, outputs=tab.outputs, queue=False, **SILENT)
-    wire_switch(tab.facing, tab.picture, CAMERA)
+    wire_camera(tab.facing, tab.picture, CAMERA)
     tab.examples.select(photo.show_example, own, tab.outputs, **PRIVATE)
     tab.boxed.select(photo.select_point, tab.answer, tab.outputs, **SILENT)
     tab.cards.select(photo.select_card, tab.answer, tab.outputs, **SILENT)

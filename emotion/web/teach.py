@@ -12,7 +12,7 @@ import numpy as np
 from emotion.errors import EmotionError, ModelLoadError
 from emotion.model.last_layer import FOLDS
 from emotion.model.teach import FOLDER_NAME, taught_names
-from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_switch
+from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
 from emotion.web.components import MemoryImage, UploadedFiles
 from emotion.web.events import PRIVATE, SILENT, Update, chosen
 from emotion.web.html.files import zip_link
@@ -151,7 +151,7 @@ def wire(tab: TeachTab, session: Session, own: gr.State, *, title: gr.HTML, page
         **SILENT,
     )
     watching.then(pupil.stop, outputs=tab.frame, **SILENT)
-    wire_switch(tab.facing, tab.camera, STREAMED)
+    wire_camera(tab.facing, tab.camera, STREAMED)
     tab.take.click(pupil.take, [tab.frame, tab.shown, tab.lesson], tab.outputs, **SILENT)
     tab.pictures.upload(pupil.add, [tab.pictures, tab.shown, tab.lesson], tab.outputs, **PRIVATE)
     tab.taken.select(pupil.remove, tab.lesson, tab.outputs, **SILENT)

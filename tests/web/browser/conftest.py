@@ -80,7 +80,7 @@ def visit(app, browser):
     """Open the page as a new visitor; afterwards nothing went wrong, was asked elsewhere or is left."""
     contexts, complaints = [], []
 
-    def open_page(size=DESKTOP, *, dark=False, phone=False):
+    def open_page(size=DESKTOP, *, dark=False, phone=False, script=""):
         context = browser.new_context(
             viewport=dict(zip(("width", "height"), PHONE if phone else size, strict=True)),
             has_touch=phone,
@@ -90,6 +90,7 @@ def visit(app, browser):
             reduced_motion="reduce",
         )
         contexts.append(context)
+        context.add_init_script(script)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: note(complaints, message))

@@ -1,4 +1,4 @@
-"""The front and the rear camera of a phone, in a real browser whose cameras play example faces."""
+"""The camera of every tab, in a real browser whose cameras play example faces: front, rear, off in time."""
 
 import re
 
@@ -18,6 +18,16 @@ NOTE_CAMERAS = """() => {
         return ask(wish);
     };
 }"""
+# Notes every camera that the browser turns on.
+NOTE_TRACKS = """
+    window.tracks = [];
+    const ask = MediaDevices.prototype.getUserMedia;
+    MediaDevices.prototype.getUserMedia = async function (wish) {
+        await window.leave;
+        const stream = await ask.call(this, wish);
+        tracks.push(...stream.getTracks());
+        return stream;
+    };"""
 MIRRORED = re.compile(r"\bflip\b")
 
 
@@ -59,3 +69,78 @@ def test_a_computer_has_no_switch(visit):
     page = visit()
     go(page, "live")
     expect(page.locator("#camera-facing")).to_be_hidden()
+
+
+def states(page):
+    return page.evaluate("tracks.map(track => track.readyState)")
+
+
+def turn_on(page, tab):
+    """Turn the camera of a tab on; let Live and Teach look."""
+    go(page, tab)
+    camera = page.locator({"photo": "#photo", "live": "#camera", "teach": "#teach-camera"}[tab])
+    if tab == "photo":
+        camera.get_by_role("button", name="Capture from camera").click()
+    camera.get_by_text("Click to Access Webcam").click()
+    button = camera.get_by_role("button", name="capture photo")
+    expect(button).to_be_visible(timeout=PATIENCE)
+    if tab != "photo":
+        button.click()
+        expect(camera.get_by_text("Stop")).to_be_visible(timeout=PATIENCE)
+    return camera
+
+
+def hide(page):
+    """What a browser says when its window is minimised or another one of its tabs is opened."""
+    page.evaluate(
+        """() => { Object.defineProperty(document, 'hidden', {value: true, configurable: true});
+            document.dispatchEvent(new Event('visibilitychange')); delete document.hidden; }"""
+    )
+
+
+def stop(page):
+    page.get_by_role("button", name="capture photo").locator("visible=true").click()
+
+
+def leave(page):
+    go(page, "model")
+
+
+@pytest.mark.parametrize("tab", ["live", "teach", "photo"])
+def test_the_camera_goes_off_and_comes_back(visit, tab):
+    page = visit(script=NOTE_TRACKS)
+    frames = []
+    page.on(
+        "request", lambda request: frames.append(1) if "data:image" in (request.post_data or "") else None
+    )
+    ends = [leave, hide] if tab == "photo" else [leave, hide, stop]
+    for times, end in enumerate(ends, start=1):
+        turn_on(page, tab)
+        if tab == "live":
+            expect(page.locator("#live-overlay .em-box").first).to_be_visible(timeout=PATIENCE)
+        assert states(page)[-1] == "live"
+        end(page)
+        page.wait_for_function("tracks.at(-1).readyState === 'ended'")
+        assert states(page) == ["ended"] * times
+        frames.clear()
+        page.wait_for_timeout(1500)
+        assert not frames
+    if tab == "live":
+        expect(page.locator("#live-overlay .em-box")).to_have_count(0)
+
+
+def test_a_snapshot_turns_the_camera_off(visit):
+    page = visit(script=NOTE_TRACKS)
+    turn_on(page, "photo").get_by_role("button", name="capture photo").click()
+    answer(page)
+    assert states(page) == ["ended"]
+
+
+def test_who_leaves_while_the_browser_asks_for_leave_turns_no_camera_on(visit):
+    page = visit(script=NOTE_TRACKS)
+    go(page, "live")
+    page.evaluate("() => { window.leave = new Promise(resolve => { window.allow = resolve; }); }")
+    page.locator("#camera").get_by_text("Click to Access Webcam").click()
+    go(page, "photo")
+    page.evaluate("allow()")
+    page.wait_for_function("tracks.length === 1 && tracks[0].readyState === 'ended'")
