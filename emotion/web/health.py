@@ -1,4 +1,4 @@
-"""Tells whether the app that runs beside it answers: what a container's health check calls.
+"""Tells whether the app that runs beside it still answers events: what a container's health check calls.
 
 python -m emotion.web.health
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import urllib.error
 import urllib.request
 
 DEFAULT_PORT = "7860"
@@ -16,12 +17,16 @@ ANSWER_SECONDS = 5
 def main() -> int:
     """Ask the app on this computer; return the exit status."""
     port = os.environ.get("GRADIO_SERVER_PORT", DEFAULT_PORT)
-    url = f"http://127.0.0.1:{port}/gradio_api/app_id"
+    # As `emotion.web.inside.routes.HEALTH`; a check every few seconds imports nothing.
+    url = f"http://127.0.0.1:{port}/health"
     # Whatever proxy is set: this does not leave the computer.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=ANSWER_SECONDS) as response:
             return 0 if response.status == 200 else 1
+    except urllib.error.HTTPError as error:
+        print(f"The app has stopped answering events: {error}", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"The app does not answer at {url}: {error}", file=sys.stderr)
         return 1

@@ -13,13 +13,14 @@ from starlette.middleware import Middleware
 from emotion.web import api, camera, clip, live, many, model_tab, photo, teach
 from emotion.web.html.header import header
 from emotion.web.html.hints import PRIVACY
+from emotion.web.inside.routes import OpenRoutes
 from emotion.web.middleware import AnswerBusy, AnswerErrors, AnswerFalseAlarms, CountUploads, LimitBodies
 from emotion.web.private_blocks import PrivateBlocks
 from emotion.web.resources import usable_processors
 from emotion.web.session import Session
 from emotion.web.theme import style_sheet, theme
 from emotion.web.uploads import SWEPT_AFTER, keep_sweeping
-from emotion.web.visitors import ForgetCalls, NoteVisitors
+from emotion.web.visitors import NoteVisitors
 
 # Seconds: a day. Gradio's own look for old uploads ends for good when one comes meanwhile; so it only deletes
 # them all at the end.
@@ -93,13 +94,13 @@ def launch(app: PrivateBlocks, session: Session, **options: Any) -> None:
         footer_links=["api", "gradio", "settings"],
         app_kwargs={
             "middleware": [
+                Middleware(OpenRoutes, alive=lambda: app.steady_queue.alive),
                 Middleware(AnswerErrors),
                 Middleware(LimitBodies, upload_bytes=limits.upload_bytes, body_bytes=limits.body_bytes),
                 Middleware(AnswerBusy, uploads=session.uploads),
                 Middleware(CountUploads, uploads=session.uploads),
                 Middleware(AnswerFalseAlarms),
                 Middleware(NoteVisitors, visitors=session.visitors),
-                Middleware(ForgetCalls, forget=app.forget_call),
             ]
         },
         **options,

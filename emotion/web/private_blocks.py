@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.queueing import Event, Queue
 from gradio.state_holder import SessionState, StateHolder
 
+from emotion.web.inside.queue import SteadyQueue
 from emotion.web.memory import Kept
 from emotion.web.visitors import Visitors
 
@@ -50,6 +51,21 @@ class LightSessions(StateHolder):
             self.session_data[session_id] = SessionState(cast(gr.Blocks, page))
         return super().__getitem__(session_id)
 
+    def update(self, session_id: str) -> None:
+        """Note that a session was used; where there are too many, the oldest goes whose page is not open.
+
+        Gradio takes every call of a program for one more visitor, and would forget the oldest of all.
+        """
+        with self.lock:
+            if session_id in self.session_data:
+                self.session_data.move_to_end(session_id)
+            here = cast(PrivateBlocks, self.blocks).visitors.here
+            while len(self.session_data) > self.capacity:
+                away = (each for each in self.session_data if each != session_id and not here(each))
+                oldest = next(away, next(iter(self.session_data)))
+                del self.session_data[oldest]
+                self.time_last_used.pop(oldest, None)
+
 
 class PrivateBlocks(gr.Blocks):
     """The page.
@@ -62,9 +78,15 @@ class PrivateBlocks(gr.Blocks):
         super().__init__(**options)
         # pyrefly: ignore [method-assign]
         Queue.wait_for_event_or_timeout = staticmethod(signal_or_timeout)
-        self._visitors = visitors
+        self.visitors = visitors
         self._closing: list[gr.State] = []
         self._sessions: StateHolder | None = None
+
+    def queue(self, *arguments: Any, **options: Any) -> PrivateBlocks:
+        """Queue the events of the page."""
+        super().queue(*arguments, **options)
+        self.steady_queue = SteadyQueue.instead_of(self._queue)
+        return self
 
     @property
     def state_holder(self) -> StateHolder:
@@ -85,13 +107,6 @@ class PrivateBlocks(gr.Blocks):
                 self._forget(visitor)
 
         self.unload(leave)
-
-    def forget_call(self, event: str) -> None:
-        """Forget a program's call: its session and its messages, which nobody can ask for again."""
-        if not self._visitors.here(event):
-            self.state_holder.session_data.pop(event, None)
-            self.state_holder.time_last_used.pop(event, None)
-            self._queue.pending_messages_per_session.pop(event, None)
 
     async def preprocess_data(
         self,
@@ -149,7 +164,7 @@ class PrivateBlocks(gr.Blocks):
             if state is not None:
                 # What `gr.State` holds is not among them.
                 state.config_values.clear()
-                if self._visitors.gone(visitor):
+                if self.visitors.gone(visitor):
                     self._forget(state)
 
     def _forget(self, visitor: SessionState) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -56,28 +55,3 @@ class NoteVisitors:
             await self.app(scope, receive, send)
         finally:
             self.visitors.leave(session_hash)
-
-
-class ForgetCalls:
-    """Has the call of a program forgotten once its answer was read or nobody waits for it any more.
-
-    Gradio takes every call for one more visitor; of many, those whose page is open would be forgotten.
-
-    Parameters
-    ----------
-    forget : callable
-        Takes the name of the event, which is also the session's.
-    """
-
-    def __init__(self, app: ASGIApp, *, forget: Callable[[str], None]) -> None:
-        self.app = app
-        self.forget = forget
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            path = scope.get("path", "")
-            if scope["type"] == "http" and scope["method"] == "GET" and "/call/" in path:
-                self.forget(path.rpartition("/")[2])

@@ -7,6 +7,7 @@ this folder do.
 import asyncio
 import importlib
 import inspect
+import re
 from types import SimpleNamespace
 
 import gradio as gr
@@ -17,6 +18,7 @@ from gradio.routes import App
 from gradio.state_holder import SessionState, StateHolder
 
 from emotion.web.command import without_type_stubs
+from emotion.web.inside.routes import USED
 from emotion.web.page import build_app
 
 pytestmark = pytest.mark.slow
@@ -25,29 +27,45 @@ pytestmark = pytest.mark.slow
 AS_GRADIO_WAITS = Queue.wait_for_event_or_timeout
 
 
+# Addresses of Gradio that were looked at, and that nothing of this page, its clients or MCP asks for.
+CLOSED = {
+    *("/login", "/logout", "/gradio_api/user", "/gradio_api/login_check", "/gradio_api/token"),
+    *("/monitoring", "/monitoring/summary", "/monitoring/{}", "/pwa_icon", "/pwa_icon/{}"),
+    *("/openapi.json", "/gradio_api/deep_link", "/gradio_api/dev/reload", "/gradio_api/queue/status"),
+    *("/gradio_api/runs", "/gradio_api/run-history/connect", "/gradio_api/run-history/buckets"),
+    *("/gradio_api/run-history/records", "/gradio_api/run-history/records/{}/{}/assets/{}"),
+    *("/gradio_api/component_server", "/gradio_api/custom_component/{}/{}/{}/{}"),
+    *("/gradio_api/proxy={}", "/gradio_api/file/{}", "/gradio_api/api/{}", "/gradio_api/process_recording"),
+    *("/gradio_api/stream/{}/{}/{}/playlist.m3u8", "/gradio_api/stream/{}/{}/{}/playlist-file"),
+    *("/gradio_api/stream/{}/{}/{}/{}.{}", "/gradio_api/vibe-edit", "/gradio_api/undo-vibe-edit"),
+    *("/gradio_api/vibe-code", "/gradio_api/vibe-starter-queries"),
+}
+
+
+def unnamed(path):
+    return re.sub(r"{[^}]*}", "{}", path.rstrip("/") or "/")
+
+
 @pytest.fixture(scope="module")
-def routes():
-    """The paths that a Gradio app answers."""
+def mounted():
+    """The addresses that a Gradio app answers, without the names of their parts."""
     with gr.Blocks() as blocks:
         gr.State()
-    return App.create_app(blocks).openapi()["paths"]
+    app = App.create_app(blocks, mcp_server=True)
+    paths = {*app.openapi()["paths"], *(route.path for route in app.routes if hasattr(route, "path"))}
+    [mcp] = [route for route in app.routes if getattr(route, "path", None) == "/gradio_api/mcp"]
+    return {unnamed(path) for path in (*paths, *(mcp.path + route.path for route in mcp.app.routes))}
 
 
-@pytest.mark.parametrize(
-    ("path", "file"),
-    [
-        ("/gradio_api/upload", "middleware.py: CountUploads, LimitBodies"),
-        ("/gradio_api/upload_progress", "middleware.py: AnswerFalseAlarms"),
-        ("/gradio_api/file={path_or_url}", "middleware.py: AnswerFalseAlarms"),
-        ("/gradio_api/stream/{event_id}/close", "middleware.py: AnswerFalseAlarms"),
-        ("/gradio_api/queue/join", "middleware.py: AnswerBusy"),
-        ("/gradio_api/call/{api_name}", "middleware.py: AnswerBusy"),
-        ("/gradio_api/heartbeat/{session_hash}", "visitors.py: NoteVisitors"),
-        ("/gradio_api/call/{api_name}/{event_id}", "visitors.py: ForgetCalls"),
-    ],
-)
-def test_requests_still_go_where_the_middleware_expects_them(routes, path, file):
-    assert path in routes, f"Gradio {gr.__version__} has no {path} any more; see emotion/web/{file}"
+def test_every_address_of_gradio_was_looked_at(mounted):
+    said = f"Gradio {gr.__version__} answers more; they are closed until they stand in inside/routes.py"
+    assert mounted - {unnamed(path) for path in USED} == CLOSED, said
+
+
+def test_what_the_page_and_its_clients_ask_for_is_there(mounted):
+    # What MCP's own server answers below its address.
+    missing = {unnamed(path) for path in USED} - mounted - {"/gradio_api/mcp/http"}
+    assert not missing, f"Gradio {gr.__version__} has no {missing} any more; see inside/routes.py"
 
 
 def test_what_the_page_overrides_is_still_called_so():
@@ -127,3 +145,10 @@ def test_type_stubs_are_still_written_when_a_component_is_made_but_for_our_start
     assert not (tmp_path / "quiet_component.pyi").exists()
     said = f"Gradio {gr.__version__} writes no stubs any more: delete without_type_stubs in command.py"
     assert (tmp_path / "other_component.pyi").exists(), said
+
+
+def test_the_queue_s_loop_still_asks_how_long_to_sleep():
+    """The health check takes that for a sign of life."""
+    source = inspect.getsource(Queue.start_processing)
+    said = f"Gradio {gr.__version__} hands out events in another way; see SteadyQueue in inside/queue.py"
+    assert source.count("self.sleep_when_free") == source.count("asyncio.sleep(") > 0, said

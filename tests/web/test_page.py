@@ -17,6 +17,8 @@ from gradio_client.utils import QueueError
 from PIL import Image
 
 from emotion.web.components import data_url
+from emotion.web.health import main as check_health
+from emotion.web.inside import queue
 from emotion.web.middleware import BUSY
 from emotion.web.page import build_app, launch
 from emotion.web.resources import usable_processors
@@ -24,6 +26,9 @@ from emotion.web.session import Limits, Session
 from tests.app_process import EXAMPLES, ROOT, free_port
 
 pytestmark = pytest.mark.slow
+
+# Visitors whom the app remembers.
+SESSIONS = 3
 
 HAPPY = next(EXAMPLES.glob("*-happy.*"))
 
@@ -52,28 +57,40 @@ def crowded(session, tmp_path, monkeypatch):
         **dict.fromkeys(("model_name", "revision", "notice"), "slow"),
         predict=lambda _: [] if go_on.wait(60) else None,
     )
-    app = build_app(Session(slow, examples=EXAMPLES, limits=Limits(waiting_per_processor=2)))
+    limits = Limits(waiting_per_processor=2, sessions=SESSIONS)
+    session = Session(slow, examples=EXAMPLES, limits=limits)
+    app = build_app(session)
     port = free_port()
-    launch(app, Session(slow, examples=EXAMPLES), server_port=port, prevent_thread_lock=True, quiet=True)
+    launch(app, session, server_port=port, prevent_thread_lock=True, quiet=True)
     yield SimpleNamespace(port=port, url=f"http://127.0.0.1:{port}", go_on=go_on, page=app)
     go_on.set()
     app.close()
 
 
-def ask(app):
-    """Ask for an answer; return the status and what was said."""
+def post(app, address, body):
+    """Send JSON; return the status and what was said."""
     line = http.client.HTTPConnection("127.0.0.1", app.port, timeout=60)
-    picture = {"url": data_url(Image.new("RGB", (64, 64))), "path": None}
-    line.request(
-        "POST",
-        "/gradio_api/call/classify",
-        json.dumps({"data": [picture]}),
-        {"Content-Type": "application/json"},
-    )
+    line.request("POST", f"/gradio_api/{address}", json.dumps(body), {"Content-Type": "application/json"})
     response = line.getresponse()
     said = json.loads(response.read())
     line.close()
     return response.status, said
+
+
+def ask(app):
+    """Ask for an answer; return the status and what was said."""
+    return post(app, "call/classify", {"data": [{"url": data_url(Image.new("RGB", (64, 64))), "path": None}]})
+
+
+def answer(app, event):
+    """Return what a program is told that asked."""
+    with urllib.request.urlopen(f"{app.url}/gradio_api/call/classify/{event}", timeout=60) as stream:
+        return stream.read().decode()
+
+
+def health(app):
+    with urllib.request.urlopen(f"{app.url}/health") as response:
+        return response.status
 
 
 def test_beyond_its_capacity_the_app_says_that_it_is_busy(crowded):
@@ -98,19 +115,94 @@ def test_nobody_gets_past_the_queue(crowded):
     line.close()
 
 
-def test_calls_of_programs_are_forgotten_once_they_are_answered_and_visitors_are_not(crowded):
+def test_programs_cost_no_visitor_what_the_page_remembers(crowded):
     crowded.go_on.set()
     visitor = Client(crowded.url, verbose=False)
     visitor.predict(handle_file(HAPPY), api_name="/classify")
-    for _ in range(3):
-        event = ask(crowded)[1]["event_id"]
-        with urllib.request.urlopen(f"{crowded.url}/gradio_api/call/classify/{event}") as answer:
-            assert "event: complete" in answer.read().decode()
-    deadline = time.monotonic() + 20
-    while set(crowded.page.state_holder.session_data) != {visitor.session_hash}:
+    for _ in range(SESSIONS + 2):
+        assert answer(crowded, ask(crowded)[1]["event_id"]).startswith("event: complete")
+    sessions = crowded.page.state_holder.session_data
+    assert visitor.session_hash in sessions
+    assert len(sessions) == SESSIONS
+    visitor.close()
+
+
+@pytest.mark.parametrize("address", ["nothing/call/x", "call/x", "call/classify"])
+def test_who_reads_another_visitor_s_answers_stops_nobody(crowded, address):
+    mine = [ask(crowded)[1]["event_id"] for _ in range(2 * usable_processors())]
+    line = http.client.HTTPConnection("127.0.0.1", crowded.port, timeout=60)
+    line.request("GET", f"/gradio_api/{address}/{mine[-1]}")
+    line.getresponse().close()
+    line.close()
+    crowded.go_on.set()
+    assert answer(crowded, mine[0]).startswith("event: complete")
+    assert answer(crowded, ask(crowded)[1]["event_id"]).startswith("event: complete")
+    assert health(crowded) == 200
+
+
+def test_many_who_come_and_go_stop_nobody_who_waits(crowded, monkeypatch):
+    monkeypatch.setattr(queue, "IDLE_SESSIONS", 5)
+    waiting = [ask(crowded)[1]["event_id"] for _ in range(2 * usable_processors())]
+    quick = next(each._id for each in crowded.page.fns.values() if each.fn and each.queue and not each.inputs)
+    deadline = time.monotonic() + 30
+    for number in range(20):
+        post(crowded, "queue/join", {"data": [], "fn_index": quick, "session_hash": f"visitor {number}"})
+        while len(crowded.page._queue.event_ids_to_events) > len(waiting):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert len(crowded.page._queue.pending_messages_per_session) <= 5 + len(waiting)
+    assert len(crowded.page._queue.pending_event_ids_session) <= 5 + len(waiting)
+    crowded.go_on.set()
+    assert {answer(crowded, event).partition("\n")[0] for event in waiting} == {"event: complete"}
+
+
+def test_a_queue_that_breaks_off_starts_again_and_who_was_asking_is_told(crowded, monkeypatch):
+    asked = ask(crowded)[1]["event_id"]
+    events = crowded.page._queue
+    deadline = time.monotonic() + 30
+    while not any(events.active_jobs):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    visitor.close()
+
+    def broken():
+        monkeypatch.undo()
+        raise KeyError("a session")
+
+    monkeypatch.setattr(events, "get_events", broken)
+    later = ask(crowded)[1]["event_id"]
+    assert queue.BROKEN_OFF in answer(crowded, asked)
+    crowded.go_on.set()
+    assert answer(crowded, later).startswith("event: complete")
+    assert health(crowded) == 200
+
+
+def test_the_health_check_asks_the_queue(crowded, monkeypatch, capsys):
+    monkeypatch.setenv("GRADIO_SERVER_PORT", str(crowded.port))
+    assert check_health() == 0
+    monkeypatch.setattr(queue, "STALLED_AFTER", 0.5)
+    events = crowded.page._queue
+    # Its loop ends, and nothing else tells that it has.
+    events.stopped = True
+    time.sleep(1)
+    events.stopped = False
+    assert check_health() == 1
+    assert "stopped answering" in capsys.readouterr().err
+    with urllib.request.urlopen(crowded.url) as page:
+        assert page.status == 200
+
+
+def test_what_waits_takes_a_limited_amount_of_memory(crowded, monkeypatch):
+    monkeypatch.setattr(queue, "MOST_HELD", 100_000)
+    assert ask(crowded)[0] == 200
+    assert post(crowded, "call/classify", {"data": [{"url": "x" * 60_000, "path": None}]})[0] == 503
+    assert ask(crowded)[0] == 200
+
+
+def test_json_with_more_in_it_than_any_event_needs_is_refused(crowded):
+    for data in ([{}] * 100_000, [json.loads("[" * 200 + "]" * 200)]):
+        for address in ("call/classify", "queue/join", "run/predict", "stream/x", "mcp/"):
+            status, said = post(crowded, address, {"data": data, "session_hash": "x", "fn_index": 0})
+            assert (status, "form that this app takes" in said["detail"]) == (400, True)
 
 
 def test_a_request_that_grows_too_large_is_refused(crowded):

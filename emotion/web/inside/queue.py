@@ -1,0 +1,136 @@
+"""Gradio's queue, kept going: one visitor's event cannot stop it, and what waits in it has a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import sys
+import time
+from asyncio import Queue as AsyncQueue
+from typing import Any, Literal, cast
+
+import fastapi
+from gradio.data_classes import PredictBodyInternal
+from gradio.queueing import Queue
+from gradio.server_messages import EventMessage, ProcessCompletedMessage
+from gradio.utils import LRUCache
+
+logger = logging.getLogger(__name__)
+
+BROKEN_OFF = "Something went wrong here, not with you. Try again in a moment."
+# Seconds: Gradio's loop takes a turn every millisecond, so one this long ago means that it has ended.
+STALLED_AFTER = 10.0
+RESTARTED_AFTER = 1.0
+# Bytes of all requests that wait or are being answered.
+MOST_HELD = 128_000_000
+# Sessions whose messages are kept although none of their events waits or runs.
+IDLE_SESSIONS = 1000
+
+
+class Messages(LRUCache[str, AsyncQueue[EventMessage]]):
+    """Messages of each session, until its visitor reads them.
+
+    Gradio 6.31 keeps those of the 2,000 latest sessions and forgets the oldest one, although its event may
+    still wait; the next message to it then ends the queue with a `KeyError`. Here, a session with a waiting
+    or running event is never forgotten, and a message to a forgotten one is dropped.
+    """
+
+    def __init__(self, queue: SteadyQueue) -> None:
+        super().__init__()
+        self.queue = queue
+
+    def __setitem__(self, key: str, value: AsyncQueue[EventMessage]) -> None:
+        busy = {event.session_hash for event in self.queue.event_ids_to_events.values()}
+        self.max_size = IDLE_SESSIONS + len(busy)
+        while key not in self and len(self) >= self.max_size:
+            oldest = next(each for each in self if each not in busy)
+            del self[oldest]
+            # Gradio keeps an empty set for every session that ever asked for something.
+            self.queue.pending_event_ids_session.pop(oldest, None)
+        super().__setitem__(key, value)
+
+    def __missing__(self, session: str) -> AsyncQueue[EventMessage]:
+        return AsyncQueue()
+
+    def __delitem__(self, session: str) -> None:
+        # Gradio deletes them when a connection closes; a session may have had two.
+        with contextlib.suppress(KeyError):
+            super().__delitem__(session)
+
+
+class SteadyQueue(Queue):
+    """A queue that starts again when it breaks off, knows whether it is alive, and holds a limited amount."""
+
+    # When Gradio's loop took its last turn, on a clock that never runs backwards.
+    turned: float
+    # Bytes of each event that waits or is being answered.
+    held: dict[str, int]
+
+    @classmethod
+    def instead_of(cls, queue: Queue) -> SteadyQueue:
+        """Turn the queue that Gradio made for a page into one of this class."""
+        queue.__class__ = cls
+        steady = cast(SteadyQueue, queue)
+        steady.pending_messages_per_session = Messages(steady)
+        steady.turned = -math.inf
+        steady.held = {}
+        return steady
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop that hands out events is still running."""
+        return not self.stopped and time.monotonic() - self.turned < STALLED_AFTER
+
+    @property
+    def sleep_when_free(self) -> float:
+        """Seconds between two turns of Gradio's loop, which asks for them on every one."""
+        self.turned = time.monotonic()
+        return self.__dict__["sleep_when_free"]
+
+    @sleep_when_free.setter
+    def sleep_when_free(self, seconds: float) -> None:
+        self.__dict__["sleep_when_free"] = seconds
+
+    async def start_processing(self) -> None:
+        """Hand out events until the app is closed; an error costs the events that were running."""
+        while True:
+            try:
+                return await super().start_processing()
+            except Exception:
+                logger.exception("The queue broke off; it starts again")
+            # Gradio marks the queue as stopped, and cancels what it was doing.
+            self.stopped = False
+            for event in [event for events in self.active_jobs if events for event in events]:
+                self.send_message(event, ProcessCompletedMessage(output={"error": BROKEN_OFF}, success=False))
+            await asyncio.sleep(RESTARTED_AFTER)
+
+    async def push(
+        self, body: PredictBodyInternal, request: fastapi.Request, username: str | None
+    ) -> tuple[bool, Any, Literal["success", "error", "queue_full", "validator_error"]]:
+        """Queue an event, unless too much is waiting already."""
+        # Twice: the request itself is kept too.
+        size = 2 * memory_of([body.data, body.event_data])
+        for ended in self.held.keys() - self.event_ids_to_events.keys():
+            del self.held[ended]
+        if size + sum(self.held.values()) > MOST_HELD:
+            return False, "Too much is waiting.", "queue_full"
+        done, event, state = await super().push(body, request, username)
+        if done:
+            self.held[str(event)] = size
+        return done, event, state
+
+
+def memory_of(value: object) -> int:
+    """Return the bytes that a value takes which was read from JSON."""
+    size, left = 0, [value]
+    while left:
+        each = left.pop()
+        size += sys.getsizeof(each)
+        if isinstance(each, dict):
+            left += each.keys()
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+    return size
