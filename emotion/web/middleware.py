@@ -19,6 +19,15 @@ from emotion.web.uploads import Uploads, is_upload
 
 BUSY = "Busy: many people are asking at this moment. Try again in a moment."
 RETRY_AFTER = "2"  # seconds
+# Methods of requests that Gradio reads no body of.
+BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE")
+# Seconds: a body of 16 MB over the slowest connection that a camera works with.
+BODY_SECONDS = 120
+# Bytes of all bodies that are arriving, and of one that is never broken off.
+MOST_ARRIVING, SMALL = 128_000_000, 100_000
+# What stands in JSON between texts and numbers; 50 pictures on the tab for many take 1,000 of these.
+MOST_MARKS, DEEPEST = 20_000, 50
+NO_MARKS = bytes(set(range(256)) - set(b'[]{}",:'))
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +147,7 @@ class AnswerFalseAlarms:
 
 
 class LimitBodies:
-    """Refuses requests whose body is too large, counting the bytes as they come.
+    """Refuses requests that are too large, or hold more than any event of this page needs.
 
     Parameters
     ----------
@@ -152,19 +161,82 @@ class LimitBodies:
         self.app = app
         self.upload_bytes = upload_bytes
         self.body_bytes = body_bytes
+        # Requests that are being received, the oldest first; touched by the event loop only.
+        self.arriving: dict[asyncio.Timeout, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on as long as it is small enough."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self.upload_bytes if _is_upload_request(scope) else self.body_bytes
+        upload = _is_upload_request(scope)
+        limit = self.upload_bytes if upload else self.body_bytes
         announced = Headers(scope=scope).get("content-length", "")
         # Longer numbers are too large anyhow, and would only keep int() busy.
         if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
             await _too_large(limit)(scope, receive, send)
+        elif upload or scope["method"] in BODILESS:
+            await _Counted(self.app, limit)(scope, receive, send)
+        else:
+            await self._pass_body(scope, receive, send)
+
+    async def _pass_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Receive the whole body, look at it, and pass it on in one piece."""
+        body = bytearray()
+        time_left = asyncio.timeout(BODY_SECONDS)
+        try:
+            async with time_left:
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if len(body) > self.body_bytes:
+                        await _too_large(self.body_bytes)(scope, receive, send)
+                        return
+                    self._make_room(time_left, len(body))
+        except TimeoutError:
+            await _refusal("The request took too long to arrive. Send it again.", 408)(scope, receive, send)
             return
-        await _Counted(self.app, limit)(scope, receive, send)
+        finally:
+            self.arriving.pop(time_left, None)
+        if not is_plausible(body):
+            await _refusal(MISFIT, 400)(scope, receive, send)
+            return
+        pending: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+        del body
+        await self.app(scope, lambda: _first(pending, receive), send)
+
+    def _make_room(self, mine: asyncio.Timeout, size: int) -> None:
+        """Note the size of a body that is arriving; where all are too much, the oldest break off."""
+        self.arriving[mine] = size
+        excess = sum(self.arriving.values()) - MOST_ARRIVING
+        for oldest, held in list(self.arriving.items()):
+            if excess > 0 and held > SMALL and not oldest.expired():
+                excess -= held
+                self.arriving[oldest] = 0
+                oldest.reschedule(0)
+
+
+def is_plausible(body: bytes | bytearray) -> bool:
+    """Whether a body has no more values, and no deeper ones, than events of this page have.
+
+    Of 16 MB that say `[{},{},…]`, Python makes 400 MB of objects, and more while Gradio copies them.
+    """
+    if body.count(b"\\") > 10 * MOST_MARKS:
+        return False
+    marks = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, NO_MARKS)
+    if len(marks) > 10 * MOST_MARKS:
+        return False
+    # Every other piece is the inside of a text.
+    marks = b"".join(marks.split(b'"')[::2])
+    depth = deepest = 0
+    for mark in marks:
+        depth += (mark in b"[{") - (mark in b"]}")
+        deepest = max(deepest, depth)
+    return len(marks) <= MOST_MARKS and deepest <= DEEPEST
 
 
 class _Counted:
@@ -247,7 +319,16 @@ def _too_large(limit: int) -> Response:
         f"This request is too large: at most {limit / 1e6:g} MB are taken. "
         "Upload the file instead, or make it smaller."
     )
-    return JSONResponse({"detail": message, "error": message}, 413, {"Connection": "close"})
+    return _refusal(message, 413)
+
+
+def _refusal(message: str, status: int) -> Response:
+    return JSONResponse({"detail": message, "error": message}, status, {"Connection": "close"})
+
+
+async def _first(pending: list[Message], receive: Receive) -> Message:
+    """Return what is pending, then what is received."""
+    return pending.pop() if pending else await receive()
 
 
 def _path(scope: Scope) -> str:
