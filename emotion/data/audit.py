@@ -5,13 +5,14 @@ Nothing is removed here; `dataset` decides.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from emotion.data.copies import Prints, exact_groups
 from emotion.data.examples import Examples
-from emotion.data.prints import Prints, exact_groups
 
 LISTED = 20  # files or groups that the audit names at most, per finding
 
@@ -89,6 +90,9 @@ def findings_in_words(findings: dict[str, Any]) -> list[str]:
     """Return the audit in a few plain sentences, for the log and the model card."""
     total = sum(sum(counts.values()) for counts in findings["files"].values())
     lines = [f"{total} readable pictures: " + describe_counts(findings["files"]) + "."]
+    if passed := Counter(findings.get("passed_over", {})):
+        reasons = "; ".join(f"{count} {reason}" for reason, count in passed.most_common())
+        lines.append(f"Passed over {passed.total()} files: {reasons}.")
     if findings["unreadable"]["count"]:
         first = findings["unreadable"]["files"][0]
         lines.append(f"{findings['unreadable']['count']} unreadable files left out, such as {first['file']}.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +15,8 @@ import numpy as np
 
 from emotion.config import TrainingConfig
 from emotion.data.audit import audit_findings, count_targets, findings_in_words
-from emotion.data.copies import copy_groups
+from emotion.data.copies import Prints, copy_groups, take_prints
 from emotion.data.examples import Examples, Source
-from emotion.data.prints import Prints, take_prints
 from emotion.data.sources import open_sources
 from emotion.data.splits import content_keys, hold_out, join, join_sources
 from emotion.errors import DataError
@@ -93,6 +93,7 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
     check_classes(source, everything.targets[readable], splits[readable], data, evaluation=evaluation)
     groups = copy_groups(everything, prints, progress=progress)
     findings = audit_findings(source.outputs, everything, splits, prints, groups)
+    findings["passed_over"] = dict(sum((Counter(each.passed_over) for each in sources.values()), Counter()))
 
     keys = content_keys(prints.digests, groups)
     origin = everything.source_of()

@@ -1,8 +1,13 @@
-"""Labelled pictures that are decoded when they are asked for, and what a source holds of them."""
+"""Labelled pictures that are decoded when they are asked for, and what a CSV says of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import logging
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +15,8 @@ import numpy as np
 from emotion.config import EVERYTHING_ELSE
 from emotion.errors import DataError
 from emotion.vision.crop import whole_crop
+
+logger = logging.getLogger(__name__)
 
 SPLIT_NAMES = {  # lower-case name of a folder or table: the split it holds
     "train": "train",
@@ -20,7 +27,22 @@ SPLIT_NAMES = {  # lower-case name of a folder or table: the split it holds
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "publictest": "validation",  # as FER2013 calls them
+    "privatetest": "test",
 }
+SYNONYMS = {  # the words of AffectNet, CK+, FER+ and RAF-DB: what our folders are called
+    "afraid": "fear",
+    "anger": "angry",
+    "contemptuous": "contempt",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "happiness": "happy",
+    "neutrality": "neutral",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
+LEADING_NUMBER = re.compile(r"^\d+[\s._-]*(?=[^\W\d])")
+IMAGE = "image"  # the column of a CSV that names the picture
 NAMED_IN_ERRORS = 12  # labels that an error message lists at most
 
 
@@ -132,30 +154,72 @@ class Source:
         The labels; the labels and then the background.
     splits : dict of str to Examples
         "all", or some of "train", "validation" and "test".
+    passed_over : dict of str to int
+        Files that were left out: reason → how many.
     """
 
     labels: tuple[str, ...]
     outputs: tuple[str, ...]
     splits: dict[str, Examples]
+    passed_over: dict[str, int] = field(default_factory=dict)
 
 
-def choose_outputs(
-    names: tuple[str, ...],
-    labels: tuple[str, ...],
-    background: tuple[str, ...],
-    *,
-    optional_background: bool,
-    where: str,
-    kind: str,
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the labels and the outputs that a source with these names gives.
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a source; see `open_source`."""
+
+    labels: tuple[str, ...]
+    background: tuple[str, ...] = ()
+    optional_background: bool = False
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The names that the source must have."""
+        return self.labels if self.optional_background else self.labels + self.background
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a source is asked to tell apart: labels, then background, and which of its own names they are."""
+
+    labels: tuple[str, ...]
+    outputs: tuple[str, ...]
+    target_of: dict[str, int]  # plain name in the source: index into outputs
+
+    def target(self, name: str) -> int | None:
+        """Return the output that the source means by a name; None where it was not asked for."""
+        return self.target_of.get(plain_name(name))
+
+
+def plain_name(name: str) -> str:
+    """Return a name for comparison: composed, in lower case, without a leading number."""
+    return shown_name(name).casefold()
+
+
+def composed(name: str) -> str:
+    """Return a name in one form; macOS keeps `é` as two characters, other systems as one."""
+    return unicodedata.normalize("NFC", name)
+
+
+def shown_name(name: str) -> str:
+    """Return a folder's name as an output's: composed, without a leading number."""
+    return LEADING_NUMBER.sub("", composed(name).strip())
+
+
+def usual_word(name: str) -> str:
+    """Return our word for what a folder or a column is called: `Happiness` → `happy`."""
+    plain = plain_name(name)
+    return SYNONYMS.get(plain, plain)
+
+
+def choose_outputs(names: Iterable[str], wanted: Wanted, *, where: str, kind: str) -> Outputs:
+    """Return what a source with these names gives for the labels that were asked for.
 
     Parameters
     ----------
-    names : tuple of str
-        What the source tells apart.
-    labels, background, optional_background
-        As for `open_source`.
+    names : iterable of str
+        What the source tells apart. Where an exact name is missing, the field's other word for it is taken.
+    wanted : Wanted
     where, kind : str
         What an error calls the source, and one of its names.
 
@@ -164,22 +228,104 @@ def choose_outputs(
     DataError
         If a name is missing.
     """
-    known = {name.lower() for name in names}
-    labels = labels or tuple(name for name in names if name.lower() not in {b.lower() for b in background})
-    outputs = labels + expand_background(background, names, labels)
-    missing = [name for name in (labels if optional_background else outputs) if name.lower() not in known]
+    spelled = {plain_name(name): shown_name(name) for name in names}
+
+    def own_name(asked: str) -> str | None:
+        plain = plain_name(asked)
+        alike = (own for own in spelled if usual_word(own) == usual_word(asked))
+        return plain if plain in spelled else next(alike, None)
+
+    background = wanted.background
+    own_background = {own_name(name) for name in background}
+    labels = wanted.labels or tuple(name for own, name in spelled.items() if own not in own_background)
+    own_labels = {own_name(name) for name in labels}
+    if background == EVERYTHING_ELSE:
+        background = tuple(name for own, name in spelled.items() if own not in own_labels)
+    target_of: dict[str, int] = {}
+    missing = []
+    for target, name in enumerate(labels + background):
+        own = own_name(name)
+        if own is not None:
+            target_of[own] = target
+            if own != plain_name(name):
+                logger.info("Taking %s '%s' for %s.", kind, spelled[own], name)
+        elif target < len(labels) or not wanted.optional_background:
+            missing.append(name)
     if missing:
         raise DataError(
             f"{where} has no {kind} {f' and no {kind} '.join(missing)}. It holds: "
-            f"{', '.join(names[:NAMED_IN_ERRORS])}. Name the {kind}s to use with --labels and --background."
+            f"{', '.join([*spelled.values()][:NAMED_IN_ERRORS])}. Name the {kind}s to use with --labels "
+            "and --background."
         )
-    return labels, outputs
+    return Outputs(labels, labels + background, target_of)
 
 
-def expand_background(
-    background: tuple[str, ...], names: tuple[str, ...], labels: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Return the background classes, where `*` stands for all names that are no label."""
-    if background != EVERYTHING_ELSE:
-        return background
-    return tuple(name for name in names if name.lower() not in {label.lower() for label in labels})
+@dataclass(frozen=True)
+class PictureTable:
+    """The rows of a CSV that are about known pictures.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        All but `image`, as they are spelled.
+    rows : dict
+        Position of the picture among the examples → its cells by column.
+    """
+
+    columns: tuple[str, ...]
+    rows: dict[int, dict[str, str]]
+
+
+def read_picture_table(
+    path: str | os.PathLike[str], examples: Examples, *, option: str, needs: str, pictures: str
+) -> PictureTable:
+    """Read a CSV with a column `image`: a path below the data folder, or "row 17" of a CSV of pictures.
+
+    Parameters
+    ----------
+    path : path
+    examples : Examples
+        The pictures that rows may be about; other rows are passed over. The last row about one counts.
+    option : str
+        What names the file on the command line.
+    needs : str
+        Which columns it must have beside `image`, in words.
+    pictures : str
+        What the examples are called, such as "training picture".
+
+    Raises
+    ------
+    DataError
+        If the file is no such CSV or names none of the pictures.
+    """
+    # A file of one source knows nothing of the others: the path below that source's folder will do.
+    position = {composed(examples.path_in_source(index)): index for index in range(len(examples))}
+    position |= {composed(identifier): index for index, identifier in enumerate(examples.identifiers)}
+    rows: dict[int, dict[str, str]] = {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            fields = [name for name in reader.fieldnames or [] if name is not None]
+            if IMAGE not in fields:
+                raise DataError(missing_columns(path, fields, needs))
+            for line in reader:
+                index = position.get(composed(line[IMAGE] or "").replace("\\", "/"))
+                if index is not None:
+                    rows[index] = {name: (line[name] or "").strip() for name in fields if name != IMAGE}
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}. Check the path given to {option}."
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a CSV: {error}. Check the file given to {option}.") from error
+    if not rows:
+        example = examples.identifiers[0] if len(examples) else "happy/1.jpg"
+        raise DataError(
+            f"{path} names no {pictures}. Its column '{IMAGE}' must hold paths such as {example}."
+        )
+    return PictureTable(tuple(name for name in fields if name != IMAGE), rows)
+
+
+def missing_columns(path: str | os.PathLike[str], fields: list[str], needs: str) -> str:
+    """Return what is wrong with a file that lacks columns."""
+    return f"{path} has the columns {', '.join(fields) or '(none)'}. It needs '{IMAGE}' and {needs}."

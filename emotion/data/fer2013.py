@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.data.examples import Examples, Source, expand_background
+from emotion.data.examples import Examples, Source, Wanted, choose_outputs
 from emotion.errors import DataError, InvalidImageError
 
 FER2013_EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -28,32 +28,30 @@ class CsvReader:
         with open(self.path, "rb") as file:
             file.seek(self.offsets[int(identifier.split()[-1])])
             cells = file.readline().decode("ascii", "replace").split(",")
-        try:
-            pixels = np.array(cells[self.column].strip('" \r\n').split(), np.int64)
-        except (ValueError, IndexError):
-            raise InvalidImageError(f"The pixels of {identifier} of {self.path} are not numbers.") from None
-        side = math.isqrt(pixels.size)
-        if side == 0 or side * side != pixels.size or pixels.min() < 0 or pixels.max() > 255:
-            raise InvalidImageError(f"{identifier} of {self.path} is not a square of pixels of 0 to 255.")
-        return np.repeat(pixels.astype(np.uint8).reshape(side, side, 1), 3, axis=2)
+        where = f"{identifier} of {self.path}"
+        return read_pixels(cells[self.column] if len(cells) > self.column else "", where)
 
 
-def open_csv(path: Path, *, labels: tuple[str, ...], background: tuple[str, ...]) -> Source:
+def read_pixels(text: str, where: str) -> np.ndarray:
+    """Read grey levels 0 to 255 with spaces between them: uint8 (side, side, 3)."""
+    try:
+        pixels = np.array(text.strip('" \r\n').split(), np.int64)
+    except (ValueError, OverflowError):
+        raise InvalidImageError(f"The pixels of {where} are not numbers.") from None
+    side = math.isqrt(pixels.size)
+    if side == 0 or side * side != pixels.size or pixels.min() < 0 or pixels.max() > 255:
+        raise InvalidImageError(f"{where} is not a square of pixels of 0 to 255.")
+    return np.repeat(pixels.astype(np.uint8).reshape(side, side, 1), 3, axis=2)
+
+
+def open_csv(path: Path, wanted: Wanted) -> Source:
     """List the rows of a CSV with the columns `emotion` (0 to 6 as FER2013 numbers them), `pixels`, `Usage`.
 
     Usage Training is the training split, PublicTest validation, PrivateTest test; without the column all
     rows are one split.
     """
-    labels = labels or tuple(name for name in FER2013_EMOTIONS if name not in background)
-    background = expand_background(background, FER2013_EMOTIONS, labels)
-    outputs = labels + background
-    unknown = [name for name in outputs if name.lower() not in FER2013_EMOTIONS]
-    if unknown:
-        raise DataError(
-            f"A FER2013 CSV has no {', '.join(unknown)}. It holds: {', '.join(FER2013_EMOTIONS)}. "
-            "Name the ones to use with --labels and --background."
-        )
-    target_of = {str(FER2013_EMOTIONS.index(name.lower())): target for target, name in enumerate(outputs)}
+    chosen = choose_outputs(FER2013_EMOTIONS, wanted, where="A FER2013 CSV", kind="emotion")
+    target_of = {str(FER2013_EMOTIONS.index(name)): target for name, target in chosen.target_of.items()}
     offsets: list[int] = []
     listed: dict[str, list[tuple[str, int]]] = {}
     with open(path, "rb") as file:
@@ -81,11 +79,12 @@ def open_csv(path: Path, *, labels: tuple[str, ...], background: tuple[str, ...]
                 listed.setdefault(split, []).append((f"row {len(offsets) - 1}", target_of[cells[emotion]]))
     if not listed:
         raise DataError(
-            f"{path} has no rows of {', '.join(outputs)} with a Usage that FER2013 knows. Check the file."
+            f"{path} has no rows of {', '.join(chosen.outputs)} with a Usage that FER2013 knows. "
+            "Check the file."
         )
     reader = CsvReader(path, np.array(offsets, np.int64), columns.index("pixels"))
     examples = {
         split: Examples([row for row, _ in rows], np.array([target for _, target in rows], np.int64), reader)
         for split, rows in listed.items()
     }
-    return Source(labels, outputs, examples)
+    return Source(chosen.labels, chosen.outputs, examples)

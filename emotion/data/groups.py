@@ -7,8 +7,7 @@ import os
 
 import numpy as np
 
-from emotion.data.examples import Examples
-from emotion.data.tables import missing_columns, read_picture_table
+from emotion.data.examples import Examples, missing_columns, read_picture_table
 from emotion.errors import DataError
 
 logger = logging.getLogger(__name__)

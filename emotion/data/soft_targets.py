@@ -10,20 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from emotion.data.dataset import Dataset
-from emotion.data.examples import Examples
-from emotion.data.tables import PictureTable, missing_columns, read_picture_table
+from emotion.data.examples import Examples, PictureTable, missing_columns, read_picture_table, usual_word
 from emotion.errors import DataError
 
 logger = logging.getLogger(__name__)
-
-SYNONYMS = {  # columns of vote files such as FER+'s: how the folders call them
-    "anger": "angry",
-    "disgusted": "disgust",
-    "fearful": "fear",
-    "happiness": "happy",
-    "sadness": "sad",
-    "surprised": "surprise",
-}
 
 
 def load_soft_targets(
@@ -101,16 +91,10 @@ def load_majorities(path: str | os.PathLike[str], examples: Examples, labels: tu
     return majorities
 
 
-def output_name(column: str) -> str:
-    """Return how the folders call a column of votes: `happiness` → `happy`."""
-    plain = column.strip().lower()
-    return SYNONYMS.get(plain, plain)
-
-
 def output_columns(columns: Sequence[str], outputs: tuple[str, ...]) -> list[str | None]:
     """For each output the column that holds its votes; None where there is none."""
-    named = {output_name(name): name for name in columns}
-    return [named.get(name.lower()) for name in outputs]
+    named = {usual_word(name): name for name in columns}
+    return [named.get(usual_word(name)) for name in outputs]
 
 
 def _read_votes(

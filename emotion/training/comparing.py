@@ -13,8 +13,9 @@ import numpy as np
 
 from emotion.config import EVERYTHING_ELSE, TrainingConfig, as_sources, public_source
 from emotion.data.dataset import Dataset, load_dataset
+from emotion.data.examples import usual_word
 from emotion.data.groups import load_groups
-from emotion.data.soft_targets import load_majorities, output_name
+from emotion.data.soft_targets import load_majorities
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import LITERT_FILE, WEIGHTS_FILE
@@ -118,8 +119,8 @@ def common_labels(classifiers: Sequence[EmotionClassifier]) -> tuple[str, ...]:
     """
     if not 2 <= len(classifiers) <= MOST_MODELS:
         raise DataError(f"Name 2 to {MOST_MODELS} models to compare.")
-    known = [{output_name(label) for label in classifier.labels} for classifier in classifiers]
-    common = tuple(label for label in classifiers[0].labels if output_name(label) in set.intersection(*known))
+    known = [{usual_word(label) for label in classifier.labels} for classifier in classifiers]
+    common = tuple(label for label in classifiers[0].labels if usual_word(label) in set.intersection(*known))
     if len(common) < 2:
         labels_of = "; ".join(f"{own.model_name}: {', '.join(own.labels)}" for own in classifiers)
         raise DataError(
@@ -151,8 +152,8 @@ def _held_out(
     progress: bool,
 ) -> tuple[Dataset, list[str]]:
     """Return the data set whose `report` part the models are compared on, and what to know about it."""
-    wanted = {output_name(label) for label in labels}
-    others = {output_name(name): name for own in classifiers for name in own.outputs}
+    wanted = {usual_word(label) for label in labels}
+    others = {usual_word(name): name for own in classifiers for name in own.outputs}
     background = tuple(name for plain, name in others.items() if plain not in wanted) or EVERYTHING_ELSE
     config = TrainingConfig(
         data=as_sources(data),
@@ -208,8 +209,8 @@ def _answers(
         title=title,
         progress=progress,
     )
-    columns = [output_name(name) for name in classifier.outputs]
-    first = [columns.index(output_name(label)) for label in labels]
+    columns = [usual_word(name) for name in classifier.outputs]
+    first = [columns.index(usual_word(label)) for label in labels]
     return raw[:, first + [index for index in range(len(columns)) if index not in first]]
 
 

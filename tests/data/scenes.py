@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from emotion.data.examples import Examples
-from emotion.data.sources import FolderReader
+from emotion.data.folders import FolderReader
 
 SIDE = 48
 

@@ -7,8 +7,7 @@ import numpy as np
 from PIL import Image
 
 from emotion.data.audit import audit_findings
-from emotion.data.copies import copy_groups
-from emotion.data.prints import take_prints
+from emotion.data.copies import copy_groups, take_prints
 from tests.data.scenes import collect, draw_scene
 
 

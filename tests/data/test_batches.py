@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from emotion.data.batches import FaceBatches
+from emotion.data.copies import take_prints
 from emotion.data.dataset import Dataset
 from emotion.data.examples import CachedExamples, Examples
-from emotion.data.prints import take_prints
-from emotion.data.sources import FolderReader
+from emotion.data.folders import FolderReader
 from emotion.errors import DataError
 from tests.data.pictures import draw
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from emotion.data.copies import copy_groups
-from emotion.data.prints import take_prints
+from emotion.data.copies import copy_groups, exact_groups, take_prints
+from emotion.data.examples import Examples
+from emotion.data.folders import FolderReader
 from tests.data.scenes import SIDE, collect, draw_scene, partners, recompress
 from tests.drawn_faces import draw_face
 
@@ -99,3 +100,14 @@ def test_few_pictures_are_no_problem(count: int, tmp_path: Path):
     examples = collect(tmp_path, [draw_scene(np.random.default_rng(seed)) for seed in range(count)])
 
     assert copy_groups(examples, take_prints(examples)).tolist() == list(range(count))
+
+
+def test_exact_copies_have_equal_pixels_whatever_the_file(tmp_path: Path):
+    scene, other = (draw_scene(np.random.default_rng(seed)) for seed in (0, 1))
+    scene.save(tmp_path / "a.png")
+    scene.convert("RGB").save(tmp_path / "b.bmp")
+    other.save(tmp_path / "c.png")
+    scene.save(tmp_path / "d.png", compress_level=1)
+    examples = Examples(["a.png", "b.bmp", "c.png", "d.png"], np.zeros(4, np.int64), FolderReader(tmp_path))
+
+    assert exact_groups(take_prints(examples).digests).tolist() == [0, 0, 2, 0]

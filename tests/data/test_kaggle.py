@@ -1,21 +1,26 @@
-"""Data sets on Kaggle and the Hub are found whatever they are packed in, and refusals say what to do."""
+"""Data sets on Kaggle are found whatever they are packed in, and refusals say what to do."""
 
 import sys
 import types
-import zipfile
 from pathlib import Path
 
 import kagglehub
 import pytest
 import requests
 
-from tests.data.pictures import LABELS, fill, fill_splits, labels_of, load, refusal
-from tests.hub_server import HubServer
+from tests.data.pictures import LABELS, fill, fill_splits, load, refusal
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kaggle answers."""
+    monkeypatch.setattr("emotion.data.sources.is_reachable", lambda _: True)
 
 
 @pytest.fixture
 def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Stand-in for kagglehub as it behaves for the default data set; returns what was asked for."""
+    monkeypatch.setattr("emotion.data.sources.is_reachable", lambda _: True)
     root = tmp_path / "kaggle/datasets/owner/emotions/versions/1"
     fill_splits(root / "Emotions Dataset/Emotions Dataset", train=5, test=4)
     for label in (*LABELS, "fear"):
@@ -51,6 +56,7 @@ def test_labels_that_only_the_other_tree_has_choose_it():
     assert all(name.startswith("EmotionsDataset/data/") for name in dataset.train.identifiers)
 
 
+@pytest.mark.usefixtures("network")
 @pytest.mark.parametrize(
     ("status", "words"),
     [
@@ -86,38 +92,3 @@ def test_without_a_network_kaggles_real_client_gives_up_at_once(monkeypatch: pyt
 def test_kaggle_without_its_client(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     assert "pip install -r requirements.txt" in refusal("kaggle:owner/emotions")
-
-
-def test_image_folders_from_the_hub(hub: HubServer, tmp_path: Path):
-    fill_splits(tmp_path / "v1", train=4, test=4, suffix=".jpg")
-    repository = hub.add_repository("owner/faces", tmp_path / "v1", repo_type="dataset")
-    first = repository.branches["main"].sha
-    more = fill(tmp_path / "more/train/happy", 3, suffix=".jpg")
-    files = {f"train/happy/more_{path.name}": path.read_bytes() for path in more.iterdir()}
-    hub.add_commit(repository, files)
-
-    assert len(load("hf:owner/faces").train) == 15
-    dataset = load(f"hf:owner/faces@{first}")
-    assert [len(dataset.train), len(dataset.calibration), len(dataset.report)] == [12, 6, 6]
-    assert labels_of(dataset) == set(LABELS)
-
-
-def test_zipped_pictures_from_the_hub(hub: HubServer, tmp_path: Path):
-    fill_splits(tmp_path / "faces", train=4, test=4)
-    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
-        for path in sorted((tmp_path / "faces").rglob("*.png")):
-            archive.write(path, path.relative_to(tmp_path))
-    content = {"faces.zip": (tmp_path / "faces.zip").read_bytes(), "README.md": b"# Faces"}
-    hub.add_repository("owner/zipped", content, repo_type="dataset")
-    hub.add_repository("owner/broken", {"faces.zip": b"no archive"}, repo_type="dataset")
-
-    assert len(load("hf:owner/zipped").train) == 12
-    assert len(load("hf:owner/zipped").train) == 12, "the second time from what is unpacked"
-    assert "cannot be unpacked" in refusal("hf:owner/broken")
-
-
-def test_hub_refusals_say_what_to_do(hub: HubServer):
-    hub.add_repository("owner/sounds", {"1.wav": b"RIFF", "banner.png": b"PNG"}, repo_type="dataset")
-
-    assert "hf auth login" in refusal("hf:owner/nothing")
-    assert "holds no pictures in folders, zip files, CSV or Parquet" in refusal("hf:owner/sounds")

@@ -1,8 +1,10 @@
-"""Data sets in Parquet from the Hub, in every layout that its libraries write, through its real client."""
+"""Data sets of the Hub in every form that its libraries write, through its real clients."""
 
 import io
 import json
+import zipfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +12,30 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.data.pictures import LABELS, draw, faces_of, labels_of, load, refusal
+from tests.data.pictures import LABELS, draw, faces_of, fill, fill_splits, labels_of, load, refusal
 from tests.hub_server import HubServer
 
 RNG = np.random.default_rng(5)
 CONVERTED = "refs/convert/parquet"
+
+pytestmark = pytest.mark.slow  # importing `datasets` takes as long as all other tests of data
+
+
+@pytest.fixture(autouse=True)
+def datasets_of(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point `datasets` at the Hub of the test: it read its settings when it was imported."""
+    import datasets
+
+    cache = hub.home / "datasets"
+    for name, value in {
+        "HF_ENDPOINT": hub.url,
+        "HF_DATASETS_CACHE": cache,
+        "DOWNLOADED_DATASETS_PATH": cache / "downloads",
+        "EXTRACTED_DATASETS_PATH": cache / "downloads" / "extracted",
+        "HF_HUB_OFFLINE": False,
+    }.items():
+        monkeypatch.setattr(datasets.config, name, value)
+    datasets.disable_progress_bars()
 
 
 def png() -> bytes:
@@ -200,3 +221,38 @@ def test_rows_without_a_readable_picture_are_counted(hub: HubServer):
 def test_tables_that_cannot_be_used(files: dict[str, bytes], message: str, hub: HubServer):
     publish(hub, files)
     assert message in refusal("hf:owner/faces")
+
+
+def test_image_folders_from_the_hub(hub: HubServer, tmp_path: Path):
+    fill_splits(tmp_path / "v1", train=4, test=4, suffix=".jpg")
+    repository = hub.add_repository("owner/faces", tmp_path / "v1", repo_type="dataset")
+    first = repository.branches["main"].sha
+    more = fill(tmp_path / "more/train/happy", 3, suffix=".jpg")
+    files = {f"train/happy/more_{path.name}": path.read_bytes() for path in more.iterdir()}
+    hub.add_commit(repository, files)
+
+    assert len(load("hf:owner/faces").train) == 15
+    dataset = load(f"hf:owner/faces@{first}")
+    assert [len(dataset.train), len(dataset.calibration), len(dataset.report)] == [12, 6, 6]
+    assert labels_of(dataset) == set(LABELS)
+
+
+def test_zipped_pictures_from_the_hub(hub: HubServer, tmp_path: Path):
+    fill_splits(tmp_path / "faces", train=4, test=4)
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        for path in sorted((tmp_path / "faces").rglob("*.png")):
+            archive.write(path, path.relative_to(tmp_path))
+    content = {"faces.zip": (tmp_path / "faces.zip").read_bytes(), "README.md": b"# Faces"}
+    hub.add_repository("owner/zipped", content, repo_type="dataset")
+    hub.add_repository("owner/broken", {"faces.zip": b"no archive"}, repo_type="dataset")
+
+    assert len(load("hf:owner/zipped").train) == 12
+    assert len(load("hf:owner/zipped").train) == 12, "the second time from what is unpacked"
+    assert "broken" in refusal("hf:owner/broken")
+
+
+def test_hub_refusals_say_what_to_do(hub: HubServer):
+    hub.add_repository("owner/sounds", {"1.wav": b"RIFF", "banner.png": b"PNG"}, repo_type="dataset")
+
+    assert "hf auth login" in refusal("hf:owner/nothing")
+    assert "holds no pictures in folders, zip files, CSV or Parquet" in refusal("hf:owner/sounds")
