@@ -25,7 +25,7 @@ from tqdm import tqdm
 from benchmarks.rows import Row, print_rows
 from emotion import EmotionClassifier
 from emotion.model.teach import Teacher, taught_names
-from emotion.training.robustness import CONDITIONS
+from emotion.training.augmentation import CONDITIONS
 
 SNAPSHOTS = (5, 10, 20, 40)
 FRESH = 60  # faces of each expression that tell the true gain

@@ -7,7 +7,7 @@ import pytest
 
 from emotion.config import TrainingConfig, current_names
 from emotion.model.loading import EMBEDDED
-from emotion.training.recipes import RECIPES, follow_recipe
+from emotion.training.arguments import RECIPES, follow_recipe
 
 
 def test_round_trip_through_json():

@@ -59,8 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Train, report and, if asked, publish."""
     from emotion.config import public_source
+    from emotion.model.logs import log_to_terminal
+    from emotion.training.evaluation import summary
     from emotion.training.runs import can_publish, train_model
-    from emotion.training.terminal import log_to_terminal, summary
 
     log_to_terminal()
     config = chosen_config(options)
@@ -80,8 +81,8 @@ def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 
 def search(options: argparse.Namespace) -> None:
     """Look for good settings; report and, if asked, publish the best run."""
-    from emotion.training.search import search_settings
-    from emotion.training.terminal import log_to_terminal, search_summary
+    from emotion.model.logs import log_to_terminal
+    from emotion.training.search import search_settings, search_summary
 
     log_to_terminal()
     given = given_settings(options)
@@ -108,8 +109,9 @@ def search(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a finished model."""
+    from emotion.model.logs import log_to_terminal
+    from emotion.training.evaluation import summary
     from emotion.training.runs import evaluate_model
-    from emotion.training.terminal import log_to_terminal, summary
 
     log_to_terminal()
     if "data" not in options:
@@ -123,9 +125,9 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> None:
     """Publish a saved folder, unless what is there is better on the data; if asked, also the app."""
+    from emotion.model.logs import log_to_terminal
     from emotion.space.terminal import deploy_and_print
     from emotion.training.runs import publish_model
-    from emotion.training.terminal import log_to_terminal
 
     log_to_terminal()
     repository = options.push.name if options.push else ""
@@ -166,10 +168,9 @@ def given_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def chosen_config(options: argparse.Namespace) -> TrainingConfig:
     """Return the settings of a run: what was typed wins over a file, a recipe or an earlier run."""
+    from emotion.training.arguments import follow_recipe
     from emotion.training.folder import read_settings
-    from emotion.training.recipes import follow_recipe
-    from emotion.training.runs import continued_config
-    from emotion.training.starting import network_settings
+    from emotion.training.runs import continued_config, network_settings
 
     given = given_settings(options)
     if options.resume and not options.search:

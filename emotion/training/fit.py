@@ -3,14 +3,21 @@
 No evaluation, and no files but the run's own log and checkpoint.
 """
 
+from __future__ import annotations
+
+import contextlib
 import importlib.util
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import keras
 import numpy as np
@@ -24,7 +31,6 @@ from emotion.training.augmentation import augment
 from emotion.training.checkpoint import BestWeightsKeeper
 from emotion.training.devices import Devices
 from emotion.training.folder import CHECKPOINT_FOLDER, save_run_config
-from emotion.training.interruption import Interruption
 from emotion.training.networks import average_mirrored, build_network
 
 logger = logging.getLogger(__name__)
@@ -328,3 +334,39 @@ def _dtype_policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+class Interruption(keras.callbacks.Callback):
+    """Raises `KeyboardInterrupt` at the next batch if Ctrl-C was pressed before.
+
+    Python prints an exception inside a callback of its garbage collector, and JAX has one there, or inside
+    `__del__`, and goes on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = False
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note every Ctrl-C inside the `with` block; it raises at once as it does elsewhere, if it can."""
+        before = signal.getsignal(signal.SIGINT)
+        # Only the main thread may ask, and who has another handler means it.
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not in_main_thread or before is not signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def on_train_batch_begin(self, *_: object, **__: object) -> None:
+        """Make up for a Ctrl-C that was lost; Keras calls this."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def _note(self, number: int, frame: FrameType | None) -> NoReturn:
+        self._asked = True
+        signal.default_int_handler(number, frame)

@@ -15,26 +15,34 @@ from typing import Any
 
 from huggingface_hub import get_token
 
-from emotion.config import TrainingConfig, as_sources
+from emotion.config import OWN_TEACHER, TrainingConfig, as_sources, current_names
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.groups import load_groups
+from emotion.errors import DataError, ModelLoadError, PublishError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.publish import publish
 from emotion.program import TRAIN_COMMAND
+from emotion.report.comparison import comparison_text
 from emotion.report.plots import write_report
 from emotion.report.report import Report
+from emotion.training.comparing import common_labels, compare_models
 from emotion.training.devices import open_devices
 from emotion.training.evaluation import all_held_out, evaluate, settings_of
 from emotion.training.folder import load_run_config, save_run_config, written_by_one_run
 from emotion.training.frozen import fit_last_layer
 from emotion.training.networks import find_architecture
-from emotion.training.replacing import compare_with_published
 from emotion.training.saving import save_model, write_wrong_faces
 from emotion.training.stages import forget_stages, load_members, plan_stages, run_stage
 
 logger = logging.getLogger(__name__)
 
 AUDIT_FILE = "audit.json"  # names files: stays on this disk and is never published
+# Settings that say what the network is: trained weights fit no other one.
+NETWORK_SETTINGS = (
+    "architecture", "image_size", "channels", "width", "blocks", "filters", "kernel_size", "dense_units",
+)  # fmt: skip
+# What stays too where nothing but the last layer changes.
+SERVING_SETTINGS = ("flip_averaging", "litert_precision")
 
 
 def train_model(
@@ -130,6 +138,28 @@ def continued_config(output: str | os.PathLike[str], given: dict[str, Any]) -> T
         If an option is out of its range.
     """
     return replace(load_run_config(output), **given)
+
+
+def network_settings(reference: str | None, *, freeze: bool = False) -> dict[str, Any]:
+    """Return the settings of the network that a trained model was trained in, as far as it names them.
+
+    Parameters
+    ----------
+    reference : str, optional
+        A folder or owner/name[@revision]; None, and the run's own teacher, are no trained model.
+    freeze : bool
+        Only its last layer will change.
+
+    Raises
+    ------
+    ModelLoadError
+        If there is no such model.
+    """
+    if reference is None or reference == OWN_TEACHER:
+        return {}
+    training = current_names(EmotionClassifier.from_pretrained(reference).description.training)
+    names = NETWORK_SETTINGS + (SERVING_SETTINGS if freeze else ())
+    return {name: training[name] for name in names if name in training}
 
 
 def evaluate_model(
@@ -258,3 +288,53 @@ def _without_lists(findings: dict[str, Any]) -> dict[str, Any]:
         for key, value in findings.items()
         if not isinstance(value, list)
     }
+
+
+REPLACE_ANYWAY = "--replace-better"
+
+
+def compare_with_published(
+    classifier: EmotionClassifier, reference: str, data: str | Sequence[str] | None, *, replace_better: bool
+) -> None:
+    """Tell how a model compares with a published one on the faces that neither was chosen on.
+
+    Parameters
+    ----------
+    classifier : EmotionClassifier
+        The new one.
+    reference : str
+        The published one, owner/name[@revision].
+    data : str, sequence of str or None
+        Labelled pictures; without any, nothing is compared.
+    replace_better : bool
+        Only tell.
+
+    Raises
+    ------
+    PublishError
+        If the published model is right more often, and that is hardly chance.
+    DataError
+        If the data cannot be used.
+    """
+    if data is None:
+        logger.info("There is a model in %s already; --data FOLDER would compare the two first.", reference)
+        return
+    try:
+        published = EmotionClassifier.from_pretrained(reference)
+        common_labels([classifier, published])
+    except (ModelLoadError, DataError) as error:
+        logger.warning("The model that is in %s already cannot be compared with. %s", reference, error)
+        return
+    logger.info(
+        "There is a model in %s already. Comparing the two on %s.", reference, " + ".join(as_sources(data))
+    )
+    comparison = compare_models([classifier, published], data)
+    logger.info(comparison_text(comparison))
+    (pair,) = comparison.pairs
+    if pair.better == pair.second and not replace_better:
+        raise PublishError(
+            f"The model in {reference} is better than the new one, and that is hardly chance: it alone is "
+            f"right on {pair.only_second} faces, the new one alone on {pair.only_first}. It was not "
+            f"replaced. {REPLACE_ANYWAY} replaces it all the same; another name, or --revision, keeps both.",
+            also=[REPLACE_ANYWAY],
+        )

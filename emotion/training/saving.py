@@ -15,9 +15,9 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import Description, library_versions
 from emotion.model.keras_engine import KerasNetwork
 from emotion.report.plots import faces_sheet
+from emotion.training.devices import hardware
 from emotion.training.evaluation import evaluate
 from emotion.training.fit import FittedNetwork
-from emotion.training.hardware import hardware
 from emotion.training.networks import average_networks
 
 # Stays on this disk and is never published: it shows people.

@@ -25,11 +25,14 @@ from emotion.errors import DataError, DivergedError, TrainingError
 from emotion.model.classifier import EmotionClassifier
 from emotion.report.card import training_command
 from emotion.report.report import Report
+from emotion.training.evaluation import summary
 from emotion.training.fit import FittedNetwork
 from emotion.training.folder import CHECKPOINT_FOLDER, LOCK_FILE, save_run_config, written_by_one_run
 from emotion.training.runs import record_audit
 from emotion.training.saving import save_model
 from emotion.training.search_report import (
+    PLOT_FILE,
+    TABLE_FILE,
     best_trial,
     progress_line,
     what_mattered,
@@ -46,6 +49,7 @@ TRIAL_FOLDER = "trial-{:04d}"
 MOST_FAILURES = 3
 # Complete runs before curves are compared, and the share of a run that every curve gets first.
 COMPARED_AFTER, SPARED = 5, 0.2
+MOST_NAMED = 5  # settings that mattered
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,22 @@ def search_settings(
         search = _Search(study, config, space, dataset, output, trials)
         search.run()
         return search.end()
+
+
+def search_summary(outcome: Outcome, output: str) -> str:
+    """Return what a search found, as a few lines of text."""
+    lines = [f"Best: trial {outcome.number}, validation loss {outcome.loss:.4f}."]
+    if outcome.mattered:
+        most = list(outcome.mattered.items())[:MOST_NAMED]
+        shares = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in most)
+        lines.append(f"What mattered among {outcome.complete} complete runs: {shares}.")
+    if outcome.report is not None:
+        lines += [summary(outcome.report), f"The model of that run is in {output}."]
+    lines += [
+        f"All runs are in {output}/{TABLE_FILE}, the plot is {output}/{PLOT_FILE}.",
+        f"Repeat the best run: {training_command(outcome.config.to_dict(), public=False)}",
+    ]
+    return "\n".join(lines)
 
 
 class _Search:

@@ -8,10 +8,9 @@ import pytest
 
 from emotion.config import TrainingConfig, option_name
 from emotion.errors import DataError
-from emotion.training.arguments import OnHub, build_parser
+from emotion.training.arguments import RECIPES, OnHub, build_parser
 from emotion.training.command import chosen_config, main
 from emotion.training.folder import save_run_config
-from emotion.training.recipes import RECIPES
 
 
 def test_every_setting_is_an_option_of_train_py_and_explains_itself():

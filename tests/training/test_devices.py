@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.keras_engine import load_keras
-from emotion.training.devices import open_devices
+from emotion.training.devices import hardware, open_devices
 from tests.training.share_batches import SETTINGS
 
 pytestmark = pytest.mark.slow
@@ -125,3 +126,10 @@ def _assert_same_network(one: list[np.ndarray], other: list[np.ndarray]) -> None
     """Only the order in which numbers are added may differ."""
     for mine, yours in zip(one, other, strict=True):
         np.testing.assert_allclose(yours, mine, atol=5e-3)
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="this machine has a GPU")
+def test_a_machine_without_a_gpu_is_named_by_its_processor():
+    name, _, count = hardware().rpartition(", ")
+    assert len(name) > 2
+    assert count == f"{os.cpu_count()} processors"

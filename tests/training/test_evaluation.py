@@ -5,8 +5,8 @@ import pytest
 
 from emotion.predictions.calibration import Calibration, calibrate
 from emotion.report.report import History
+from emotion.training.augmentation import CONDITIONS
 from emotion.training.evaluation import evaluate, measure_robustness
-from emotion.training.robustness import CONDITIONS
 from tests.report.synthetic import LABELS
 from tests.training.stripes import ArrayDataset, ArrayExamples, stripe_network, stripes
 

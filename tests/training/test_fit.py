@@ -1,9 +1,11 @@
 """A network learns repeatably, from new weights or a trained one's, and sees what `--sampling` asks for."""
 
 import csv
+import signal
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -121,3 +123,26 @@ def test_an_epoch_shows_a_class_of_a_source_as_often_as_asked(both: Dataset):
 def test_sampling_of_a_class_that_is_not_there_is_refused(both: Dataset):
     with pytest.raises(DataError, match=r"--sampling names film/sad\. There are: angry, .*press/neutral"):
         sampling_weights(both, {"film/sad": 2.0})
+
+
+class PressedWhereItIsLost(keras.callbacks.Callback):
+    """Presses Ctrl-C after the first epoch inside `__del__`: Python prints the exception and goes on."""
+
+    def on_epoch_end(self, epoch, *_, **__):
+        if not epoch:
+            _Pressed()
+
+
+class _Pressed:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_lost_ctrl_c_ends_the_run_at_the_next_batch(drawn_data, tmp_path):
+    config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 3})
+    fitted = fit(config, load_dataset(config, progress=False), tmp_path, callbacks=[PressedWhereItIsLost()])
+    assert fitted.interrupted
+    assert fitted.best_epoch == 1
+    assert len(fitted.history["loss"]) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

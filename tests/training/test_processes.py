@@ -16,10 +16,10 @@ from emotion.data.batches import FaceBatches
 from emotion.data.dataset import load_dataset
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.keras_engine import load_keras
+from emotion.training.arguments import RECIPES
 from emotion.training.fit import correct_priors
 from emotion.training.folder import load_run_config
 from emotion.training.networks import average_mirrored, build_network
-from emotion.training.recipes import RECIPES
 from tests.conftest import TINY_RUN
 from tests.drawn_faces import draw_face
 

@@ -9,8 +9,8 @@ import pytest
 from emotion.config import TrainingConfig
 from emotion.errors import DataError
 from emotion.report.report import read_report
+from emotion.training.evaluation import summary
 from emotion.training.runs import evaluate_model, train_model
-from emotion.training.terminal import summary
 from tests.conftest import SMALL_RUN, TINY_RUN
 from tests.drawn_faces import write_faces
 
