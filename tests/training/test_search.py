@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import fields
 
+import matplotlib
 import optuna
 import pytest
 
@@ -18,9 +19,7 @@ from emotion.options import check_value
 from emotion.report.card import training_command
 from emotion.training.arguments import build_parser
 from emotion.training.command import chosen_config
-from emotion.training.search import search_settings
-from emotion.training.search_report import progress_line, what_mattered
-from emotion.training.search_space import search_space, starting_point
+from emotion.training.search import search_settings, search_space, starting_point, write_findings
 from tests.app_process import ROOT
 from tests.conftest import TINY_RUN
 
@@ -44,7 +43,7 @@ def test_what_is_given_stays_and_what_makes_no_difference_is_not_searched():
     assert "dropout" in space
     assert not {"learning_rate", "l2", "teacher_weight"} & space.keys()
     assert "l2" in search_space(TrainingConfig(architecture="lenet5"))
-    assert "teacher_weight" in search_space(TrainingConfig(teacher=("somebody/model",)))
+    assert "teacher_weight" in search_space(TrainingConfig(teacher=("owner/model",)))
     assert list(search_space(TrainingConfig(), over=["dropout"])) == ["dropout"]
 
 
@@ -79,32 +78,18 @@ def test_the_command_that_repeats_a_run_gives_its_settings():
     assert chosen_config(build_parser().parse_args(typed)) == config
 
 
-def test_what_decides_the_loss_is_what_mattered():
+def test_table_and_plots_show_the_runs_and_leave_the_style_of_other_plots_alone(tmp_path):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    space = search_space(TrainingConfig(), over=["learning_rate", "dropout"])
     for _ in range(40):
-        trial = study.ask({**space})
+        trial = study.ask({**search_space(TrainingConfig(), over=["learning_rate", "dropout"])})
         study.tell(trial, abs(trial.params["dropout"] - 0.2))
-    shares = what_mattered(study)
-    assert next(iter(shares)) == "dropout"
-    assert shares["dropout"] > 0.8
-    assert sum(shares.values()) == pytest.approx(1)
-    assert what_mattered(optuna.create_study()) == {}
-
-
-def test_a_line_tells_how_a_run_ended_and_which_is_the_best():
-    study = optuna.create_study()
-    space = {**search_space(TrainingConfig(), over=["dropout"])}
-    study.enqueue_trial({"dropout": 0.25})
-    first = study.ask(space)
-    first.set_user_attr("accuracy", 0.81)
-    study.tell(first, 0.5)
-    second = study.ask(space)
-    second.report(0.9, 3)
-    study.tell(second, state=optuna.trial.TrialState.PRUNED)
-    best = "Best so far: trial 1, loss 0.5000, accuracy 81.0%, --dropout 0.25."
-    assert progress_line(study, 0, 9) == f"Trial 1 of 9: validation loss 0.5000, accuracy 81.0%. {best}"
-    assert progress_line(study, 1, 9) == f"Trial 2 of 9: given up after epoch 4, loss 0.9000. {best}"
+    before = dict(matplotlib.rcParams)
+    write_findings(study, tmp_path)
+    assert matplotlib.rcParams == before
+    rows = list(csv.DictReader((tmp_path / "trials.csv").open()))
+    assert [float(row["value"]) for row in rows] == [trial.value for trial in study.trials]
+    for plot in ("search_history.png", "search_importances.png"):
+        assert (tmp_path / plot).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.long
@@ -114,7 +99,7 @@ def test_a_killed_search_goes_on_and_two_processes_share_one_study(drawn_data, t
     for name, value in (TINY_RUN | {"epochs": 3}).items():
         typed += ["--" + name.replace("_", "-"), *(value if isinstance(value, tuple) else (value,))]
     first = start("--search", 2, "--output", output, *typed)
-    state = output / "trial-0001" / "checkpoint" / "state.json"
+    state = output / "trial-0000" / "checkpoint" / "state.json"
     deadline = time.monotonic() + 300
     while not state.exists():
         assert first.poll() is None, first.communicate()
@@ -127,30 +112,29 @@ def test_a_killed_search_goes_on_and_two_processes_share_one_study(drawn_data, t
     both = [start("--search", 2, "--output", output) for _ in range(2)]
     printed = [process.communicate(timeout=500)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], printed
-    (resumed,) = [text for text in printed if "Going on with trial 1, which was interrupted." in text]
-    assert "Epoch 1/3" not in resumed.partition("Going on with trial 1")[2].partition("Trial 1 of 2")[0]
+    assert any("Trial 0 was interrupted; its settings are tried again." in text for text in printed)
     assert any("The model of that run is in" in text for text in printed)
 
     rows = list(csv.DictReader((output / "trials.csv").open()))
-    assert [(row["trial"], row["state"]) for row in rows] == [("1", "complete"), ("2", "complete")]
-    best = min(rows, key=lambda row: float(row["validation_loss"]))
+    assert sorted(row["state"] for row in rows) == ["COMPLETE", "COMPLETE", "FAIL"]
+    best = min((row for row in rows if row["value"]), key=lambda row: float(row["value"]))
     kept = [path.parent.name for path in output.glob("trial-*/checkpoint")]
-    assert kept == [f"trial-{int(best['trial']):04d}"], "only the best run's weights are worth their space"
+    assert kept == [f"trial-{int(best['number']):04d}"], "only the best run's weights are worth their space"
     settings = json.loads((output / "training.json").read_text())
-    assert settings["learning_rate"] == pytest.approx(float(best["learning_rate"]), rel=0.01)
-    assert (output / "search.png").read_bytes().startswith(b"\x89PNG")
+    assert settings["learning_rate"] == pytest.approx(float(best["params_learning_rate"]), rel=0.01)
+    assert (output / "search_history.png").read_bytes().startswith(b"\x89PNG")
     saved = EmotionClassifier.from_pretrained(output)
-    assert min(saved.report.history.val_loss) == pytest.approx(float(best["validation_loss"]))
+    assert min(saved.report.history.val_loss) == pytest.approx(float(best["value"]))
     assert f"--dropout {settings['dropout']}" in saved.card or settings["dropout"] == 0.2
 
 
 def test_runs_that_diverge_are_recorded_and_are_no_crash(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **QUICK | {"learning_rate": 1e30, "warmup_epochs": 0})
-    with pytest.raises(TrainingError, match=r"None of the runs in .* came to an end.*diverged"):
+    with pytest.raises(TrainingError, match=r"None of the runs in .* was completed.*diverged"):
         search_settings(config, tmp_path, trials=1, over=["learning_rate"])
     (row,) = csv.DictReader((tmp_path / "trials.csv").open())
-    assert row["state"] == "pruned"
-    assert "diverged" in row["reason"]
+    assert row["state"] == "PRUNED"
+    assert "diverged" in row["user_attrs_reason"]
 
     other = TrainingConfig(data=str(drawn_data), **QUICK)
     with pytest.raises(ValueError, match="a search of other settings"):
