@@ -225,13 +225,8 @@ RECIPES: dict[str, dict[str, Any]] = {
 def follow_recipe(name: str | None, given: dict[str, Any]) -> TrainingConfig:
     """Return the settings of a recipe, if any, with options of one's own, which win.
 
-    The prior correction of a recipe holds for backgrounds only: what a folder's labels are, it cannot know.
-    What it says about the sampling of a source holds where that source is given.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of its range.
+    The prior correction of a recipe holds for backgrounds only: it cannot know a folder's labels. What it
+    says about the sampling of a source holds where that source is given.
     """
     config = TrainingConfig(**{**(RECIPES.get(name, {}) if name else {}), **given})
     if "prior_correction" not in given:

@@ -1,6 +1,7 @@
-"""Faces changed the way detectors, webcams and rooms change them, while a network trains.
+"""Faces changed while a network trains, and damaged in fixed ways to measure how much that costs.
 
-The frame of a face is changed in one place, `reframe`, which the damage in `robustness` uses as well.
+Training changes faces the way detectors, webcams and rooms do. Each damage is a pure function of one crop,
+uint8 (size, size, channels), so that a damaged face is the same in every run and in every batch.
 """
 
 import io
@@ -17,20 +18,7 @@ PIXELS_TOGETHER = 2**14
 
 
 def augment(pictures: np.ndarray, rng: np.random.Generator, config: TrainingConfig) -> np.ndarray:
-    """Change faces the way detectors, webcams and rooms do.
-
-    Parameters
-    ----------
-    pictures : uint8 array (n, size, size, channels)
-    rng : numpy.random.Generator
-        Source of all randomness.
-    config : TrainingConfig
-        Its augmentation fields.
-
-    Returns
-    -------
-    uint8 array (n, size, size, channels)
-    """
+    """Change faces, uint8 (n, size, size, channels), the way detectors, webcams and rooms do."""
     if not len(pictures):
         return pictures
     changed = _reframe_randomly(pictures, rng, config)
@@ -49,19 +37,9 @@ def reframe(
     shift: tuple[float, float] = (0.0, 0.0),
     zoom: float = 1.0,
 ) -> np.ndarray:
-    """Return the same face under another frame, interpolated bicubically; its edges are repeated outwards.
+    """Return a face, uint8 (size, size, channels), under another frame, interpolated bicubically.
 
-    Parameters
-    ----------
-    face : np.ndarray
-        uint8, shape (size, size, channels).
-    angle, shift, zoom : float
-        As in `frame_matrix`.
-
-    Returns
-    -------
-    np.ndarray
-        uint8, same shape.
+    `angle`, `shift` and `zoom` are as in `frame_matrix`; the edges of the face are repeated outwards.
     """
     size = len(face)
     margin = size // 2
@@ -75,19 +53,10 @@ def reframe(
 
 
 def reframe_all(faces: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return many faces, each under its own frame, interpolated bilinearly; their edges are repeated.
+    """Return faces, uint8 (n, size, size, channels), each under its own frame, interpolated bilinearly.
 
-    Several times as fast as `reframe`, and other threads run meanwhile.
-
-    Parameters
-    ----------
-    faces : uint8 array (n, size, size, channels)
-    matrix : float32 array (6, n)
-        What `frame_matrix` returns for each face.
-
-    Returns
-    -------
-    uint8 array (n, size, size, channels)
+    `matrix`, float32 (6, n), is what `frame_matrix` returns for each face; edges are repeated outwards.
+    Several times as fast as `reframe`, and releases the interpreter's lock meanwhile.
     """
     count, size, _, channels = faces.shape
     middle = np.arange(size, dtype=np.float32) + np.float32(0.5)
@@ -113,16 +82,8 @@ def frame_matrix(
 ) -> tuple[float | np.ndarray, ...]:
     """Return a, b, c, d, e, f: the point (x, y) of a changed frame shows (a x + b y + c, d x + e y + f).
 
-    Parameters
-    ----------
-    size : int
-        Side of the face, in pixels.
-    angle : float or np.ndarray
-        Turns the face against the clock, in degrees.
-    shift : pair of float or np.ndarray
-        Moves the frame to the right and down, in shares of its side.
-    zoom : float or np.ndarray
-        Above 1 the frame is larger, and so the face smaller.
+    `size` is the side in pixels. `angle` turns the face counterclockwise, in degrees; `shift` moves the frame
+    right and down, in shares of its side; `zoom` above 1 enlarges the frame and so makes the face smaller.
     """
     turn = np.deg2rad(angle)
     cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
@@ -217,17 +178,17 @@ MOUTH = (0.69, 0.89)
 
 
 def darker(crop: np.ndarray) -> np.ndarray:
-    """Give it half the light."""
+    """Halve the light."""
     return _clipped(crop * 0.5)
 
 
 def brighter(crop: np.ndarray) -> np.ndarray:
-    """Give it half as much light again; what is too bright is lost."""
+    """Add half as much light again, clipped."""
     return _clipped(crop * 1.5)
 
 
 def low_contrast(crop: np.ndarray) -> np.ndarray:
-    """Leave 40 % of the contrast around the mean."""
+    """Keep 40 % of the contrast around the mean."""
     mean = crop.mean()
     return _clipped(mean + 0.4 * (crop - mean))
 
@@ -243,25 +204,25 @@ def blurred(crop: np.ndarray) -> np.ndarray:
 
 
 def jpeg_30(crop: np.ndarray) -> np.ndarray:
-    """Store it as JPEG with quality 30."""
+    """Save it as JPEG with quality 30."""
     file = io.BytesIO()
     to_image(crop).save(file, "JPEG", quality=30)
     return _array(Image.open(file), crop)
 
 
 def small_24(crop: np.ndarray) -> np.ndarray:
-    """Reduce it to 24 pixels, and enlarge it again."""
+    """Reduce it to 24 pixels and enlarge it again."""
     small = to_image(crop).resize((24, 24), Image.Resampling.BOX)
     return _array(small.resize((len(crop), len(crop)), Image.Resampling.BICUBIC), crop)
 
 
 def rotated_left(crop: np.ndarray) -> np.ndarray:
-    """Turn it by 15° against the clock."""
+    """Turn it counterclockwise by 15°."""
     return _framed(crop, angle=15)
 
 
 def rotated_right(crop: np.ndarray) -> np.ndarray:
-    """Turn it by 15° with the clock."""
+    """Turn it clockwise by 15°."""
     return _framed(crop, angle=-15)
 
 

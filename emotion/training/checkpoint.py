@@ -34,30 +34,10 @@ class BestWeightsKeeper(keras.callbacks.Callback):
     """After every epoch: write a checkpoint, validate the averaged weights, keep the best, stop when due.
 
     Validation uses the exponential moving average of the weights, with batch normalisation statistics
-    estimated anew on clean training faces, as in Izmailov et al., "Averaging weights leads to wider
-    optima and better generalization", 2018.
-
-    Parameters
-    ----------
-    config : TrainingConfig
-    folder : Path
-        Where the checkpoint is kept.
-    clean, held_out : FaceBatches
-        Training faces without augmentation; calibration faces in their order.
-    dataset : Dataset
-
-    Attributes
-    ----------
-    history : dict of str to list of float
-        One value per epoch for each of `CURVES`.
-    best_epoch : int
-        Counted from 1; 0 before the first one is complete.
-    best_loss : float
-        The validation loss of that epoch.
-    stopped : bool
-        Whether the run ended because it got no better.
-    seconds : float
-        How long its epochs took, those before a break included.
+    estimated anew on clean training faces, as in Izmailov et al., "Averaging weights leads to wider optima
+    and better generalization", 2018. `history` has one value per epoch for each of `CURVES`; `best_epoch`
+    counts from 1 and is 0 before the first one is complete; `stopped` says that the run ended because it got
+    no better; `seconds` counts its epochs, those before a break included.
     """
 
     def __init__(
@@ -88,10 +68,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
     def restore(self, network: keras.Model) -> int:
         """Load the checkpoint into a compiled network and return the epoch to go on with.
 
-        Raises
-        ------
-        DataError
-            If no epoch of the run was complete, or the checkpoint is damaged.
+        A missing or damaged checkpoint is a DataError.
         """
         if not (self.folder / STATE_FILE).exists():
             raise DataError(
@@ -113,13 +90,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         return epoch
 
     def load_best(self, network: keras.Model) -> None:
-        """Load the weights of the best epoch.
-
-        Raises
-        ------
-        DataError
-            If the file is damaged.
-        """
+        """Load the weights of the best epoch; a damaged file is a DataError."""
         try:
             network.load_weights(self.folder / BEST_WEIGHTS)
         except (OSError, ValueError, KeyError) as error:
@@ -128,10 +99,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Validate, keep and write; Keras calls this.
 
-        Raises
-        ------
-        DivergedError
-            If the loss is no number any more; the checkpoint stays that of the last epoch in which it was.
+        A loss that is no longer a number is a DivergedError; the checkpoint stays that of the epoch before.
         """
         logs = logs if logs is not None else {}
         network = self._network
@@ -234,14 +202,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
 def estimate_normalization(network: keras.Model, batches: FaceBatches, count: int) -> None:
     """Replace the moving statistics of batch normalisation by the plain mean over clean batches.
 
-    Parameters
-    ----------
-    network : keras.Model
-        Changed in place; its dropout is off meanwhile.
-    batches : FaceBatches
-        Faces without augmentation.
-    count : int
-        How many of the batches to show; 0 changes nothing.
+    Shows `count` of the batches, with dropout off; 0 changes nothing. Changes the network in place.
     """
     if not count:
         return
@@ -264,7 +225,7 @@ def estimate_normalization(network: keras.Model, batches: FaceBatches, count: in
 
 
 def _random_states(network: keras.Model) -> list[keras.Variable]:
-    """Return what dropout draws from. Keras saves it with no weights, so a checkpoint has to."""
+    """Return what dropout draws from: Keras does not save it with the weights, so a checkpoint does."""
     weights = {id(variable) for variable in network.weights}
     return [variable for variable in network.variables if id(variable) not in weights]
 

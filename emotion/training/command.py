@@ -187,13 +187,7 @@ def chosen_config(options: argparse.Namespace) -> TrainingConfig:
 
 
 def load_keras() -> None:
-    """Load Keras and its backend, without their greetings.
-
-    Raises
-    ------
-    ImportError
-        Naming what is missing, before anything takes time.
-    """
+    """Load Keras and its backend without their greetings; an ImportError names what is missing."""
     needed = ("keras", os.environ.get("KERAS_BACKEND") or "tensorflow")
     if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
         raise ImportError(f"Not installed: {', '.join(missing)}")

@@ -52,25 +52,8 @@ def compare_models(
     On a data set that one of them was trained on, only the faces that nothing was chosen on count. On any
     other, all held-out faces do, and all faces of a folder without splits.
 
-    Parameters
-    ----------
-    classifiers : sequence of EmotionClassifier
-        Two or more.
-    data : str or sequence of str
-        Labelled pictures, as `TrainingConfig.data`.
-    votes : path, optional
-        CSV of votes per picture, as `TrainingConfig.soft_labels`.
-    groups : path, optional
-        CSV of groups, as `TrainingConfig.groups`.
-    output : Path, optional
-        Folder for the comparison as JSON, a plot, and the faces that the models differ on.
-    progress : bool
-        Show bars.
-
-    Raises
-    ------
-    DataError
-        If the models have less than two labels in common, or the data cannot be used.
+    `data`, `votes` and `groups` are as `data`, `soft_labels` and `groups` of `TrainingConfig`. `output` is a
+    folder for the comparison as JSON, a plot, and the faces that the models differ on.
     """
     labels = common_labels(classifiers)
     names = _different([classifier.model_name for classifier in classifiers])
@@ -110,13 +93,7 @@ def compare_models(
 
 
 def common_labels(classifiers: Sequence[EmotionClassifier]) -> tuple[str, ...]:
-    """Return the labels that all models have, as the first spells them.
-
-    Raises
-    ------
-    DataError
-        If there are less than two, or too many models.
-    """
+    """Return the labels that all models have, as the first spells them; fewer than two are a DataError."""
     if not 2 <= len(classifiers) <= MOST_MODELS:
         raise DataError(f"Name 2 to {MOST_MODELS} models to compare.")
     known = [{usual_word(label) for label in classifier.labels} for classifier in classifiers]
@@ -131,7 +108,7 @@ def common_labels(classifiers: Sequence[EmotionClassifier]) -> tuple[str, ...]:
 
 
 def measure_times(classifiers: Sequence[EmotionClassifier], examples: Examples) -> list[float]:
-    """Return the median seconds that each model takes for one face; they take turns."""
+    """Return the median seconds that each model takes for one face, measured in turn."""
     chosen = np.arange(min(len(examples), TIMED_FACES))
     faces = [examples.load(chosen, own.input_size, own.channels).astype(np.float32) for own in classifiers]
     times: list[list[float]] = [[] for _ in classifiers]
@@ -185,7 +162,7 @@ def _held_out(
 def _was_trained_on(classifier: EmotionClassifier, dataset: Dataset) -> bool:
     """Tell whether a model's halves are those of this data set; a source of the same name counts, too.
 
-    Each of several sources is halved by itself, so that one of them in common is enough.
+    Each of several sources is halved by itself, so one in common is enough.
     """
     own = classifier.description.data
     common = _source_names(str(own.get("source") or "")) & _source_names(dataset.source)
@@ -223,7 +200,7 @@ def _served_bytes(classifier: EmotionClassifier) -> int | None:
 
 
 def _different(names: Sequence[str]) -> list[str]:
-    """Return the names, those that occur again with a number."""
+    """Return the names; a repeated one gets a number."""
     return [
         name if name not in names[:index] else f"{name} ({names[: index + 1].count(name)})"
         for index, name in enumerate(names)

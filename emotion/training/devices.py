@@ -1,7 +1,7 @@
-"""The devices that share every batch: GPUs of one computer or of several, as TensorFlow and Keras do it.
+"""The devices that share every batch, GPUs of one computer or of several, and the names of those at hand.
 
 A batch is as large as on one device, and its statistics and gradients are those of the whole batch: what is
-learned does not depend on how many devices there are.
+learned does not depend on the number of devices.
 """
 
 from __future__ import annotations
@@ -31,13 +31,8 @@ NOT_RESUMED = (LOCK_FILE, "tensorboard")
 class Devices:
     """One device, the usual case, and what several have in common.
 
-    Attributes
-    ----------
-    count : int
-        Devices that share a batch, on all computers.
-    process, processes : int
-        Which of how many programs this is, one on each computer. They all do the same; the first one's files
-        are kept.
+    `count` devices on all computers share a batch. `process` of `processes` is this program's number, one on
+    each computer. They all do the same; only the first one's files are kept.
     """
 
     count: int = 1
@@ -69,7 +64,7 @@ class Devices:
 
     @contextmanager
     def folder(self, output: str | os.PathLike[str], *, resume: bool) -> Iterator[Path]:
-        """Give the folder that this program writes: the run's, or one that goes when it ends."""
+        """Give the folder that this program writes to: the run's, or a temporary one."""
         if self.first:
             yield Path(output)
             return
@@ -83,13 +78,13 @@ class Devices:
 
 @dataclass(frozen=True)
 class TensorFlowDevices(Devices):
-    """Devices under a `tf.distribute.Strategy`, which gives each its share of a batch."""
+    """Devices under a `tf.distribute.Strategy`, which gives each one its share of a batch."""
 
     strategy: Any = None
 
     @property
     def adamw(self) -> type[keras.optimizers.AdamW]:
-        """The optimiser that clips the gradient of a batch, where Keras clips that of each share."""
+        """The optimiser that clips the gradient of a whole batch; Keras clips that of each share."""
         return BatchAdamW
 
     def shared(self) -> AbstractContextManager[object]:
@@ -97,7 +92,7 @@ class TensorFlowDevices(Devices):
         return self.strategy.scope()
 
     def prepared(self, network: keras.Model) -> keras.Model:
-        """Make batch normalisation look at the whole batch."""
+        """Make batch normalisation use the statistics of the whole batch."""
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
@@ -117,7 +112,7 @@ class JaxDevices(Devices):
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Distribute what Keras builds and fits meanwhile."""
+        """Distribute what Keras builds and fits inside the `with` block."""
         before = keras.distribution.distribution()
         keras.distribution.set_distribution(self.distribution)
         try:
@@ -127,18 +122,11 @@ class JaxDevices(Devices):
 
 
 def open_devices(number: int) -> Devices:
-    """Open the devices that are to share every batch; before anything is computed.
+    """Open the devices that are to share every batch, before anything is computed.
 
-    Parameters
-    ----------
-    number : int
-        How many of this computer; 0 for all, and for those of the other computers if the environment names
-        any: TF_CONFIG, or KERAS_DISTRIBUTION_JOB_ADDRESSES, …_NUM_PROCESSES and …_PROCESS_ID with JAX.
-
-    Raises
-    ------
-    ValueError
-        If there are not so many, or Keras runs on a backend that cannot share a batch.
+    `number` counts those of this computer. 0 takes all of them, and those of the other computers that the
+    environment names: TF_CONFIG, or with JAX KERAS_DISTRIBUTION_JOB_ADDRESSES, …_NUM_PROCESSES and
+    …_PROCESS_ID. Fewer devices, or a backend that cannot share a batch, are a ValueError.
     """
     backend = keras.backend.backend()
     if number == 1:
@@ -194,7 +182,7 @@ def _chosen(names: list[str], number: int) -> list[str]:
 
 
 class BatchAdamW(keras.optimizers.AdamW):
-    """Clips the gradient of the whole batch before the devices add up theirs."""
+    """Clips the gradient of the whole batch before the devices add up their shares."""
 
     def __init__(self, *arguments: object, global_clipnorm: float, **options: object) -> None:
         import tensorflow as tf
@@ -205,7 +193,7 @@ class BatchAdamW(keras.optimizers.AdamW):
 
     # Keras leaves the arguments without types.
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """Give every device the same share of the whole gradient; then go on as usual."""
+        """Give every device the same share of the whole gradient, then apply it as usual."""
         import tensorflow as tf
 
         grads = tf.distribute.get_replica_context().all_reduce("MEAN", list(grads))
@@ -225,7 +213,7 @@ class ManyWorkersModel(keras.Model):
 
 
 def hardware() -> str:
-    """Name the GPUs that Keras uses; without one, the processor."""
+    """Name the GPUs that Keras uses; without one, the processor and its number of cores."""
     names = Counter(_gpus())
     if not names:
         return f"{_processor()}, {os.cpu_count() or 1} processors"
@@ -254,7 +242,7 @@ def _gpus() -> list[str]:
 
 
 def _processor() -> str:
-    """Return the processor's name; systems keep it in different places."""
+    """Return the processor's name, which systems keep in different places."""
     name = platform.processor()
     if platform.system() == "Darwin":
         asked = subprocess.run(

@@ -28,15 +28,7 @@ BATCH_SIZE = 256  # faces in memory at a time
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
-
-    Attributes
-    ----------
-    report : Report
-    calibration : Calibration
-    probabilities : np.ndarray
-        float32, shape (faces, outputs): the network's raw probabilities of the reported faces.
-    """
+    """What `evaluate` found; `probabilities`, float32 (faces, outputs), are raw, of the reported faces."""
 
     report: Report
     calibration: Calibration
@@ -58,27 +50,10 @@ def evaluate(
 ) -> Evaluation:
     """Calibrate on one part of the held-out faces and report on the other.
 
-    Parameters
-    ----------
-    network : callable
-        float32 faces (n, size, size, channels) in 0..255 → float32 probabilities (n, outputs), of which
-        the first are `dataset.labels`.
-    dataset : Dataset
-        Its `report` part is only measured, never chosen on.
-    size, channels : int
-        What the network takes.
-    model : dict
-        What the report says about the network: architecture, parameters and the like.
-    calibration : Calibration, optional
-        That of a finished model; by default it is fitted on `dataset.calibration`.
-    history : mapping, optional
-        Lists `loss`, `accuracy`, `val_loss` and `val_accuracy`, one value an epoch.
-    groups : mapping, optional
-        Column → the group of each face of `dataset.report`.
-    batch_size : int
-        Faces in memory at a time.
-    progress : bool
-        Show bars.
+    `network` maps float32 faces (n, size, size, channels) in 0..255 to float32 probabilities (n, outputs),
+    labels first. `model` is what the report says about it. A finished model brings its `calibration`;
+    otherwise it is fitted on `dataset.calibration`. `history` lists `loss`, `accuracy`, `val_loss` and
+    `val_accuracy` per epoch; `groups` maps each column to the group of each face of `dataset.report`.
     """
     settings = {"size": size, "channels": channels, "batch_size": batch_size, "progress": progress}
     if calibration is None:
@@ -121,27 +96,7 @@ def predict_examples(
     title: str = "Predicting",
     progress: bool = True,
 ) -> np.ndarray:
-    """Return the raw probabilities of all examples, one batch in memory at a time.
-
-    Parameters
-    ----------
-    network : callable
-        As in `evaluate`.
-    examples : Examples
-    size, channels : int
-        What the network takes.
-    batch_size : int
-        Faces in memory at a time.
-    title : str
-        What the progress bar says.
-    progress : bool
-        Show it.
-
-    Returns
-    -------
-    np.ndarray
-        float32, shape (n, outputs).
-    """
+    """Return the raw probabilities of all examples, float32 (n, outputs), one batch in memory at a time."""
     batches = _batches(np.arange(len(examples)), batch_size, title, progress=progress)
     parts = [network(examples.load(batch, size, channels).astype(np.float32)) for batch in batches]
     return np.concatenate(parts).astype(np.float32)
@@ -158,28 +113,9 @@ def measure_robustness(
     most_faces: int = ROBUSTNESS_FACES,
     progress: bool = True,
 ) -> RobustnessFigures | None:
-    """Measure the accuracy on faces that carry a label, clean and under every condition of `robustness`.
+    """Measure the accuracy on faces that carry a label, clean and under every condition.
 
-    Parameters
-    ----------
-    network : callable
-        As in `evaluate`.
-    examples : Examples
-    labels : sequence of str
-        The first of the network's outputs.
-    size, channels : int
-        What the network takes.
-    batch_size : int
-        Faces in memory at a time.
-    most_faces : int
-        Of more faces than these, an evenly spaced selection is taken.
-    progress : bool
-        Show a bar.
-
-    Returns
-    -------
-    RobustnessFigures or None
-        None if no face carries a label.
+    Of more than `most_faces`, an evenly spaced selection counts. None if no face carries a label.
     """
     classes = len(labels)
     labelled = np.flatnonzero(examples.targets < classes)
@@ -233,7 +169,7 @@ def summary(report: Report | None) -> str:
 
 
 def settings_of(classifier: EmotionClassifier) -> TrainingConfig:
-    """Return the settings that a finished model was trained with; strangers write them."""
+    """Return the settings that a finished model was trained with; they are not to be trusted."""
     try:
         return TrainingConfig.from_dict(classifier.description.training)
     except ValueError as error:

@@ -5,7 +5,6 @@ No evaluation, and no files but the run's own log and checkpoint.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import logging
 import os
@@ -40,20 +39,9 @@ HISTORY_FILE = "history.csv"
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """What a run leaves in memory.
+    """What a run leaves in memory: the best weights in float32, and one value per epoch of every curve.
 
-    Attributes
-    ----------
-    network : keras.Model
-        The best weights of the run, in float32, ready to be saved.
-    history : dict of str to list of float
-        `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`; one value per epoch.
-    best_epoch : int
-        Epoch, counted from 1, whose weights these are.
-    interrupted : bool
-        Whether Ctrl-C ended the run early.
-    seconds : float
-        How long its epochs took.
+    `best_epoch` counts from 1. `interrupted` says that Ctrl-C ended the run early.
     """
 
     network: keras.Model
@@ -61,6 +49,53 @@ class FittedNetwork:
     best_epoch: int
     interrupted: bool
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """The batches that a run needs: augmented to learn from, clean for statistics, and held out."""
+
+    learned: FaceBatches
+    clean: FaceBatches
+    held_out: FaceBatches
+
+    @classmethod
+    def of(
+        cls,
+        config: TrainingConfig,
+        dataset: Dataset,
+        devices: Devices,
+        *,
+        soft_targets: np.ndarray | None = None,
+        teach: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    ) -> Feeds:
+        """Decode every picture once, as far as `config.cache_mib` reaches; the rest as in `fit`."""
+        size, channels, limit = config.image_size, config.channels, config.cache_mib * 2**20
+        train = CachedExamples.of(dataset.train, size, channels, limit=limit)
+        limit -= train.crops.nbytes
+        calibration = CachedExamples.of(dataset.calibration, size, channels, limit=limit)
+        weights = sampling_weights(dataset, config.sampling_factors())
+        batches_of = partial(
+            FaceBatches,
+            outputs=len(dataset.outputs),
+            batch_size=config.batch_size,
+            size=size,
+            channels=channels,
+            seed=config.seed,
+            workers=config.workers,
+        )
+        learned = batches_of(
+            train,
+            shuffle=True,
+            augment=partial(augment, config=config),
+            soft_targets=soft_targets,
+            weights=weights,
+            teach=teach,
+            devices=devices.count,
+            part=devices.part,
+        )
+        clean = batches_of(train, shuffle=True, weights=weights)
+        return cls(learned, clean, batches_of(calibration, shuffle=False))
 
 
 def fit(
@@ -84,7 +119,7 @@ def fit(
     dataset : Dataset
         `train` is fitted, `calibration` chooses the epoch; `report` is never touched.
     output : path
-        Folder of the run. `history.csv`, TensorBoard logs and the checkpoint go there after every epoch.
+        Folder of the run: `history.csv`, TensorBoard logs and the checkpoint, written after every epoch.
     resume : bool
         Continue the run in `output` after its last complete epoch.
     soft_targets : float array (len(dataset.train), outputs), optional
@@ -92,55 +127,28 @@ def fit(
     teach : callable, optional
         As `FaceBatches` takes it; sees faces after augmentation.
     initial : (keras.Model, sequence of str), optional
-        A trained network to start from, and what its outputs mean; see `adopt_weights`. A checkpoint wins.
+        A trained network to start from, and its outputs; see `adopt_weights`. A checkpoint wins.
     devices : Devices, optional
         Those that share every batch; by default there is one.
     callbacks : sequence of keras.callbacks.Callback
-        Told about every epoch after it was validated and its checkpoint written.
+        Called after every epoch, once its checkpoint is written.
 
     Raises
     ------
     DivergedError
-        If the loss is no number any more.
+        If the loss is no longer a number.
     DataError
-        If the run was interrupted before its first epoch was complete, or resumed without a checkpoint, or
-        `initial` is another network, the checkpoint is damaged, or the devices cannot share a batch evenly.
+        If Ctrl-C came before the first epoch was complete, or the checkpoint or `initial` does not fit.
     """
     output, devices = Path(output), devices or Devices()
     save_run_config(config, output)
     keras.utils.set_random_seed(config.seed)
-
-    outputs = len(dataset.outputs)
-    size, channels, limit = config.image_size, config.channels, config.cache_mib * 2**20
-    train = CachedExamples.of(dataset.train, size, channels, limit=limit)
-    limit -= train.crops.nbytes
-    calibration = CachedExamples.of(dataset.calibration, size, channels, limit=limit)
-    weights = sampling_weights(dataset, config.sampling_factors())
-    batches_of = partial(
-        FaceBatches,
-        outputs=outputs,
-        batch_size=config.batch_size,
-        size=size,
-        channels=channels,
-        seed=config.seed,
-        workers=config.workers,
-    )
-    batches = batches_of(
-        train,
-        shuffle=True,
-        augment=partial(augment, config=config),
-        soft_targets=soft_targets,
-        weights=weights,
-        teach=teach,
-        devices=devices.count,
-        part=devices.part,
-    )
-    clean = batches_of(train, shuffle=True, weights=weights)
-    held_out = batches_of(calibration, shuffle=False)
-    keeper = BestWeightsKeeper(config, output / CHECKPOINT_FOLDER, clean, held_out, dataset)
+    feeds = Feeds.of(config, dataset, devices, soft_targets=soft_targets, teach=teach)
+    keeper = BestWeightsKeeper(config, output / CHECKPOINT_FOLDER, feeds.clean, feeds.held_out, dataset)
     if len(dataset.train) < config.batch_size:
         logger.warning("Only %d training pictures: one step per epoch.", len(dataset.train))
 
+    outputs = len(dataset.outputs)
     with devices.shared(), _dtype_policy(config.precision):
         network = build_network(config, outputs)
     if initial:
@@ -148,13 +156,13 @@ def fit(
     network = devices.prepared(network)
     interruption, ctrl_c = None, Interruption()
     with devices.shared(), ctrl_c.noted():
-        compile_network(network, config, steps_per_epoch=len(batches), adamw=devices.adamw)
+        compile_network(network, config, steps_per_epoch=len(feeds.learned), adamw=devices.adamw)
         first_epoch = keeper.restore(network) if resume else keeper.begin()
-        batches.set_epoch(first_epoch)
+        feeds.learned.set_epoch(first_epoch)
         try:
             if not keeper.stopped and first_epoch < config.epochs:
                 network.fit(
-                    batches,
+                    feeds.learned,
                     epochs=config.epochs,
                     initial_epoch=first_epoch,
                     verbose="auto" if devices.first else 0,
@@ -179,19 +187,47 @@ def fit(
     return FittedNetwork(best, keeper.history, keeper.best_epoch, interrupted, keeper.seconds)
 
 
+class Interruption(keras.callbacks.Callback):
+    """Raises `KeyboardInterrupt` at the next batch if Ctrl-C was pressed before.
+
+    Python swallows exceptions raised in gc callbacks (JAX installs one) and in `__del__`, so Ctrl-C can be
+    lost.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = False
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note every Ctrl-C inside the `with` block; where possible it raises at once, as elsewhere."""
+        before = signal.getsignal(signal.SIGINT)
+        # Only the main thread may set a handler, and one that a caller has set stays.
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not in_main_thread or before is not signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def on_train_batch_begin(self, *_: object, **__: object) -> None:
+        """Make up for a Ctrl-C that was lost; Keras calls this."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def _note(self, number: int, frame: FrameType | None) -> NoReturn:
+        self._asked = True
+        signal.default_int_handler(number, frame)
+
+
 def sampling_weights(dataset: Dataset, factors: Mapping[str, float]) -> np.ndarray | None:
-    """Return how often an epoch shows each training picture; None where all of them count the same.
+    """Return how often an epoch shows each training picture; None where all count the same.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    factors : mapping of str to float
-        Class name, or source/class, which wins → times an epoch.
-
-    Raises
-    ------
-    DataError
-        If a name is neither a class of the data nor one of a source.
+    `factors` maps class names, or source/class, which wins, to times an epoch. A name that the data do not
+    have is a DataError.
     """
     if not factors:
         return None
@@ -213,19 +249,8 @@ def adopt_weights(
 ) -> None:
     """Give a new network the weights of a trained one; those of the last layer for the same outputs only.
 
-    Parameters
-    ----------
-    network : keras.Model
-        Changed in place.
-    trained : keras.Model
-        The same network, as such or as `average_mirrored` wrapped it; of `average_networks`, the first.
-    trained_outputs, outputs : sequence of str
-        What the outputs of either mean.
-
-    Raises
-    ------
-    DataError
-        If a layer before the last has another shape.
+    `trained` may be the same network as such, or as `average_mirrored` or `average_networks` wrapped it (of
+    several, the first counts). Another network is a DataError.
     """
     while inner := [layer for layer in trained.layers if isinstance(layer, keras.Model)]:
         trained = inner[0]
@@ -236,8 +261,7 @@ def adopt_weights(
     if shapes[0] != shapes[1]:
         raise DataError(
             "The model given to --initial-weights is another network. Give --arch, --channels and the "
-            "numbers of "
-            "the network (--width and --blocks, or --filters and --dense-units) as in its emotion.json."
+            "sizes of its layers (--width, --blocks or --filters, --dense-units) as in its emotion.json."
         )
     for layer, source in zip(new[body], old[body], strict=True):
         layer.set_weights(source.get_weights())
@@ -250,17 +274,9 @@ def adopt_weights(
 def correct_priors(network: keras.Model, outputs: Sequence[str], factors: Mapping[str, float]) -> None:
     """Make a network expect classes as often as they occur in use, instead of among the training pictures.
 
-    Shifts the bias of the last layer by the logarithm of each factor, after Saerens et al., "Adjusting the
-    outputs of a classifier to new a priori probabilities", 2002.
-
-    Parameters
-    ----------
-    network : keras.Model
-        Changed in place; its last layer is a `Dense` with softmax.
-    outputs : sequence of str
-        What each of its outputs means.
-    factors : mapping of str to float
-        How much more often a class occurs in use, above 0; 1 for classes that are missing.
+    Shifts the bias of the last layer, a `Dense` with softmax, by the logarithm of each class's factor (1 if
+    none is given), after Saerens et al., "Adjusting the outputs of a classifier to new a priori
+    probabilities", 2002. Changes the network in place.
     """
     shift = np.log([factors.get(name, 1.0) for name in outputs])
     if shift.any():
@@ -274,17 +290,7 @@ def compile_network(
     steps_per_epoch: int,
     adamw: type[keras.optimizers.AdamW] = keras.optimizers.AdamW,
 ) -> None:
-    """Attach loss, optimiser and schedule to a network, which is changed in place.
-
-    Parameters
-    ----------
-    network : keras.Model
-    config : TrainingConfig
-    steps_per_epoch : int
-        How many batches the schedule counts as an epoch.
-    adamw : type
-        The optimiser, as the devices need it.
-    """
+    """Attach loss, optimiser and schedule to a network, which is changed in place."""
     steps = steps_per_epoch * config.epochs
     warmup = min(int(steps_per_epoch * config.warmup_epochs), steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -334,39 +340,3 @@ def _dtype_policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-class Interruption(keras.callbacks.Callback):
-    """Raises `KeyboardInterrupt` at the next batch if Ctrl-C was pressed before.
-
-    Python prints an exception inside a callback of its garbage collector, and JAX has one there, or inside
-    `__del__`, and goes on.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._asked = False
-
-    @contextlib.contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note every Ctrl-C inside the `with` block; it raises at once as it does elsewhere, if it can."""
-        before = signal.getsignal(signal.SIGINT)
-        # Only the main thread may ask, and who has another handler means it.
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        if not in_main_thread or before is not signal.default_int_handler:
-            yield
-            return
-        signal.signal(signal.SIGINT, self._note)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    def on_train_batch_begin(self, *_: object, **__: object) -> None:
-        """Make up for a Ctrl-C that was lost; Keras calls this."""
-        if self._asked:
-            raise KeyboardInterrupt
-
-    def _note(self, number: int, frame: FrameType | None) -> NoReturn:
-        self._asked = True
-        signal.default_int_handler(number, frame)

@@ -24,10 +24,7 @@ LOCK_FILE = "run.lock"
 def written_by_one_run(output: str | os.PathLike[str]) -> Iterator[Path]:
     """Create a folder and keep other runs out of it.
 
-    Raises
-    ------
-    TrainingError
-        If another run writes to it, or it cannot be written: at once, or when the disk is full later.
+    Another run in it, or a disk that cannot be written, now or later, is a TrainingError.
     """
     output = Path(output)
     try:
@@ -56,13 +53,7 @@ def save_run_config(config: TrainingConfig, output: str | os.PathLike[str]) -> N
 
 
 def load_run_config(output: str | os.PathLike[str]) -> TrainingConfig:
-    """Return the configuration that a run in `output` was started with, by whichever version.
-
-    Raises
-    ------
-    DataError
-        If there is no run in that folder.
-    """
+    """Return the configuration that the run in `output` was started with, by whichever version."""
     path = Path(output) / CONFIG_FILE
     try:
         return TrainingConfig.from_dict(_read_settings(path))
@@ -78,13 +69,7 @@ def load_run_config(output: str | os.PathLike[str]) -> TrainingConfig:
 
 
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the settings in any run's `training.json`, as field name and value.
-
-    Raises
-    ------
-    DataError
-        If there is no such file, or it holds no settings.
-    """
+    """Return the settings in any run's `training.json`, as field name and value."""
     try:
         return TrainingConfig.from_dict(_read_settings(Path(path))).to_dict()
     except OSError as error:

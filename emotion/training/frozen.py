@@ -31,24 +31,11 @@ BATCH_SIZE = 256  # faces in memory at a time
 
 
 def fit_last_layer(config: TrainingConfig, dataset: Dataset) -> FittedNetwork:
-    """Fit the last layer of every member of a trained network; whatever comes before stays as it is.
+    """Fit the last layer of every member of the network that `config.initial_weights` names.
 
-    Outputs that the network had are held to what they were, new ones to the mean of the old. How strongly
-    is chosen on the calibration faces.
-
-    Parameters
-    ----------
-    config : TrainingConfig
-        `initial_weights` names the network.
-    dataset : Dataset
-        `train` is fitted, `calibration` chooses; `report` is never touched.
-
-    Raises
-    ------
-    ModelLoadError
-        If there is no such model.
-    DataError
-        If it does not end in a dense layer with softmax, or takes faces of another size.
+    Outputs that the network had are held to what they were, new ones to the mean of the old. How strongly is
+    chosen on the calibration faces. A network that does not end in a dense layer with softmax, or takes
+    faces of another size, is a DataError.
     """
     started = time.monotonic()
     classifier = EmotionClassifier.from_pretrained(config.initial_weights)
@@ -113,7 +100,7 @@ def _started(network: keras.Model, known: Sequence[str], outputs: Sequence[str])
 def _features(
     members: Sequence[tuple[keras.Model, bool]], examples: Examples, config: TrainingConfig
 ) -> np.ndarray:
-    """Return what the members say of faces before their last layer: float32 (n, passes, features)."""
+    """Return the input of the members' last layers for faces: float32 (n, passes, features)."""
     extractors = [
         (keras.Model(network.inputs[0], network.layers[-1].input), mirrored) for network, mirrored in members
     ]

@@ -23,31 +23,12 @@ def register(build: Architecture) -> Architecture:
 
 
 def build_network(config: TrainingConfig, outputs: int) -> keras.Model:
-    """Build an untrained network.
-
-    Parameters
-    ----------
-    config : TrainingConfig
-        `architecture` names the network; the fields it documents set its numbers.
-    outputs : int
-        Number of softmax outputs, background classes included.
-
-    Raises
-    ------
-    ValueError
-        If no network has that name.
-    """
+    """Build an untrained network as `config.architecture` names it, with a softmax over `outputs`."""
     return find_architecture(config.architecture)(config, outputs)
 
 
 def find_architecture(name: str) -> Architecture:
-    """Return the function that builds a network.
-
-    Raises
-    ------
-    ValueError
-        If no network has that name.
-    """
+    """Return the function that builds a network; an unknown name is a ValueError."""
     if name not in ARCHITECTURES:
         raise ValueError(f"--arch must be one of {', '.join(ARCHITECTURES)}, not {name!r}.")
     return ARCHITECTURES[name]

@@ -128,32 +128,14 @@ def train_model(
 
 
 def continued_config(output: str | os.PathLike[str], given: dict[str, Any]) -> TrainingConfig:
-    """Return the configuration of the run in `output`, with options that win over it.
-
-    Raises
-    ------
-    DataError
-        If there is no run in that folder.
-    ValueError
-        If an option is out of its range.
-    """
+    """Return the configuration of the run in `output`, with options that win over it."""
     return replace(load_run_config(output), **given)
 
 
 def network_settings(reference: str | None, *, freeze: bool = False) -> dict[str, Any]:
-    """Return the settings of the network that a trained model was trained in, as far as it names them.
+    """Return the settings of a trained model's network, as far as it names them.
 
-    Parameters
-    ----------
-    reference : str, optional
-        A folder or owner/name[@revision]; None, and the run's own teacher, are no trained model.
-    freeze : bool
-        Only its last layer will change.
-
-    Raises
-    ------
-    ModelLoadError
-        If there is no such model.
+    None, and the run's own teacher, are no trained model. With `freeze`, only its last layer will change.
     """
     if reference is None or reference == OWN_TEACHER:
         return {}
@@ -239,25 +221,9 @@ def publish_model(
 ) -> str:
     """Publish a saved folder to the Hub and return its address.
 
-    Parameters
-    ----------
-    folder : path
-        What `train_model` wrote.
-    repo_id : str, optional
-        "owner/name"; by default "<your user name>/facial-emotion".
-    private, revision, tag : optional
-        Visibility of a new repository, branch to publish to, tag for the commit.
-    also : sequence of str
-        What else was asked for, as options of the command that publishes later.
-    data : str or sequence of str, optional
-        Labelled pictures on which a model that is there already is compared with this one first.
-    replace_better : bool
-        Replace it also if it is better, and that is hardly chance.
-
-    Raises
-    ------
-    ModelLoadError, PublishError
-        With what to do, and the command that publishes the folder later.
+    `repo_id` is by default "<your user name>/facial-emotion". `also` are further options of the command that
+    publishes later. On `data`, labelled pictures, a model that is already there is compared first, and kept
+    where it is better and that is hardly chance, unless `replace_better`.
     """
     classifier = EmotionClassifier.from_pretrained(folder)
 
@@ -296,25 +262,10 @@ REPLACE_ANYWAY = "--replace-better"
 def compare_with_published(
     classifier: EmotionClassifier, reference: str, data: str | Sequence[str] | None, *, replace_better: bool
 ) -> None:
-    """Tell how a model compares with a published one on the faces that neither was chosen on.
+    """Say how a model compares with the published `reference` on faces that neither was chosen on.
 
-    Parameters
-    ----------
-    classifier : EmotionClassifier
-        The new one.
-    reference : str
-        The published one, owner/name[@revision].
-    data : str, sequence of str or None
-        Labelled pictures; without any, nothing is compared.
-    replace_better : bool
-        Only tell.
-
-    Raises
-    ------
-    PublishError
-        If the published model is right more often, and that is hardly chance.
-    DataError
-        If the data cannot be used.
+    Without `data` nothing is compared. A published model that is right more often, where that is hardly
+    chance, is a PublishError, unless `replace_better`.
     """
     if data is None:
         logger.info("There is a model in %s already; --data FOLDER would compare the two first.", reference)

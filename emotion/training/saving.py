@@ -37,19 +37,8 @@ def save_model(
 ) -> None:
     """Calibrate, evaluate and write a model, its report and the faces that it got wrong.
 
-    Parameters
-    ----------
-    fitted : sequence of FittedNetwork
-        One, or several whose answers are averaged; the history of the first is reported.
-    config : TrainingConfig
-        The settings that the saved model names.
-    dataset : Dataset
-    folder : Path
-        Where to save it.
-    seconds : float
-        How long all its networks were trained, and those that they learned from in the same run.
-    command : str, optional
-        The command line that made it.
+    Several `fitted` networks are averaged; the history of the first is reported. `seconds` is how long all
+    of them, and their teachers in the same run, were trained.
     """
     first = fitted[0]
     model = first.network if len(fitted) == 1 else average_networks([member.network for member in fitted])
@@ -107,21 +96,8 @@ def write_wrong_faces(
 ) -> Path | None:
     """Draw the reported faces whose wrong answer was most certain; for looking at, never for publishing.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        Faces of its `report` part that carry none of the labels are passed over.
-    probabilities : np.ndarray
-        float, shape (len(dataset.report), at least len(dataset.labels)), labels first.
-    folder : Path
-        Where the sheet is written.
-    limit : int
-        How many faces it shows at most.
-
-    Returns
-    -------
-    Path or None
-        The PNG file; None, and no file, if nothing is wrong.
+    `probabilities` are float (len(dataset.report), at least len(dataset.labels)), labels first. Returns the
+    PNG file; None, and no file, if nothing is wrong.
     """
     labels, examples = dataset.labels, dataset.report
     best = probabilities[:, : len(labels)].argmax(axis=1)

@@ -1,4 +1,10 @@
-"""The stages of a run, each of which fits one network: a teacher, the network, further members."""
+"""The stages of a run, each of which fits one network: a teacher, the network, further members.
+
+What teachers answer becomes the targets of another network, after Hinton et al., "Distilling the knowledge
+in a neural network", 2015, and Furlanello et al., "Born-again neural networks", 2018. Teachers answer once
+for every clean face, and the student sees it augmented; or they answer for each augmented face, as in Beyer
+et al., "Knowledge distillation: a good teacher is patient and consistent", 2022.
+"""
 
 from __future__ import annotations
 
@@ -34,20 +40,10 @@ MEMBER_FOLDER = "network{}"
 
 @dataclass(frozen=True)
 class Stage:
-    """One network to fit.
+    """One network to fit: what the log calls it, its own settings, and the folder of its log and checkpoint.
 
-    Attributes
-    ----------
-    title : str
-        What the log calls it.
-    config : TrainingConfig
-        Its own settings.
-    folder : Path
-        Keeps its log and checkpoint, so that it can be resumed.
-    saved : Path or None
-        Where it is saved as a model of its own; None where it is the whole result of the run.
-    is_member : bool
-        Whether the result of the run answers with it; a teacher is only learned from.
+    `saved` is where it becomes a model of its own; None where it is the whole result of the run. A stage
+    that is no member, a teacher, is only learned from.
     """
 
     title: str
@@ -102,21 +98,8 @@ def run_stage(
 ) -> FittedNetwork:
     """Fit the network of a stage, and save it where it is to be a model of its own.
 
-    Parameters
-    ----------
-    stage : Stage
-    dataset : Dataset
-    resume : bool
-        Go on after its last complete epoch; what was already saved is taken as it is.
-    devices : Devices, optional
-        Those that share every batch; by default there is one.
-    callbacks : sequence of keras.callbacks.Callback
-        As for `fit`.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If a teacher is interrupted: half of one is not worth learning from.
+    `resume` continues after its last complete epoch, and takes what is saved as it is. An interrupted
+    teacher raises KeyboardInterrupt: half of one is not worth learning from.
     """
     if resume and stage.saved and (stage.saved / DESCRIPTION_FILE).exists():
         return _load_saved(stage.saved)
@@ -129,7 +112,7 @@ def run_stage(
         stage.folder,
         resume=resume,
         soft_targets=targets_to_learn(stage, dataset),
-        teach=Teaching(teachers, dataset.outputs, stage.config) if teachers else None,
+        teach=TeacherTargets(teachers, dataset.outputs, stage.config) if teachers else None,
         initial=None if resume else _initial_weights(stage),
         devices=devices,
         callbacks=callbacks,
@@ -143,7 +126,7 @@ def run_stage(
 
 
 def forget_stages(stages: list[Stage]) -> None:
-    """Make sure that a later `resume` takes up nothing that another run left in the folders of this one."""
+    """Keep a later `resume` from continuing what another run left in the folders of this one."""
     for stage in stages:
         forget_checkpoint(stage.folder)
         if stage.saved:
@@ -151,12 +134,9 @@ def forget_stages(stages: list[Stage]) -> None:
 
 
 def targets_to_learn(stage: Stage, dataset: Dataset) -> np.ndarray | None:
-    """Return what a network should answer for each training face.
+    """Return what a network should answer for each training face: float (len(dataset.train), outputs).
 
-    Returns
-    -------
-    np.ndarray or None
-        float, shape (len(dataset.train), outputs), rows sum to 1; None where that is just the label.
+    Rows sum to 1. None where that is just the label.
     """
     config = stage.config
     teachers = _teachers(stage) if config.teacher_views == "clean" else []
@@ -199,12 +179,7 @@ def _initial_weights(stage: Stage) -> tuple[keras.Model, tuple[str, ...]] | None
 def load_members(references: Sequence[str], outputs: tuple[str, ...]) -> list[FittedNetwork]:
     """Load trained models whose answers are to be averaged with those of a new network.
 
-    Raises
-    ------
-    DataError
-        If one has other outputs, or the same in another order.
-    ModelLoadError
-        If one cannot be loaded.
+    Other outputs, or the same in another order, are a DataError.
     """
     members = []
     for reference in references:
@@ -234,71 +209,26 @@ def _load_saved(folder: Path) -> FittedNetwork:
 
 
 def blend_targets(targets: np.ndarray, answers: np.ndarray, weight: float) -> np.ndarray:
-    """Mix what the labels say with what teachers answer.
-
-    Parameters
-    ----------
-    targets, answers : float array (n, outputs)
-        Distributions: rows sum to 1.
-    weight : float
-        Share of the answers, in 0..1.
-
-    Returns
-    -------
-    float32 array (n, outputs)
-        Rows sum to 1.
-    """
+    """Mix labels with teachers' answers, both (n, outputs); `weight` is the share of the answers."""
     return ((1 - weight) * targets + weight * answers).astype(np.float32)
 
 
 def teacher_answers(teachers: Sequence[str], dataset: Dataset, *, workers: int = 2) -> np.ndarray:
-    """Return the mean of the teachers' probabilities for every training face.
+    """Return the mean of the teachers' probabilities for every clean training face: float32 (n, outputs).
 
-    Parameters
-    ----------
-    teachers : sequence of str
-        Folders of saved models, or `owner/name[@revision]` on the Hub. They may list the outputs in another
-        order and know more of them than `dataset`, whatever their input size.
-    dataset : Dataset
-        Its training faces are shown as they are.
-    workers : int
-        Threads that decode pictures.
-
-    Returns
-    -------
-    float32 array (len(dataset.train), len(dataset.outputs))
-        Rows sum to 1.
-
-    Raises
-    ------
-    DataError
-        If a teacher does not know one of the outputs.
-    ModelLoadError
-        If a teacher cannot be loaded.
+    Teachers may have more outputs than `dataset`, in another order, and another input size. A missing output
+    is a DataError.
     """
     classifiers = _load_teachers(teachers, dataset.outputs)
     answers = [_answers(classifier, dataset, workers) for classifier in classifiers]
     return np.stack(answers).mean(axis=0, dtype=np.float32)
 
 
-class Teaching:
-    """Blends what teachers answer for a batch of faces into its targets, while a student learns from them.
+class TeacherTargets:
+    """Blends teachers' answers for each batch of augmented faces into its targets.
 
-    Parameters
-    ----------
-    teachers : sequence of str
-        As in `teacher_answers`, with the student's input size and channels.
-    outputs : sequence of str
-        The student's.
-    config : TrainingConfig
-        The student's.
-
-    Raises
-    ------
-    DataError
-        If a teacher does not know one of the outputs, or takes other faces.
-    ModelLoadError
-        If a teacher cannot be loaded.
+    Teachers are as in `teacher_answers`, but need the student's input size and channels; otherwise a
+    DataError.
     """
 
     def __init__(self, teachers: Sequence[str], outputs: Sequence[str], config: TrainingConfig) -> None:
@@ -347,9 +277,9 @@ def _answers(teacher: EmotionClassifier, dataset: Dataset, workers: int) -> np.n
 
 
 def _as_trained(teacher: EmotionClassifier, probabilities: np.ndarray, outputs: Sequence[str]) -> np.ndarray:
-    """Return a teacher's answers in the order of `outputs`, for classes as frequent as it was trained on.
+    """Return a teacher's answers in the order of `outputs`, without its own prior correction.
 
-    The student is corrected for their use by itself.
+    The student gets a correction of its own.
     """
     factors = TrainingConfig.from_dict(teacher.description.training).prior_factors()
     probabilities = probabilities / [factors.get(output, 1.0) for output in teacher.outputs]

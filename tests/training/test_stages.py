@@ -15,7 +15,7 @@ from emotion.model.keras_engine import KerasNetwork, load_keras
 from emotion.training.arguments import RECIPES
 from emotion.training.fit import correct_priors
 from emotion.training.runs import train_model
-from emotion.training.stages import Teaching, blend_targets, forget_stages, plan_stages, teacher_answers
+from emotion.training.stages import TeacherTargets, blend_targets, forget_stages, plan_stages, teacher_answers
 from tests.conftest import SMALL_RUN, TINY_RUN
 
 pytestmark = pytest.mark.slow
@@ -202,11 +202,11 @@ def test_teachers_answer_for_the_very_faces_that_the_student_sees(trained_model)
     teacher = EmotionClassifier.from_pretrained(trained_model)
     faces = np.random.default_rng(1).uniform(0, 255, (5, 48, 48, 1)).astype(np.float32)
     labels = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 0]]
-    blended = Teaching([str(trained_model)], teacher.outputs, config)(faces, labels)
+    blended = TeacherTargets([str(trained_model)], teacher.outputs, config)(faces, labels)
     np.testing.assert_allclose(blended, 0.25 * labels + 0.75 * teacher.network(faces), atol=1e-5)
 
 
 def test_a_teacher_of_other_faces_can_only_answer_for_clean_ones(trained_model):
     config = TrainingConfig(background=("neutral",), image_size=64)
     with pytest.raises(DataError, match="--teacher-views clean, or the same --image-size"):
-        Teaching([str(trained_model)], ("angry", "happy", "sad", "neutral"), config)
+        TeacherTargets([str(trained_model)], ("angry", "happy", "sad", "neutral"), config)
