@@ -132,10 +132,12 @@ def test_command(command, capsys, monkeypatch, tmp_path):
 
 def check_training(options: list[str], output: Path, capsys: pytest.CaptureFixture) -> None:
     """Run train.py: where it trains, a small network for one epoch."""
-    if options == ["--help"]:
+    if options in (["--help"], ["--help-all"]):
         with pytest.raises(SystemExit, match="0"):
             training.main(options)
-        assert "--learning-rate" in capsys.readouterr().out
+        shown = capsys.readouterr().out
+        assert "--data" in shown
+        assert ("--learning-rate" in shown) == (options == ["--help-all"])
         return
     if "--over" in options:
         build_parser().parse_args(options)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import shlex
-from dataclasses import Field, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, replace
 from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, NoReturn, get_args, get_type_hints
 
 from emotion import __version__
 from emotion.config import EVERYTHING_ELSE, OWN_TEACHER, TrainingConfig, option_name, public_source
@@ -16,17 +18,42 @@ DESCRIPTION = """Train a network on labelled face pictures, measure it, publish 
 
 {command} --data FOLDER                    train, calibrate, report; the model is in runs/<time>
 {command} --data FOLDER --push             the same, then publish to <your user name>/facial-emotion
-{command} --data FOLDER --recipe best      the best settings for FER2013; takes hours
-{command} --resume --output runs/<time>    continue a run that was killed
+{command} --resume --output runs/<time>    continue a run that was interrupted
 {command} --evaluate MODEL --data FOLDER   measure a finished model
-{command} --publish FOLDER --push          publish a saved model without training again
-{command} --publish FOLDER --push --space  the same, with a Space that serves it
+{command} --publish FOLDER --push --space  publish a saved model, and a Space that serves it
 {command} --search 30 --data FOLDER        try 30 settings, save the best run; again with --output goes on
 {command} --start MODEL --freeze --data F  fit only the last layer of a trained model, in minutes
 """
 
 # Further spellings of a hyperparameter.
 ALIASES = {"initial_weights": ("--start",)}
+# What `--help` shows; `--help-all` shows the rest too.
+EVERYDAY = {"data", "labels", "background", "initial_weights", "epochs"}
+# The first field of each group in the order of `TrainingConfig`.
+GROUPS = {
+    "data": "data",
+    "teacher": "teachers and starting points",
+    "architecture": "network",
+    "epochs": "optimisation",
+    "precision": "hardware",
+    "flip": "augmentation",
+}
+METAVARS = {
+    "data": "SOURCE", "labels": "NAME", "background": "NAME", "sampling": "NAME=TIMES", "soft_labels": "CSV",
+    "groups": "CSV", "teacher": "MODEL", "initial_weights": "MODEL", "members": "MODEL",
+    "architecture": "NAME", "prior_correction": "NAME=FACTOR", "image_size": "PIXELS",
+    "rotation": "DEGREES", "cache_mib": "MIB",
+}  # fmt: skip
+# Options that do nothing without one of the others.
+NEEDED = {
+    "space": ("push", "publish"),
+    "wait": ("space",),
+    "private": ("push", "publish"),
+    "tag": ("push", "publish"),
+    "replace_better": ("push", "publish"),
+    "revision": ("push", "publish", "evaluate"),
+    "over": ("search",),
+}
 
 
 @dataclass(frozen=True)
@@ -36,108 +63,132 @@ class OnHub:
     name: str = ""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser: what to do, then every hyperparameter of `TrainingConfig`."""
-    parser = argparse.ArgumentParser(
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what was typed; unknown options, and options that would do nothing, are a ValueError."""
+    parser = build_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        known = [spelling for action in parser._actions for spelling in action.option_strings]  # noqa: SLF001
+        near = difflib.get_close_matches(name, known, n=3)
+        if not name.startswith("-"):
+            near = [f"--data {shlex.quote(name)}"]
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"There is no option {name}.{hint} --help-all lists all of them.")
+    for name, needed in NEEDED.items():
+        if getattr(options, name) and not any(getattr(options, other) for other in needed):
+            others = " or ".join(f"--{other}" for other in needed)
+            raise ValueError(f"--{name.replace('_', '-')} needs {others}: without it, it does nothing.")
+    return options
+
+
+def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
+    """Return the parser; its help shows the common options, or `everything`."""
+    parser = _Parser(
         prog=TRAIN_COMMAND.split()[-1],
+        usage="%(prog)s --data FOLDER [OPTION ...]",
         description=DESCRIPTION.format(command=TRAIN_COMMAND),
+        epilog=None if everything else "--help-all shows every option, with ranges and the reasons.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--help-all", action=_HelpAll, nargs=0, help="show every option and exit")
     parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument(
+    common = parser.add_argument_group("common options")
+    names = list(TrainingConfig.__dataclass_fields__)
+    _add_settings(common, [name for name in names if name in EVERYDAY])
+    common.add_argument(
         "--output", metavar="FOLDER", help="folder of the run (default: runs/<date and time>)"
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="continue the run in --output; loses at most one epoch"
-    )
-    parser.add_argument(
-        "--evaluate", metavar="MODEL", help="measure a folder or owner/name[@revision] on --data"
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="start from the settings of any run, its training.json; options given beside it win",
-    )
-    parser.add_argument(
-        "--recipe",
-        choices=RECIPES,
-        help="named settings; options given beside it win. "
-        + "; ".join(
-            f"{recipe}: "
-            + " ".join(f"{option_name(name)} {_shown(value)}" for name, value in settings.items())
-            for recipe, settings in RECIPES.items()
-        ),
-    )
-    searching = parser.add_argument_group("searching for good settings")
-    searching.add_argument(
-        "--search",
-        metavar="N",
-        type=_at_least_one,
-        help="try N settings and save the best run; goes on with, or joins, a search that is in --output",
-    )
-    searching.add_argument(
+    common.add_argument("--recipe", choices=RECIPES, help="named settings; options that you give win")
+    common.add_argument("--resume", action="store_true", help="continue the run in --output")
+    common.add_argument("--evaluate", metavar="MODEL", help="measure a finished model on --data")
+    common.add_argument("--search", metavar="N", type=_at_least_one, help="try N settings, save the best run")
+    hub = {"nargs": "?", "const": OnHub(), "type": OnHub, "metavar": "OWNER/NAME"}
+    common.add_argument("--push", **hub, help="publish to the Hub (default: <you>/facial-emotion)")
+    common.add_argument("--space", **hub, help="also publish a Space that serves the model")
+    common.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")
+
+    rare = _Rare(parser.add_argument_group("running and publishing") if everything else common, everything)
+    rare.add("--config", metavar="FILE", help="start from the settings of any run, its training.json")
+    rare.add(
         "--over",
         metavar="NAME",
         nargs="+",
         type=_field_name,
         default=(),
-        help="what to vary (default: whatever has a range to search, below, and is not given)",
+        help="what a search varies (default: everything that has a range and is not given)",
     )
-    publishing = parser.add_argument_group("publishing to the Hugging Face Hub")
-    publishing.add_argument(
-        "--push",
-        metavar="OWNER/NAME",
-        nargs="?",
-        const=OnHub(),
-        type=OnHub,
-        help="publish; alone: <you>/facial-emotion",
-    )
-    publishing.add_argument(
-        "--space",
-        metavar="OWNER/NAME",
-        nargs="?",
-        const=OnHub(),
-        type=OnHub,
-        help="with --push: also create or update a Space that serves the model; alone: <you>/facial-emotion",
-    )
-    publishing.add_argument("--wait", action="store_true", help="follow the Space's build until it runs")
-    publishing.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")
-    publishing.add_argument(
-        "--replace-better",
-        action="store_true",
-        help="publish even if the model that is there is better on --data, and that is hardly chance",
-    )
-    publishing.add_argument("--private", action="store_true", help="create the repositories as private")
-    publishing.add_argument(
-        "--revision", metavar="BRANCH", help="branch to publish to, or revision to evaluate"
-    )
-    publishing.add_argument("--tag", help="tag the published commit, for example v1.0")
-    settings = parser.add_argument_group("hyperparameters (see emotion/config.py)")
-    types = get_type_hints(TrainingConfig)
-    for item in fields(TrainingConfig):
-        spellings = (option_name(item.name), *ALIASES.get(item.name, ()))
-        settings.add_argument(*spellings, dest=item.name, **_argument(types[item.name], item))
+    rare.add("--wait", action="store_true", help="follow the Space's build until it runs")
+    rare.add("--private", action="store_true", help="create the repositories as private")
+    rare.add("--revision", metavar="BRANCH", help="branch to publish to, or revision to evaluate")
+    rare.add("--tag", metavar="NAME", help="tag the published commit, for example v1.0")
+    rare.add("--replace-better", action="store_true", help="publish even over a model that is better")
+    group: Any = common
+    for name in names:
+        if everything and name in GROUPS:
+            group = parser.add_argument_group(GROUPS[name])
+        if name not in EVERYDAY:
+            _add_settings(group, [name], hidden=not everything)
     return parser
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, where argparse prints every option first."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message[0].upper()}{message[1:]}. --help lists the common options.")
+
+
+class _HelpAll(argparse.Action):
+    """Prints every option."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
+        build_parser(everything=True).print_help()
+        parser.exit()
+
+
+@dataclass(frozen=True)
+class _Rare:
+    """Adds options that only `--help-all` shows."""
+
+    group: Any
+    shown: bool
+
+    def add(self, name: str, **settings: Any) -> None:
+        """Add one option, as argparse takes it."""
+        self.group.add_argument(name, **settings | ({} if self.shown else {"help": argparse.SUPPRESS}))
+
+
+def _add_settings(group: Any, names: Sequence[str], *, hidden: bool = False) -> None:
+    """Add hyperparameters; one that is not typed stays out of the result."""
+    types = get_type_hints(TrainingConfig)
+    for name in names:
+        item = TrainingConfig.__dataclass_fields__[name]
+        settings = _argument(types[name], item) | {"default": argparse.SUPPRESS, "dest": name}
+        if hidden:
+            settings["help"] = argparse.SUPPRESS
+        group.add_argument(option_name(name), *ALIASES.get(name, ()), **settings)
+
+
 def _argument(kind: Any, item: Field[Any]) -> dict[str, Any]:
-    """Return argparse's description of one hyperparameter; one that is not given stays out of the result."""
+    """Return argparse's description of one hyperparameter."""
     default, search = item.default, item.metadata["search"]
     notes = f"default: {_shown(default)}" + (f"; searched from {search}" if search else "")
-    settings = {
-        "default": argparse.SUPPRESS,
-        "help": f"{item.metadata['help']} ({notes})".replace("%", "%%"),
-    }
+    settings: dict[str, Any] = {"help": f"{item.metadata['help']} ({notes})".replace("%", "%%")}
     if kind is bool:
         return settings | {"action": argparse.BooleanOptionalAction}
     if isinstance(kind, UnionType):
         kind = get_args(kind)[0]
-    if isinstance(default, tuple):
-        return settings | {"nargs": "*", "type": get_args(kind)[0], "metavar": "VALUE"}
     if choices := item.metadata["choices"]:
         return settings | {"type": kind, "choices": choices}
-    return settings | {"type": kind, "metavar": "VALUE"}
+    if isinstance(default, tuple):
+        kind = get_args(kind)[0]
+        settings["nargs"] = "*"
+    limits = item.metadata["range"]
+    is_share = kind is float and 1 in (limits.maximum, limits.below)
+    derived = "SHARE" if is_share else "NUMBER" if kind is float else "N"
+    return settings | {"type": kind, "metavar": METAVARS.get(item.name, derived)}
 
 
 def _at_least_one(typed: str) -> int:
@@ -155,7 +206,11 @@ def _field_name(typed: str) -> str:
 
 def _shown(value: Any) -> str:
     """Return a value as it is typed on the command line."""
-    return shlex.join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return (shlex.join(map(str, value)) if isinstance(value, tuple) else str(value)) or "none"
 
 
 # FER2013 was searched for by emotion words: 1.6 faces of the last three per neutral one, where AffectNet

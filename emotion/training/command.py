@@ -30,11 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        from emotion.training.arguments import build_parser
+        from emotion.training.arguments import parse
 
-        options = build_parser().parse_args(arguments)
-        if options.space and not (options.push or options.publish):
-            raise ValueError("--space needs --push: a Space serves the published model.")
+        options = parse(arguments)
         load_keras()
         if options.publish:
             publish(options.publish, options, getattr(options, "data", ()))
