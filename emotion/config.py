@@ -13,13 +13,6 @@ DEFAULT_DATA = "kaggle:muhammadhananasghar/human-emotions-datasethes"
 
 EVERYTHING_ELSE = ("*",)  # as a background: all classes that are no label
 OWN_TEACHER = "teacher"  # as initial weights: the teacher that the run itself trains
-OLD_NAMES = {  # settings as older versions called them, in training.json and emotion.json
-    "frequency": "prior_correction",
-    "mirror_average": "flip_averaging",
-    "networks": "ensemble_size",
-    "start": "initial_weights",
-    "weight_averaging": "ema_share",
-}
 
 
 @dataclass(frozen=True)
@@ -187,12 +180,12 @@ class TrainingConfig:
     patience: int = option(
         15, "epochs without a lower validation loss before stopping; 0 never stops early", minimum=0
     )
+    seed: int = option(0, "the one seed of weights, order and augmentation", minimum=0)
     precision: str = option(
         "float32",
         "mixed_bfloat16 computes in half precision where the processor or GPU can; what is saved is float32",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
-    seed: int = option(0, "the one seed of weights, order and augmentation", minimum=0)
     litert_precision: str = option(
         "float32",
         "precision of the served model.tflite; float16 halves its size, int8 quarters it and answers several "
@@ -270,23 +263,11 @@ class TrainingConfig:
             raise ValueError("--labels and --background name a folder twice.")
 
     def prior_factors(self) -> dict[str, float]:
-        """Return `prior_correction` as class name → factor.
-
-        Raises
-        ------
-        ValueError
-            If an entry is not name=number, or the number is not above 0.
-        """
+        """Return `prior_correction` as class name → factor; anything but name=number > 0 is a ValueError."""
         return _factors(self.prior_correction, "--prior-correction", "fear=0.25")
 
     def sampling_factors(self) -> dict[str, float]:
-        """Return `sampling` as class name, or source/class → times an epoch.
-
-        Raises
-        ------
-        ValueError
-            As `prior_factors`.
-        """
+        """Return `sampling` as class name, or source/class → times an epoch; errors as `prior_factors`."""
         return _factors(self.sampling, "--sampling", "press/angry=10")
 
     def to_dict(self) -> dict[str, Any]:
@@ -299,15 +280,10 @@ class TrainingConfig:
     def from_dict(cls, values: dict[str, Any]) -> "TrainingConfig":
         """Rebuild a configuration from `to_dict`, also of another version of this program.
 
-        Settings are known by their old names too; missing ones take their default, unknown ones are left out.
-
-        Raises
-        ------
-        ValueError
-            If a value is of another type, or out of its range.
+        Missing settings take their default, unknown ones are left out; a wrong value is a ValueError.
         """
         known = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in current_names(values).items() if key in known})
+        return cls(**{key: value for key, value in values.items() if key in known})
 
 
 def as_sources(data: str | Sequence[str]) -> tuple[str, ...]:
@@ -316,7 +292,7 @@ def as_sources(data: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _factors(entries: tuple[str, ...], option_typed: str, example: str) -> dict[str, float]:
-    """Return name=number entries as a dict; refuse what is none, or no number above 0."""
+    """Return name=number entries as a dict; reject malformed entries and non-positive numbers."""
     factors = {}
     for entry in entries:
         name, _, number = entry.rpartition("=")
@@ -332,11 +308,6 @@ def _factors(entries: tuple[str, ...], option_typed: str, example: str) -> dict[
 def option_name(field_name: str) -> str:
     """Return the command-line spelling of a field: `image_size` → `--image-size`."""
     return typed_name(TrainingConfig.__dataclass_fields__[field_name])
-
-
-def current_names(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return recorded settings under the names that this version gives them."""
-    return {OLD_NAMES.get(name, name): value for name, value in settings.items()}
 
 
 def public_source(source: str) -> str:

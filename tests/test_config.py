@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from emotion.config import TrainingConfig, current_names
+from emotion.config import TrainingConfig
 from emotion.model.loading import EMBEDDED
 from emotion.training.arguments import RECIPES, follow_recipe
 
@@ -71,20 +71,6 @@ def test_nonsense_is_refused_with_the_name_of_the_option(setting, value, message
         replace(TrainingConfig(), **{setting: value})
 
 
-def test_settings_of_an_older_version_keep_their_meaning():
-    """The names that `training.json` and `emotion.json` used before."""
-    old = {"frequency": ["fear=0.1"], "mirror_average": False, "networks": 3, "weight_averaging": 0.2}
-    old |= {"start": "teacher", "teacher_epochs": 5}
-    assert TrainingConfig.from_dict(old) == TrainingConfig(
-        prior_correction=("fear=0.1",),
-        flip_averaging=False,
-        ensemble_size=3,
-        ema_share=0.2,
-        initial_weights="teacher",
-        teacher_epochs=5,
-    )
-
-
 def test_the_settings_of_the_embedded_model_are_read_whole():
     recorded = json.loads((EMBEDDED / "emotion.json").read_text())["training"]
     config = TrainingConfig.from_dict(recorded)
@@ -94,15 +80,6 @@ def test_the_settings_of_the_embedded_model_are_read_whole():
     assert config.data == ("fer2013", "press")
     assert config.members == ("runs/fer2013/network1",)
     assert recorded.keys() <= TrainingConfig.__dataclass_fields__.keys()
-
-
-def test_settings_of_older_versions_are_read_under_their_new_names():
-    recorded = {"data": "fer2013", "networks": 2, "mirror_average": False, "start": "owner/name"}
-    config = TrainingConfig.from_dict(recorded)
-    assert config.data == ("fer2013",), "one source was a text"
-    assert (config.ensemble_size, config.flip_averaging) == (2, False)
-    assert config.initial_weights == "owner/name"
-    assert current_names(recorded).keys() <= TrainingConfig.__dataclass_fields__.keys()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import re
 import shlex
 from typing import Any
 
-from emotion.config import OWN_TEACHER, TrainingConfig, as_sources, current_names, option_name, public_source
+from emotion.config import OWN_TEACHER, TrainingConfig, as_sources, option_name, public_source
 from emotion.program import PACKAGE
 from emotion.report.groups import GROUP_HEAD, gaps_in_words, group_row
 from emotion.report.markdown import decimal, harmless, listing, percent, table, words
@@ -309,7 +309,7 @@ def training_command(training: dict[str, Any], *, public: bool = True) -> str:
     public : bool
         Name the data without the folders above them.
     """
-    defaults, training = TrainingConfig().to_dict(), current_names(training)
+    defaults = TrainingConfig().to_dict()
     data = training.get("data", defaults["data"])
     typed = ["python", "train.py", "--data", *(public_data(data) if public else as_sources(data))]
     for name, value in training.items():
@@ -325,7 +325,7 @@ def training_command(training: dict[str, Any], *, public: bool = True) -> str:
 
 def training_section(report: Report, emotion_json: dict[str, Any]) -> str:
     """Return how a model was made: the command, what the network learned from, and every setting."""
-    training = current_names(emotion_json.get("training") or {})
+    training = emotion_json.get("training") or {}
     about = {key: value for key, value in report.model.items() if value is not None}
     command = str(about.pop("command", ""))
     # The command that resumed a run repeats nothing on its own.

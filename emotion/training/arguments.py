@@ -102,6 +102,7 @@ def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
     )
     common.add_argument("--recipe", choices=RECIPES, help="named settings; options that you give win")
     common.add_argument("--resume", action="store_true", help="continue the run in --output")
+    common.add_argument("--overwrite", action="store_true", help="start again in an --output that is in use")
     common.add_argument("--evaluate", metavar="MODEL", help="measure a finished model on --data")
     common.add_argument("--search", metavar="N", type=_at_least_one, help="try N settings, save the best run")
     hub = {"nargs": "?", "const": OnHub(), "type": OnHub, "metavar": "OWNER/NAME"}

@@ -67,7 +67,9 @@ def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         print("You are not signed in to the Hub: the model will be saved and can be published later.")
     output = options.output or new_folder()
     command = shlex.join([*TRAIN_COMMAND.split(), *map(public_source, arguments)])
-    classifier = train_model(config, output, resume=options.resume, command=command)
+    classifier = train_model(
+        config, output, resume=options.resume, overwrite=options.overwrite, command=command
+    )
     print(summary(classifier.report))
     if classifier.folder is None:
         print("This computer only helped: the first one that is named in the environment has the model.")

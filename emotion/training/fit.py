@@ -112,26 +112,12 @@ def fit(
 ) -> FittedNetwork:
     """Train a network and keep the weights with the lowest loss on the calibration faces.
 
-    Parameters
-    ----------
-    config : TrainingConfig
-        All hyperparameters; written to `output` first.
-    dataset : Dataset
-        `train` is fitted, `calibration` chooses the epoch; `report` is never touched.
-    output : path
-        Folder of the run: `history.csv`, TensorBoard logs and the checkpoint, written after every epoch.
-    resume : bool
-        Continue the run in `output` after its last complete epoch.
-    soft_targets : float array (len(dataset.train), outputs), optional
-        Distributions to learn in place of the one-hot labels.
-    teach : callable, optional
-        As `FaceBatches` takes it; sees faces after augmentation.
-    initial : (keras.Model, sequence of str), optional
-        A trained network to start from, and its outputs; see `adopt_weights`. A checkpoint wins.
-    devices : Devices, optional
-        Those that share every batch; by default there is one.
-    callbacks : sequence of keras.callbacks.Callback
-        Called after every epoch, once its checkpoint is written.
+    Fits `dataset.train`, chooses the epoch on `dataset.calibration`, and never touches `dataset.report`. The
+    settings, `history.csv`, TensorBoard logs and the checkpoint go to `output`; `resume` continues there
+    after the last complete epoch. `soft_targets`, float (len(dataset.train), outputs), replace the one-hot
+    labels, and `teach`, as `FaceBatches` takes it, sees faces after augmentation. `initial` is a trained
+    network to start from and its outputs; see `adopt_weights`. `callbacks` are called once an epoch's
+    checkpoint is written. By default one device is used.
 
     Raises
     ------
@@ -141,7 +127,7 @@ def fit(
         If Ctrl-C came before the first epoch was complete, or the checkpoint or `initial` does not fit.
     """
     output, devices = Path(output), devices or Devices()
-    save_run_config(config, output)
+    save_run_config(config, output, dataset.fingerprint)
     keras.utils.set_random_seed(config.seed)
     feeds = Feeds.of(config, dataset, devices, soft_targets=soft_targets, teach=teach)
     keeper = BestWeightsKeeper(config, output / CHECKPOINT_FOLDER, feeds.clean, feeds.held_out, dataset)

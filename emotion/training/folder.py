@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from emotion.config import TrainingConfig, current_names
+from emotion.config import TrainingConfig, option_name
+from emotion.data.dataset import Dataset
 from emotion.errors import DataError, TrainingError
+from emotion.model.description import DESCRIPTION_FILE
 
 CONFIG_FILE = "training.json"
 CHECKPOINT_FOLDER = "checkpoint"
@@ -20,13 +22,21 @@ STATE_FILE = "state.json"
 LOCK_FILE = "run.lock"
 
 
+# Settings that may change when a run continues: where things are, how fast, or what counts at its end.
+FREE_SETTINGS = {
+    "data", "soft_labels", "groups", "teacher", "members", "workers", "cache_mib", "devices", "precision",
+    "learning_rate", "patience", "flip_averaging", "prior_correction", "litert_precision",
+}  # fmt: skip
+
+
 @contextmanager
 def written_by_one_run(output: str | os.PathLike[str]) -> Iterator[Path]:
-    """Create a folder and keep other runs out of it.
+    """Create a folder and keep other runs out of it; a failure leaves no empty folder behind.
 
     Another run in it, or a disk that cannot be written, now or later, is a TrainingError.
     """
     output = Path(output)
+    created = [folder for folder in (output, *output.parents) if not folder.exists()]
     try:
         output.mkdir(parents=True, exist_ok=True)
         with FileLock(output / LOCK_FILE, timeout=0):
@@ -38,17 +48,53 @@ def written_by_one_run(output: str | os.PathLike[str]) -> Iterator[Path]:
         ) from error
     except OSError as error:
         raise TrainingError(
-            f"The run cannot write to {output}: {error}. Check the path given to --output, its "
-            "permissions and "
-            "the free space. What was saved before is untouched; --resume continues a run that had begun."
+            f"The run cannot write to {output}: {error}. Check the path given to --output, its permissions "
+            "and the free space. What was saved before is untouched; --resume continues a run that had begun."
         ) from error
+    finally:
+        if created and {path.name for path in output.glob("*")} <= {LOCK_FILE}:
+            (output / LOCK_FILE).unlink(missing_ok=True)
+            for folder in created:
+                with suppress(OSError):
+                    folder.rmdir()
 
 
-def save_run_config(config: TrainingConfig, output: str | os.PathLike[str]) -> None:
-    """Write the configuration that `load_run_config` reads, before anything else of a run."""
+def refuse_used_folder(output: str | os.PathLike[str]) -> None:
+    """Raise a TrainingError for a folder that holds a model, or a run that can be resumed."""
+    if (Path(output) / DESCRIPTION_FILE).exists():
+        raise TrainingError(f"{output} holds a model. Name another --output, or replace it with --overwrite.")
+    if has_checkpoint(output):
+        raise TrainingError(
+            f"{output} holds a run. Continue it with --resume, name another --output, or start it again with "
+            "--overwrite."
+        )
+
+
+def check_resumed(config: TrainingConfig, dataset: Dataset, output: str | os.PathLike[str]) -> None:
+    """Refuse to continue a run with another network, schedule or other pictures, with a DataError."""
+    before, now = load_run_config(output).to_dict(), config.to_dict()
+    changed = [name for name in now if name not in FREE_SETTINGS and now[name] != before[name]]
+    if changed:
+        listed = "; ".join(f"{option_name(name)}: {before[name]} then, {now[name]} now" for name in changed)
+        raise DataError(
+            f"The run in {output} was started with other settings ({listed}). Leave these options out to "
+            "continue it, or name another --output to start a new run. Nothing was changed."
+        )
+    fingerprint = _read_settings(Path(output) / CONFIG_FILE).get("fingerprint")
+    if fingerprint not in (None, dataset.fingerprint):
+        raise DataError(
+            f"{dataset.source} holds other pictures or labels than the run in {output} began with. Give "
+            "--data the same pictures, or name another --output to start a new run. Nothing was changed."
+        )
+
+
+def save_run_config(
+    config: TrainingConfig, output: str | os.PathLike[str], fingerprint: str | None = None
+) -> None:
+    """Write the configuration that `load_run_config` reads, and which pictures it is about."""
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(config.to_dict(), indent=2)
+    text = json.dumps(config.to_dict() | ({"fingerprint": fingerprint} if fingerprint else {}), indent=2)
     write_whole(output / CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
@@ -101,6 +147,6 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 def _read_settings(path: Path) -> dict[str, Any]:
     values = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(values, dict) or not current_names(values).keys() & TrainingConfig.__dataclass_fields__:
+    if not isinstance(values, dict) or not values.keys() & TrainingConfig.__dataclass_fields__:
         raise ValueError("it is not what a run writes.")
     return values

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from huggingface_hub import get_token
 
-from emotion.config import OWN_TEACHER, TrainingConfig, as_sources, current_names
+from emotion.config import OWN_TEACHER, TrainingConfig, as_sources
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.groups import load_groups
 from emotion.errors import DataError, ModelLoadError, PublishError
@@ -26,9 +27,16 @@ from emotion.report.comparison import comparison_text
 from emotion.report.plots import write_report
 from emotion.report.report import Report
 from emotion.training.comparing import common_labels, compare_models
-from emotion.training.devices import open_devices
+from emotion.training.devices import Devices, open_devices
 from emotion.training.evaluation import all_held_out, evaluate, settings_of
-from emotion.training.folder import load_run_config, save_run_config, written_by_one_run
+from emotion.training.fit import FittedNetwork
+from emotion.training.folder import (
+    check_resumed,
+    load_run_config,
+    refuse_used_folder,
+    save_run_config,
+    written_by_one_run,
+)
 from emotion.training.frozen import fit_last_layer
 from emotion.training.networks import find_architecture
 from emotion.training.saving import save_model, write_wrong_faces
@@ -50,6 +58,7 @@ def train_model(
     output: str | os.PathLike[str],
     *,
     resume: bool = False,
+    overwrite: bool = False,
     command: str | None = None,
 ) -> EmotionClassifier:
     """Train, calibrate, evaluate and save a model.
@@ -62,6 +71,8 @@ def train_model(
         Becomes a saved model, with the run's logs and checkpoint beside it.
     resume : bool
         Continue the run in `output`.
+    overwrite : bool
+        Start again in a folder that holds a run or a model.
     command : str, optional
         The command line that made the model, for its card.
 
@@ -76,55 +87,63 @@ def train_model(
     DataError
         If the pictures cannot be trained on, or a checkpoint cannot be resumed.
     TrainingError
-        If another run writes to `output`, it cannot be written, or the loss is no number any more.
+        If `output` is in use, holds something else, or cannot be written, or the loss is no longer a number.
     ValueError
         If there are fewer devices than `config.devices`.
     """
     find_architecture(config.architecture)  # a wrong name should not cost the time of an audit
     devices = open_devices(config.devices)
+    if devices.first and not (resume or overwrite):
+        refuse_used_folder(output)
     with devices.folder(output, resume=resume) as own, written_by_one_run(own) as folder:
-        dataset = record_audit(load_dataset(config), folder)
+        dataset = load_dataset(config)
         if config.groups:
             load_groups(config.groups, dataset.report)  # a wrong file should not cost the time of a run
         joined = load_members(config.members, dataset.outputs)
-        save_run_config(config, folder)
-        logger.info(
-            "The run is kept in %s. If it is killed: %s --resume --output %s", folder, TRAIN_COMMAND, folder
-        )
+        if resume:
+            check_resumed(config, dataset, folder)
+        dataset = record_audit(dataset, folder)
+        save_run_config(config, folder, dataset.fingerprint)
         if config.freeze:
             fitted = fit_last_layer(config, dataset)
-            everybody = [fitted, *joined]
-            save_model(everybody, config, dataset, folder, seconds=fitted.seconds, command=command)
+            save_model([fitted, *joined], config, dataset, folder, seconds=fitted.seconds, command=command)
             return EmotionClassifier.from_pretrained(output)
-        stages = plan_stages(config, folder)
-        if not resume:
-            forget_stages(stages)
-        members = []
-        seconds = 0.0
-        for stage in stages:
-            fitted = run_stage(stage, dataset, resume=resume, devices=devices)
-            seconds += fitted.seconds
-            if fitted.interrupted:
-                members = members or [
-                    fitted
-                ]  # half a network is better than none, but no member of an ensemble
-                break
-            if stage.is_member:
-                members.append(fitted)
-        save_model(
-            [*members, *joined],
-            replace(config, ensemble_size=len(members)),
-            dataset,
-            folder,
-            seconds=seconds,
-            command=command,
-        )
+        logger.info("The run is kept in %s. To continue it after a break: %s", output, _resume(output))
+        members, seconds = _run_stages(config, dataset, folder, resume=resume, devices=devices)
+        config = replace(config, ensemble_size=len(members))
+        save_model([*members, *joined], config, dataset, folder, seconds=seconds, command=command)
+        if members[-1].interrupted:
+            logger.info("The best epoch so far is saved. To continue the run: %s", _resume(output))
         classifier = EmotionClassifier.from_pretrained(folder)
         if not devices.first:
             classifier = EmotionClassifier(
                 classifier.network, classifier.description, report=classifier.report
             )
     return classifier
+
+
+def _run_stages(
+    config: TrainingConfig, dataset: Dataset, folder: Path, *, resume: bool, devices: Devices
+) -> tuple[list[FittedNetwork], float]:
+    """Fit the networks that the answers will average; return them and the seconds of all stages."""
+    stages = plan_stages(config, folder)
+    if not resume:
+        forget_stages(stages)
+    members: list[FittedNetwork] = []
+    seconds = 0.0
+    for stage in stages:
+        fitted = run_stage(stage, dataset, resume=resume, devices=devices)
+        seconds += fitted.seconds
+        # Half a network is better than none, but no member of an ensemble.
+        if stage.is_member and not (fitted.interrupted and members):
+            members.append(fitted)
+        if fitted.interrupted:
+            break
+    return members, seconds
+
+
+def _resume(output: str | os.PathLike[str]) -> str:
+    return shlex.join([*TRAIN_COMMAND.split(), "--resume", "--output", str(output)])
 
 
 def continued_config(output: str | os.PathLike[str], given: dict[str, Any]) -> TrainingConfig:
@@ -139,7 +158,7 @@ def network_settings(reference: str | None, *, freeze: bool = False) -> dict[str
     """
     if reference is None or reference == OWN_TEACHER:
         return {}
-    training = current_names(EmotionClassifier.from_pretrained(reference).description.training)
+    training = EmotionClassifier.from_pretrained(reference).description.training
     names = NETWORK_SETTINGS + (SERVING_SETTINGS if freeze else ())
     return {name: training[name] for name in names if name in training}
 
@@ -185,6 +204,7 @@ def evaluate_model(
     config = replace(
         config, data=as_sources(data), labels=classifier.labels, background=background, keep_copies=True
     )
+    refuse_used_folder(output)
     with written_by_one_run(output) as folder:
         dataset = record_audit(load_dataset(config, evaluation=True), folder)
         if dataset.fingerprint != classifier.description.data.get("fingerprint"):

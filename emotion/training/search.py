@@ -274,7 +274,7 @@ class _Search:
         with written_by_one_run(self.output):
             *_, last = plan_stages(config, self._folder(best))
             fitted = run_stage(last, self.dataset, resume=True)
-            save_run_config(config, self.output)
+            save_run_config(config, self.output, self.dataset.fingerprint)
             command = training_command(config.to_dict())
             save_model([fitted], config, self.dataset, self.output, seconds=fitted.seconds, command=command)
 
@@ -418,9 +418,10 @@ def write_findings(study: optuna.Study, output: Path) -> None:
     # Optuna changes matplotlib's style for the whole process, and calls its plots experimental.
     with plt.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        axes = {HISTORY_PLOT: optuna_plots.plot_optimization_history(study, target_name="validation loss")}
+        optuna_plots.plot_optimization_history(study, target_name="validation loss")
+        plt.savefig(output / HISTORY_PLOT, bbox_inches="tight")
+        plt.close()
         if _importances(study):
-            axes[IMPORTANCE_PLOT] = optuna_plots.plot_param_importances(study)
-        for name, each in axes.items():
-            each.figure.savefig(output / name, bbox_inches="tight")
-            plt.close(each.figure)
+            optuna_plots.plot_param_importances(study)
+            plt.savefig(output / IMPORTANCE_PLOT, bbox_inches="tight")
+            plt.close()

@@ -79,7 +79,7 @@ def test_a_diverged_run_ends_with_an_error_and_loses_nothing(trained_model, draw
     }
     config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 2, "learning_rate": 1e30})
     with pytest.raises(TrainingError, match=r"The loss became (nan|inf) in epoch 1.*Lower --learning-rate"):
-        train_model(config, output)
+        train_model(config, output, overwrite=True)
     after = {path: path.read_bytes() for path in before}
     changed = {path.name for path in before if before[path] != after[path]}
     assert changed <= {"training.json", "audit.json"}, "the model that was there still is"
