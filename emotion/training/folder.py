@@ -52,7 +52,7 @@ def written_by_one_run(output: str | os.PathLike[str]) -> Iterator[Path]:
             "and the free space. What was saved before is untouched; --resume continues a run that had begun."
         ) from error
     finally:
-        if created and {path.name for path in output.glob("*")} <= {LOCK_FILE}:
+        if created and output.is_dir() and {path.name for path in output.iterdir()} <= {LOCK_FILE}:
             (output / LOCK_FILE).unlink(missing_ok=True)
             for folder in created:
                 with suppress(OSError):
