@@ -15,7 +15,7 @@ from gradio.components.gallery import GalleryData, GalleryImage
 from gradio.data_classes import FileData, ImageData, ListFiles
 from PIL import Image
 
-from emotion.web.uploads import uploaded
+from emotion.web.inside.uploads import uploaded
 
 # Pixels: larger pictures are shown reduced, which every screen forgives.
 SHOWN_SIDE = 1280

@@ -13,14 +13,14 @@ from starlette.middleware import Middleware
 from emotion.web import api, camera, clip, live, many, model_tab, photo, teach
 from emotion.web.html.header import header
 from emotion.web.html.hints import PRIVACY
+from emotion.web.inside.blocks import PrivateBlocks
+from emotion.web.inside.requests import AnswerBusy, AnswerErrors, AnswerFalseAlarms, CountUploads, LimitBodies
 from emotion.web.inside.routes import OpenRoutes
-from emotion.web.middleware import AnswerBusy, AnswerErrors, AnswerFalseAlarms, CountUploads, LimitBodies
-from emotion.web.private_blocks import PrivateBlocks
+from emotion.web.inside.uploads import SWEPT_AFTER, keep_sweeping
+from emotion.web.inside.visitors import NoteVisitors
 from emotion.web.resources import usable_processors
 from emotion.web.session import Session
 from emotion.web.theme import style_sheet, theme
-from emotion.web.uploads import SWEPT_AFTER, keep_sweeping
-from emotion.web.visitors import NoteVisitors
 
 # Seconds: a day. Gradio's own look for old uploads ends for good when one comes meanwhile; so it only deletes
 # them all at the end.

@@ -21,10 +21,10 @@ from emotion.vision.decoding import PictureDecoder
 from emotion.vision.detector import face_network
 from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
+from emotion.web.inside.uploads import Uploads
+from emotion.web.inside.visitors import Visitors
 from emotion.web.memory import Kept, Memory
 from emotion.web.resources import return_memory, share_memory, usable_memory, usable_processors
-from emotion.web.uploads import Uploads
-from emotion.web.visitors import Visitors
 
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
 # Bytes set aside for the app itself, each process that opens a picture, and each that runs a visitor's model.

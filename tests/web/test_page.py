@@ -19,7 +19,7 @@ from PIL import Image
 from emotion.web.components import data_url
 from emotion.web.health import main as check_health
 from emotion.web.inside import queue
-from emotion.web.middleware import BUSY
+from emotion.web.inside.requests import BUSY
 from emotion.web.page import build_app, launch
 from emotion.web.resources import usable_processors
 from emotion.web.session import Limits, Session

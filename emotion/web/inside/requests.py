@@ -14,8 +14,8 @@ from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emotion.web.private_blocks import MISFIT
-from emotion.web.uploads import Uploads, is_upload
+from emotion.web.inside.blocks import MISFIT
+from emotion.web.inside.uploads import Uploads, is_upload
 
 BUSY = "Busy: many people are asking at this moment. Try again in a moment."
 RETRY_AFTER = "2"  # seconds

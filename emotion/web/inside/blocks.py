@@ -12,8 +12,8 @@ from gradio.queueing import Event, Queue
 from gradio.state_holder import SessionState, StateHolder
 
 from emotion.web.inside.queue import SteadyQueue
+from emotion.web.inside.visitors import Visitors
 from emotion.web.memory import Kept
-from emotion.web.visitors import Visitors
 
 if TYPE_CHECKING:
     from gradio.blocks import BlockFunction

@@ -74,7 +74,7 @@ def test_what_the_page_overrides_is_still_called_so():
         "process_api": ["self", "block_fn", "inputs", "state"],
     }.items():
         found = list(inspect.signature(getattr(gr.Blocks, name)).parameters)
-        said = f"Gradio {gr.__version__} changed Blocks.{name}; see emotion/web/private_blocks.py"
+        said = f"Gradio {gr.__version__} changed Blocks.{name}; see emotion/web/inside/blocks.py"
         assert found[: len(parameters)] == parameters, said
     assert "session_hash" in inspect.signature(gr.Blocks.process_api).parameters
 
@@ -89,7 +89,7 @@ def test_statistics_of_events_can_still_be_left_out(session):
 
 def test_sessions_still_keep_values_where_they_are_dropped(session):
     state = SessionState(build_app(session))
-    said = f"Gradio {gr.__version__} keeps sessions' values elsewhere; see emotion/web/private_blocks.py"
+    said = f"Gradio {gr.__version__} keeps sessions' values elsewhere; see emotion/web/inside/blocks.py"
     assert isinstance(state.config_values, dict), said
     assert state.config_values, said
     assert isinstance(state.state_data, dict), said
@@ -99,7 +99,7 @@ def test_a_session_still_describes_the_page_only_to_keep_values(session):
     app = build_app(session)
     sessions = StateHolder()
     sessions.set_blocks(app)
-    said = f"Gradio {gr.__version__} makes sessions in another way; see LightSessions in private_blocks.py"
+    said = f"Gradio {gr.__version__} makes sessions in another way; see LightSessions in inside/blocks.py"
     assert app.state_holder is sessions, said
     assert sessions["somebody"].config_values == {}, said
     assert set(sessions["somebody"].blocks_config.blocks) == set(app.blocks), said
@@ -116,13 +116,13 @@ def test_gradio_still_leaves_a_timer_for_every_frame_of_a_camera_and_the_page_do
 
     build_app(session)
     assert asyncio.run(left_by(Queue.wait_for_event_or_timeout)) == 0
-    said = f"Gradio {gr.__version__} leaves none any more: delete signal_or_timeout in private_blocks.py"
+    said = f"Gradio {gr.__version__} leaves none any more: delete signal_or_timeout in inside/blocks.py"
     assert asyncio.run(left_by(AS_GRADIO_WAITS)) > 0, said
 
 
 def test_a_broken_upload_still_ends_in_the_error_that_deletes_its_parts():
     source = inspect.getsource(route_utils.GradioMultiPartParser.parse)
-    said = f"Gradio {gr.__version__} reads uploads another way; see CountUploads in emotion/web/middleware.py"
+    said = f"Gradio {gr.__version__} reads uploads another way; see CountUploads in inside/requests.py"
     assert "except (MultiPartException" in source, said
     assert "_files_to_close_on_error" in source, said
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.apps import App, Visitor
+from emotion.web.inside.blocks import FAILED, MISFIT
 from emotion.web.page import build_app, launch
-from emotion.web.private_blocks import FAILED, MISFIT
 from tests.app_process import EXAMPLES, free_port
 
 pytestmark = pytest.mark.slow

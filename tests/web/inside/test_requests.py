@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from emotion.web import middleware
-from emotion.web.inside.routes import OpenRoutes
-from emotion.web.middleware import (
+from emotion.web.inside import requests
+from emotion.web.inside.blocks import MISFIT
+from emotion.web.inside.requests import (
     BUSY,
     AnswerBusy,
     AnswerFalseAlarms,
@@ -15,8 +15,8 @@ from emotion.web.middleware import (
     LimitBodies,
     is_plausible,
 )
-from emotion.web.private_blocks import MISFIT
-from emotion.web.uploads import Uploads
+from emotion.web.inside.routes import OpenRoutes
+from emotion.web.inside.uploads import Uploads
 
 pytestmark = pytest.mark.slow
 
@@ -172,8 +172,8 @@ def test_bodies_with_more_or_deeper_values_are_not(body):
 
 
 def test_bodies_that_arrive_at_once_take_a_limited_amount_and_the_oldest_breaks_off(monkeypatch):
-    monkeypatch.setattr(middleware, "MOST_ARRIVING", 1000)
-    monkeypatch.setattr(middleware, "SMALL", 100)
+    monkeypatch.setattr(requests, "MOST_ARRIVING", 1000)
+    monkeypatch.setattr(requests, "SMALL", 100)
     app = LimitBodies(Echo(), upload_bytes=LIMIT, body_bytes=10_000)
 
     async def visit(sizes, pause):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from emotion.web.uploads import Uploads, sweep
+from emotion.web.inside.uploads import Uploads, sweep
 
 pytestmark = pytest.mark.slow
 
