@@ -22,16 +22,9 @@ ENOUGH_CERTAINTY = 1.645  # standard errors: 95 %, one-sided
 
 @dataclass(frozen=True)
 class Calibration:
-    """How raw probabilities become shown ones, and when no label is named.
+    """How raw probabilities become the shown ones, and when no label is named.
 
-    Attributes
-    ----------
-    temperature : float
-        Divides the logits; above 1 the network was too sure of itself, below 1 not sure enough.
-    threshold : float
-        0 to 1: below this confidence the label is None.
-    fitted_on : int
-        Number of faces both were chosen on.
+    `temperature` divides the logits; below `threshold` the label is None; `fitted_on` counts the faces.
     """
 
     temperature: float
@@ -39,116 +32,44 @@ class Calibration:
     fitted_on: int
 
     def apply(self, raw: np.ndarray, labels: int) -> tuple[np.ndarray, np.ndarray]:
-        """Turn what a network answers into what people see.
+        """Return what people see: probabilities among the labels, float64 (n, labels), and confidences (n,).
 
-        Parameters
-        ----------
-        raw : np.ndarray
-            float, shape (n, outputs): softmax of the network, labels first.
-        labels : int
-            Number of labels; the outputs after them are background.
-
-        Returns
-        -------
-        shown : np.ndarray
-            float64, shape (n, labels): probabilities among the labels alone, rows sum to 1.
-        confidence : np.ndarray
-            float64, shape (n,), 0 to 1: see `confidences`.
+        `raw` (n, outputs) is the network's softmax, its first `labels` columns are the labels.
         """
         tempered = apply_temperature(raw, self.temperature)
         return renormalise(tempered, labels), confidences(tempered, labels)
 
 
 def scaled_logits(probabilities: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Return log p / T.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray
-        float, any shape, 0 to 1.
-    temperature : float
-        Above 0.
-
-    Returns
-    -------
-    np.ndarray
-        float64, same shape, finite also where a probability is 0.
-    """
+    """Return log p / T, float64, finite also where a probability is 0."""
     return np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST_PROBABILITY)) / temperature
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(log p / T).
-
-    Parameters
-    ----------
-    probabilities : np.ndarray
-        float, shape (..., outputs), rows sum to 1.
-    temperature : float
-        Above 0.
-
-    Returns
-    -------
-    np.ndarray
-        float64, same shape, rows sum to 1.
-    """
+    """Return softmax(log p / T), float64, of probabilities (..., outputs)."""
     logits = scaled_logits(probabilities, temperature)
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def renormalise(probabilities: np.ndarray, classes: int) -> np.ndarray:
-    """Return the first `classes` columns, scaled so that each row sums to 1.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray
-        float, shape (..., at least `classes`), 0 or above.
-    classes : int
-        Columns to keep.
-
-    Returns
-    -------
-    np.ndarray
-        float64, shape (..., classes); a row of zeros becomes an even one.
-    """
+    """Return the first `classes` columns, each row scaled to sum to 1; a row of zeros becomes uniform."""
     kept = np.maximum(np.asarray(probabilities[..., :classes], np.float64), LEAST_PROBABILITY)
     return kept / kept.sum(axis=-1, keepdims=True)
 
 
 def confidences(probabilities: np.ndarray, labels: int) -> np.ndarray:
-    """Return the best label's probability among all outputs, so that what looks like background scores low.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray
-        float, shape (..., outputs), labels first; with the temperature applied.
-    labels : int
-        Number of labels.
-
-    Returns
-    -------
-    np.ndarray
-        Same type, shape (...), 0 to 1.
-    """
+    """Return the best label's probability among all outputs, so that background scores low: (...,)."""
     return probabilities[..., :labels].max(axis=-1)
 
 
 def calibrate(
     probabilities: np.ndarray, targets: np.ndarray, labels: int, sources: np.ndarray | None = None
 ) -> Calibration:
-    """Choose temperature and threshold; give it faces that no figure is reported on.
+    """Choose temperature and threshold on faces that no figure is reported on.
 
-    Parameters
-    ----------
-    probabilities : np.ndarray
-        float, shape (n, outputs): raw softmax of the network, labels first.
-    targets : np.ndarray
-        int, shape (n,): index of the true output.
-    labels : int
-        Number of labels; the outputs after them are background.
-    sources : np.ndarray, optional
-        int, shape (n,): where each face is from. The threshold is to reach its goals on each source.
+    `probabilities` (n, outputs) is raw softmax, labels first; `targets` (n,) the true output; `sources` (n,)
+    where each face is from. The threshold is to reach its goals on each source.
     """
     labelled = targets < labels
     temperature = fit_temperature(renormalise(probabilities, labels)[labelled], targets[labelled])
@@ -167,20 +88,7 @@ def calibrate(
 
 
 def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Return the temperature that makes the given answers likeliest (Guo et al., "On calibration", 2017).
-
-    Parameters
-    ----------
-    probabilities : np.ndarray
-        float, shape (n, classes), rows sum to 1.
-    targets : np.ndarray
-        int, shape (n,), in 0..classes.
-
-    Returns
-    -------
-    float
-        Within `TEMPERATURES`; 1.0 if there are no faces to fit.
-    """
+    """Return the likeliest temperature (Guo et al., "On calibration", 2017), within `TEMPERATURES`."""
     if not len(targets):
         return 1.0
     logits = scaled_logits(probabilities)
@@ -205,29 +113,12 @@ def choose_threshold(
     min_answered: float = MIN_ANSWERED,
     min_background_unsure: float = MIN_BACKGROUND_UNSURE,
 ) -> float:
-    """Return the confidence below which a face is called "not sure".
+    """Return the confidence below which a face is called "not sure": 0 to 0.999 in steps of 0.001.
 
-    There are up to three goals: few wrong answers among those given, most faces answered, most
-    background faces not answered; these for each source of faces. For every threshold each goal has a
-    distance to its limit, counted in standard errors, which tells how surely it is met on new faces too.
-    The threshold chosen is the one whose worst goal is best; a goal met with 95 % certainty cannot become
-    better, and among equals the lowest threshold wins, because it answers most.
-
-    Parameters
-    ----------
-    confidence, correct : np.ndarray
-        float and bool, shape (n,): faces that show one of the labels.
-    background_confidence : np.ndarray
-        float, shape (m,): faces that show none; empty drops the third goal.
-    sources, background_sources : np.ndarray, optional
-        int, shapes (n,) and (m,): where the faces are from; by default all from one source.
-    max_error, min_answered, min_background_unsure : float
-        The goals, as shares.
-
-    Returns
-    -------
-    float
-        0 to 0.999 in steps of 0.001; 0.0 (always answer) without faces to choose on.
+    There are up to three goals for each source of faces: few wrong answers, most faces answered, most
+    background faces not answered. The distance of each goal to its limit is counted in standard errors, which
+    tells how surely it is met on new faces. The threshold whose worst goal is best wins; a goal met with 95 %
+    certainty cannot become better, and among equals the lowest threshold wins, because it answers most.
     """
     if not len(confidence):
         return 0.0

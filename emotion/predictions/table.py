@@ -14,19 +14,11 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class PredictionTable:
-    """Writes one row per face as the answers come; a picture or clip without a face has one row with face 0.
+    """Writes one row per face as answers come; a picture or moment without a face has one row with face 0.
 
-    Names of files and labels come from strangers: one that a spreadsheet would run as a formula is defused
-    with an apostrophe.
-
-    Parameters
-    ----------
-    file : text file
-        Opened with `newline=""`. The head is written at once.
-    labels : sequence of str
-        One column each, after the others, for its probability.
-    timed : bool
-        Whether there is a column for the time in a clip, in seconds.
+    Names of files and labels are untrusted: an apostrophe defuses those that a spreadsheet would run as a
+    formula. `timed` adds a column of seconds. The file was opened with `newline=""`; its head is written at
+    once.
     """
 
     def __init__(self, file: TextIO, labels: Sequence[str], *, timed: bool = False) -> None:
@@ -40,18 +32,10 @@ class PredictionTable:
     def write(
         self, name: str, faces: Sequence[Answer], *, time: float | None = None, error: str = ""
     ) -> None:
-        """Write the rows of one picture, or of one moment of a clip.
+        """Write the rows of one picture, or of the moment of a clip at `time` seconds.
 
-        Parameters
-        ----------
-        name : str
-            Of the file.
-        faces : sequence of Answer
-            They are numbered from 1; those that are followed through a clip keep their number.
-        time : float, optional
-            Seconds since the beginning of the clip.
-        error : str
-            Why it could not be read.
+        Faces are numbered from 1; followed faces keep their number. `error` says why a file could not be
+        read.
         """
         moment = ["" if time is None else f"{time:.3f}"] if self._timed else []
         first = [_defused(name), *moment]

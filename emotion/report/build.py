@@ -46,32 +46,11 @@ def build_report(
     groups: Mapping[str, Sequence[str | None]] | None = None,
     history: Mapping[str, Sequence[float]] | None = None,
 ) -> Report:
-    """Return every figure that the page, the card and the plots show.
+    """Return every figure that the page, the card and the plots show; None for what could not be measured.
 
-    What could not be measured (a class without faces, no background, no history) is None.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray
-        float, shape (n, at least len(labels)): raw softmax of the network, labels first.
-    targets : np.ndarray
-        int, shape (n,): index into `outputs`.
-    outputs, labels : sequence of str
-        Names of the targets; the first of `outputs` are the `labels`, the others background.
-    calibration : Calibration
-        Chosen on other faces than these.
-    model : dict, optional
-        What the report says about the network.
-    data : DataFigures, optional
-        Where the faces come from; they are counted here.
-    sources : sequence of str, optional
-        The name of the source of each face, where there are several: each is measured alone too.
-    robustness : RobustnessFigures, optional
-        Taken over as it is.
-    groups : mapping, optional
-        Column → the group of each face, None where nobody said; faces with a label are measured.
-    history : mapping, optional
-        Lists `loss`, `accuracy`, `val_loss` and `val_accuracy`, one value an epoch.
+    `probabilities` (faces, at least len(labels)) is the network's raw softmax, labels first; `targets`
+    (faces,) indexes `outputs`, whose first are the `labels`. `calibration` was chosen on other faces.
+    `sources` and the lists in `groups` have one entry a face; groups are measured on labelled faces.
     """
     labelled = targets < len(labels)
     truth = targets[labelled]

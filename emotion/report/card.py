@@ -80,22 +80,9 @@ expressions they show; groups that are not listed were not measured."""
 
 
 def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str | None = None) -> str:
-    """Write a model card as Markdown with the Hub's YAML metadata.
+    """Return a model card, Markdown with the Hub's YAML metadata; what is missing is left out.
 
-    Parameters
-    ----------
-    report : Report or None
-        None for a model without one. Its `model["command"]` is what made the model; without it, a command is
-        put together from `training`.
-    emotion_json : dict
-        The content of `emotion.json`; whatever is missing is left out.
-    repo_id : str, optional
-        Where it will be published, "owner/name".
-
-    Returns
-    -------
-    str
-        The card, ending with a line break.
+    The report's `model["command"]` is what made the model; without it, a command is built from `training`.
     """
     report = report or Report()
     training = emotion_json.get("training") or {}
@@ -300,15 +287,7 @@ def _get(values: dict[str, Any], *keys: str) -> Any:  # noqa: ANN401
 
 
 def training_command(training: dict[str, Any], *, public: bool = True) -> str:
-    """Return the `train.py` command that repeats a run: every setting that is not the default.
-
-    Parameters
-    ----------
-    training : dict
-        Settings, by field name.
-    public : bool
-        Name the data without the folders above them.
-    """
+    """Return the `train.py` command that repeats a run; `public` drops the folders above its data."""
     defaults = TrainingConfig().to_dict()
     data = training.get("data", defaults["data"])
     typed = ["python", "train.py", "--data", *(public_data(data) if public else as_sources(data))]

@@ -36,21 +36,7 @@ COMPARED = (
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model says about the faces.
-
-    Attributes
-    ----------
-    name : str
-        As a person knows the model; each another one.
-    probabilities : np.ndarray
-        float, shape (faces, outputs): raw softmax, the common labels first.
-    calibration : Calibration
-        The model's own.
-    bytes : int or None
-        Size of the file that is served.
-    seconds_per_face : float or None
-        Measured in turn with the other models.
-    """
+    """One model's answers: raw softmax (faces, outputs), the common labels first, and its own calibration."""
 
     name: str
     probabilities: np.ndarray
@@ -80,20 +66,9 @@ class ModelFigures:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models, face by face.
+    """Two models, face by face: McNemar's exact test, also corrected for the number of pairs (Holm).
 
-    Attributes
-    ----------
-    first, second : str
-        Their names.
-    both_right, only_first, only_second, both_wrong : int
-        Labelled faces that so many of them name right.
-    p_value : float
-        McNemar's exact test.
-    corrected_p_value : float
-        The same, corrected for the number of pairs (Holm).
-    differences : dict
-        First minus second, of every figure of `COMPARED`; intervals by a paired bootstrap.
+    `differences` holds the first minus the second of every figure of `COMPARED`.
     """
 
     first: str
@@ -116,22 +91,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several models on the same faces.
-
-    Attributes
-    ----------
-    data : DataFigures
-        The faces.
-    labels : tuple of str
-        What all models tell apart.
-    labelled_faces, agreed_faces : int
-        Faces with a label, and those of them whose voters agree; the latter 0 without votes.
-    models : tuple of ModelFigures
-    pairs : tuple of Pair
-        Every two models.
-    notes : tuple of str
-        What a reader must know to take the figures right.
-    """
+    """Several models on the same faces; `agreed_faces` are those whose voters agree, 0 without votes."""
 
     data: DataFigures
     labels: tuple[str, ...]
@@ -210,26 +170,10 @@ def compare(
     notes: Sequence[str] = (),
     progress: bool = False,
 ) -> Comparison:
-    """Compare models by what they say about the same faces.
+    """Compare models by their answers to the same faces.
 
-    Parameters
-    ----------
-    answers : sequence of Answers
-        One per model.
-    targets : np.ndarray
-        int, shape (faces,): index into `outputs`.
-    outputs, labels : sequence of str
-        Names of the targets; the first of `outputs` are the `labels`, the others background.
-    data : DataFigures, optional
-        Where the faces come from.
-    majorities : np.ndarray, optional
-        int, shape (faces,): the label that most voters see, -1 where they disagree.
-    groups : mapping, optional
-        Column → the group of each face, None where nobody said.
-    notes : sequence of str
-        Taken over.
-    progress : bool
-        Show a bar.
+    `targets` (faces,) indexes `outputs`, whose first are the `labels`. `majorities` (faces,) is the label
+    that most voters see, -1 where they disagree; `groups` maps a column to the group of each face.
     """
     if majorities is None:
         majorities = np.full(len(targets), -1)

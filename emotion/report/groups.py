@@ -51,19 +51,9 @@ class GroupFigures:
 
 @dataclass(frozen=True)
 class Gap:
-    """A difference between two groups.
+    """A difference between two groups in one of `MEASURED`.
 
-    Attributes
-    ----------
-    figure : str
-        One of `MEASURED`.
-    lower, higher : str
-        The groups.
-    gap : float
-        Above or equal to 0.
-    p_value : float
-        How likely chance alone makes one so large anywhere: corrected for the number of groups, of columns
-        and of figures.
+    `p_value` is corrected for the number of groups, of columns and of figures.
     """
 
     figure: str
@@ -77,14 +67,8 @@ class Gap:
 class GroupColumn:
     """One way to tell faces apart, such as by age.
 
-    Attributes
-    ----------
-    groups : dict
-        Name → figures, of groups with `FEWEST_FACES` or more.
-    too_small : dict
-        Name → faces, of the others.
-    gaps : tuple of Gap
-        For every figure the largest gap, then all others that are hardly chance.
+    `too_small` counts the faces of groups below `FEWEST_FACES`; `gaps` are the largest of every figure, then
+    all others that are unlikely to be chance.
     """
 
     groups: dict[str, GroupFigures] = field(default_factory=dict)
@@ -101,14 +85,8 @@ def measure_groups(
 ) -> dict[str, GroupColumn]:
     """Measure every group of every column, and the gaps between them.
 
-    Parameters
-    ----------
-    columns : mapping
-        Column → the group of each face, None where nobody said.
-    probability : np.ndarray
-        float, shape (n,), 0..1: what the answer of each face was given.
-    correct, sure : np.ndarray
-        bool, shape (n,): whether the answer is right, and whether it was given.
+    `columns` maps a column to the group of each face, None where it is unknown; the arrays (faces,) are the
+    probability of each answer, whether it is right, and whether it was given.
     """
     found: dict[str, GroupColumn] = {}
     for name, groups in columns.items():

@@ -43,10 +43,7 @@ def precision_recall_f1(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def roc_curve(scores: np.ndarray, positives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return false and true positive rates from (0, 0) to (1, 1), one point for each different score.
-
-    `positives` is bool; both kinds must occur.
-    """
+    """Return false and true positive rates, one point per distinct score; both kinds must occur."""
     order = np.argsort(-scores, kind="stable")
     scores, positives = scores[order], positives[order]
     last_of_ties = np.append(np.diff(scores) != 0, True)
@@ -89,11 +86,7 @@ def expected_calibration_error(
 
 
 def calibration_error_by_chance(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Return the calibration error that perfect confidences measure on so few faces, by simulation.
-
-    It is the median of 1000. Each draws the answers right as often as `confidence` (float (n,), n above 0)
-    says. With n faces the error cannot tell confidences apart that are better than this.
-    """
+    """Return the median calibration error of perfectly calibrated answers on as many faces, by simulation."""
     rng = np.random.default_rng(0)
     index = bin_index(confidence, bins)
     expected = np.bincount(index, confidence, minlength=bins)
@@ -105,10 +98,7 @@ def calibration_error_by_chance(confidence: np.ndarray, bins: int = CALIBRATION_
 
 
 def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Share of faces answered, ascending, and the share of wrong answers among them.
-
-    One point for each threshold that separates faces (El-Yaniv and Wiener, "Selective classification", 2010).
-    """
+    """Return the share of faces answered, ascending, and of wrong answers among them (El-Yaniv, 2010)."""
     order = np.argsort(-confidence, kind="stable")
     last_of_ties = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]
     answered = np.arange(1, len(order) + 1)
@@ -126,18 +116,7 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 
 def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Return how likely two equally good models differ so much, by McNemar's exact test, two-sided.
-
-    Parameters
-    ----------
-    only_first, only_second : int
-        Faces that one of them alone names right; faces on which both are right or wrong say nothing.
-
-    Returns
-    -------
-    float
-        Above 0, up to 1.
-    """
+    """Return the two-sided p-value of McNemar's exact test, given how often one model alone is right."""
     total, fewer = only_first + only_second, min(only_first, only_second)
     # The tail of the binomial distribution of a fair coin, in whole numbers: nothing is rounded.
     term = tail = 1
@@ -163,24 +142,10 @@ def bootstrap(
     resamples: int = RESAMPLES,
     progress: bool = False,
 ) -> np.ndarray:
-    """Measure again and again on faces drawn with replacement (Efron, "Bootstrap methods", 1979).
+    """Measure on faces drawn with replacement (Efron, "Bootstrap methods", 1979): (resamples, *figures).
 
-    Parameters
-    ----------
-    measure : callable
-        int indices of faces, shape (n,) → figures, float of any shape. Figures of several models that
-        are measured on the same faces make it a paired bootstrap.
-    strata : np.ndarray
-        int, shape (n,): as many faces are drawn of every stratum as it has.
-    resamples : int
-        How often.
-    progress : bool
-        Show a bar.
-
-    Returns
-    -------
-    np.ndarray
-        float64, shape (resamples, *figures).
+    `measure` maps int indices of faces to figures; every stratum of `strata` (faces,) keeps its size.
+    Measuring several models on the same indices makes it a paired bootstrap.
     """
     rng = np.random.default_rng(0)
     members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
@@ -194,19 +159,10 @@ def bootstrap(
 
 
 def interval_around(value: float, replicates: np.ndarray, *, low: float = 0.0, high: float = 1.0) -> Interval:
-    """Return the 95 % interval of a figure from its standard error over bootstrap replicates.
+    """Return the 95 % interval of a figure from the standard error of its bootstrap replicates.
 
-    The replicates' own quantiles would not do: a calibration error is larger on every resample than on
-    the faces themselves.
-
-    Parameters
-    ----------
-    value : float
-        What was measured.
-    replicates : np.ndarray
-        float, shape (resamples,), at least one a number.
-    low, high : float
-        What the figure can be.
+    Their quantiles would not do: a calibration error is larger on every resample than on the faces
+    themselves.
     """
     half = Z * float(np.nanstd(replicates))
     return max(low, value - half), min(high, value + half)
@@ -215,25 +171,12 @@ def interval_around(value: float, replicates: np.ndarray, *, low: float = 0.0, h
 def gap_p_values(
     measure: Callable[[np.ndarray], np.ndarray], codes: np.ndarray, *, permutations: int = PERMUTATIONS
 ) -> np.ndarray:
-    """Return how likely chance alone makes gaps so large between groups, for every pair of them.
+    """Return p-values of the gaps between all pairs of groups: float (figures, groups, groups).
 
-    Faces are dealt out to groups of the same sizes at random. Gaps count in their standard errors, and each
-    is compared with the largest one of every deal, so that the p-values are corrected for the number of
-    groups (Westfall and Young, "Resampling-based multiple testing", 1993).
-
-    Parameters
-    ----------
-    measure : callable
-        codes → figures per group, float (figures, groups).
-    codes : np.ndarray
-        int, shape (n,): the group of each face, from 0; every group has faces.
-    permutations : int
-        How many deals.
-
-    Returns
-    -------
-    np.ndarray
-        float, shape (figures, groups, groups), symmetrical, diagonal 1.
+    A permutation test: faces are dealt at random to groups of the same sizes. Gaps are counted in standard
+    errors, and each is compared with the largest of every deal, which corrects for the number of groups
+    (Westfall and Young, "Resampling-based multiple testing", 1993). `measure` maps `codes`, the group of each
+    face from 0, to float (figures, groups).
     """
     rng = np.random.default_rng(0)
     observed = measure(codes)

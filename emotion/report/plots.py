@@ -41,20 +41,7 @@ def write_report(report: Report, folder: str | Path) -> None:
 
 
 def write_plots(report: Report, folder: str | Path) -> list[Path]:
-    """Draw everything the report has figures for.
-
-    Parameters
-    ----------
-    report : Report
-    folder : path
-        Created if needed. Files named like a plot that the report has no figures for are removed, so that no
-        plot of an earlier run stays behind.
-
-    Returns
-    -------
-    list of Path
-        The files written, named after `report.PLOTS`.
-    """
+    """Draw every plot that the report has figures for, and remove the others; return the files."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -71,23 +58,9 @@ def write_plots(report: Report, folder: str | Path) -> list[Path]:
 def faces_sheet(
     faces: Sequence[np.ndarray], captions: Sequence[str], path: str | Path, *, title: str
 ) -> Path | None:
-    """Draw faces with a caption each; for looking at, never for publishing.
+    """Draw faces, uint8 (size, size, 1), with a caption each: for looking at, never for publishing.
 
-    Parameters
-    ----------
-    faces : sequence of np.ndarray
-        uint8, shape (size, size, 1).
-    captions : sequence of str
-        One per face.
-    path : path
-        The PNG file to write; an older one goes when there are no faces.
-    title : str
-        What the faces have in common.
-
-    Returns
-    -------
-    Path or None
-        The file; None, and no file, without faces.
+    Return the PNG file; without faces, remove an older one and return None.
     """
     path = Path(path)
     if not len(faces):
@@ -218,11 +191,7 @@ def risk_coverage(report: Report) -> Figure:
 
 
 def draw_risk_coverage(reports: Mapping[str, Report], path: str | Path) -> None:
-    """Draw wrong answers against faces answered for several models, by name, to a PNG file.
-
-    What each model's own threshold gives is a dot; where the curves of two cross, which is better depends on
-    how many faces must be answered.
-    """
+    """Draw wrong answers against faces answered for several models; dots are their own thresholds."""
     figure = _figure(6.4, 4.4 + 0.2 * len(reports))
     axes = figure.subplots()
     worst = 0.0

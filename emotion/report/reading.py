@@ -42,21 +42,11 @@ def loads(content: bytes) -> Any:
 
 
 def read_fields(kind: type[T], values: object) -> T:
-    """Fill a dataclass whose fields all have defaults from a JSON object.
+    """Fill a dataclass, whose fields all have defaults, from JSON; what does not fit becomes the default.
 
-    Parameters
-    ----------
-    kind : type
-        A dataclass. Its fields may be str, bool, int, float, Any, None, tuples, dictionaries with text as
-        keys, and dataclasses of such fields, in any combination.
-    values : object
-        As `json.loads` returned it.
-
-    Returns
-    -------
-    kind
-        Fields without a fitting value have their default. Numbers are finite; a list or dictionary loses the
-        entries that do not fit, unless it has a fixed length.
+    Fields may be str, bool, int, float, Any, None, tuples, dictionaries with text keys, and dataclasses of
+    such fields. Numbers are finite; a list or dictionary loses entries that do not fit, unless its length is
+    fixed.
     """
     return _dataclass(kind, values if isinstance(values, dict) else {})
 

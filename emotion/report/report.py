@@ -167,14 +167,7 @@ class History:
 class Report:
     """Everything that is measured about a model; what could not be measured is None or empty.
 
-    Attributes
-    ----------
-    model : dict
-        What it says about the network: architecture, parameters, the command that made it and the like.
-    top2_accuracy : float or None
-        None with two labels, where it says nothing.
-    groups : dict
-        By column of the groups that were given; empty where none were.
+    `model` describes the network: architecture, parameters, the command that made it. `groups` is by column.
     """
 
     model: dict[str, Any] = field(default_factory=dict)
@@ -203,11 +196,7 @@ class Report:
 
     @classmethod
     def from_dict(cls, values: object) -> Report:
-        """Read the content of a `report.json`, whoever wrote it.
-
-        What is missing, of another type or not finite becomes None or empty, and so do curves whose axes
-        differ in length and a confusion matrix that is not square. Nothing is raised.
-        """
+        """Read a `report.json` of any origin; what is missing or malformed becomes None or empty."""
         return read_fields(cls, values).consistent()
 
     def consistent(self) -> Report:
@@ -226,19 +215,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number that stands for a model.
-
-    Attributes
-    ----------
-    title : str
-        As experts call it.
-    read : callable
-        Report → float or None.
-    percent : bool
-        Whether it is shown in percent.
-    metric : str or None
-        Its type in the `model-index` of a card, for the figures that stand there.
-    """
+    """One number that describes a model; `metric` is its type in the `model-index` of a card."""
 
     title: str
     read: Callable[[Report], float | None]
@@ -248,15 +225,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Plot:
-    """One picture of a report, plots/<name>.png.
-
-    Attributes
-    ----------
-    title : str
-        What it shows.
-    has_figures : callable
-        Report → whether there is something to draw.
-    """
+    """One picture of a report, plots/<name>.png, and whether a report has something to draw."""
 
     title: str
     has_figures: Callable[[Report], bool]
@@ -312,10 +281,7 @@ PLOTS: dict[str, Plot] = {
 
 
 def read_report(path: Path) -> Report | None:
-    """Return the report in a file; None where there is none, or none that can be read.
-
-    A file above `reading.LARGEST_FILE` is not read: strangers write reports.
-    """
+    """Return the report in a file; None if there is none that can be read."""
     values = read_json(path)
     return Report.from_dict(values) if isinstance(values, dict) else None
 
