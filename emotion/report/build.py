@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,76 +57,49 @@ def build_report(
     truth = targets[labelled]
     shown, confidence = calibration.apply(probabilities, len(labels))
     shown = shown[labelled]
-    predicted = shown.argmax(axis=1)
-    counts = metrics.confusion_matrix(truth, predicted, len(labels))
+    correct = shown.argmax(axis=1) == truth
+    counts = metrics.confusion_matrix(truth, shown.argmax(axis=1), len(labels))
     per_class = _per_class(counts, labels)
     f1 = [figures.f1 for figures in per_class.values() if figures.f1 is not None]
-    return Report(
+    names = {name: int(np.sum(targets == k)) for k, name in enumerate(outputs)}
+    measure = partial(build_report, outputs=outputs, labels=labels, calibration=calibration)
+    report = Report(
         model=model or {},
-        data=replace(
-            data or DataFigures(),
-            faces=len(targets),
-            per_label={name: int(np.sum(targets == k)) for k, name in enumerate(outputs)},
-        ),
-        accuracy=_accuracy(predicted == truth),
-        top2_accuracy=_rounded(metrics.top_k_accuracy(shown, truth, 2))
-        if len(truth) and len(labels) > 2
-        else None,
-        macro_f1=_rounded(float(np.nanmean(metrics.precision_recall_f1(counts)[2]))) if f1 else None,
+        data=replace(data or DataFigures(), faces=len(targets), per_label=names),
+        accuracy=_accuracy(correct),
+        macro_f1=_rounded(float(np.mean(f1))) if f1 else None,
         per_class=per_class,
         confusion_matrix=ConfusionMatrix(tuple(labels), tuple(tuple(map(int, row)) for row in counts)),
         roc={name: _roc(shown[:, k], truth == k) for k, name in enumerate(labels)},
         calibration=_calibration(
             renormalise(probabilities, len(labels))[labelled], shown, truth, calibration
         ),
-        not_sure=_not_sure(
-            confidence,
-            predicted == truth,
-            targets,
-            labels=labels,
-            outputs=outputs,
-            threshold=calibration.threshold,
-        ),
-        sources=_sources(
-            sources, probabilities, targets, outputs=outputs, labels=labels, calibration=calibration
-        )
-        if sources is not None
-        else {},
+        not_sure=_not_sure(confidence, correct, targets, outputs, len(labels), calibration.threshold),
+        sources={} if sources is None else _sources(sources, probabilities, targets, measure),
         robustness=robustness,
-        groups=measure_groups(
-            {
-                name: [own[index] for index in np.flatnonzero(labelled).tolist()]
-                for name, own in groups.items()
-            },
-            probability=shown.max(axis=1),
-            correct=predicted == truth,
-            sure=confidence[labelled] >= calibration.threshold,
-        )
-        if groups
-        else {},
         history=_history(history) if history else None,
     )
+    if len(truth) and len(labels) > 2:
+        report = replace(report, top2_accuracy=_rounded(metrics.top_k_accuracy(shown, truth, 2)))
+    if groups:
+        faces = np.flatnonzero(labelled).tolist()
+        columns = {name: [own[index] for index in faces] for name, own in groups.items()}
+        sure = confidence[labelled] >= calibration.threshold
+        figures = measure_groups(columns, probability=shown.max(axis=1), correct=correct, sure=sure)
+        report = replace(report, groups=figures)
+    return report
 
 
 def _sources(
     sources: Sequence[str],
     probabilities: np.ndarray,
     targets: np.ndarray,
-    *,
-    outputs: Sequence[str],
-    labels: Sequence[str],
-    calibration: Calibration,
+    measure: Callable[[np.ndarray, np.ndarray], Report],
 ) -> dict[str, SourceFigures]:
-    names = np.array(sources)
     figures: dict[str, SourceFigures] = {}
     for name in dict.fromkeys(sources):
-        report = build_report(
-            probabilities[names == name],
-            targets[names == name],
-            outputs=outputs,
-            labels=labels,
-            calibration=calibration,
-        )
+        own = np.array(sources) == name
+        report = measure(probabilities[own], targets[own])
         recalls = [row.recall for row in report.per_class.values() if row.recall is not None]
         figures[name] = SourceFigures(
             report.accuracy,
@@ -189,19 +163,18 @@ def _not_sure(
     confidence: np.ndarray,
     correct: np.ndarray,
     targets: np.ndarray,
-    *,
-    labels: Sequence[str],
     outputs: Sequence[str],
+    labels: int,
     threshold: float,
 ) -> NotSureFigures:
-    """Measure the rule; `correct` is about the faces with a label alone, the other arrays about all."""
-    labelled = targets < len(labels)
+    """Measure the rule; `correct` covers the labelled faces, the other arrays all."""
+    labelled = targets < labels
     known = confidence[labelled]
     answered = known >= threshold
     background = {
         name: confidence[targets == k]
         for k, name in enumerate(outputs)
-        if k >= len(labels) and np.any(targets == k)
+        if k >= labels and np.any(targets == k)
     }
     return NotSureFigures(
         threshold=_rounded(threshold),
