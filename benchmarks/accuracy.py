@@ -30,6 +30,7 @@ from emotion.model.description import LITERT_FILE
 from emotion.predictions.calibration import renormalise
 from emotion.report.metrics import expected_calibration_error, wilson_interval
 from emotion.training.evaluation import Evaluation, evaluate
+from emotion.words import percent
 
 VOTES_FILE = "ferplus_votes.csv"
 TIMED_CALLS = 300
@@ -272,15 +273,11 @@ def table(rows: list[list[str]]) -> str:
 
 
 def share(proportion: dict[str, Any]) -> str:
-    """82.4 % (80.7–84.0)."""
+    """82.4% (80.7–84.0)."""
     if proportion["value"] is None:
         return "–"
     low, high = proportion["interval"]
-    return f"{100 * proportion['value']:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return f"{percent(proportion['value'])} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def number(value: float | None) -> str:

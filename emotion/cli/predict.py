@@ -30,6 +30,7 @@ from emotion.vision.images import EXTENSIONS, Picture, open_picture
 
 if TYPE_CHECKING:
     from emotion.predictions.face import FacePrediction
+from emotion.words import counted
 
 SUMMARY = "Tell how angry, happy or sad the faces in pictures and clips look."
 
@@ -112,11 +113,6 @@ def classify(classifier: EmotionClassifier, options: argparse.Namespace) -> int:
     ]
     print(f"{', '.join(looked_at)}, {counted(faces, 'face')}, {skipped} skipped", file=sys.stderr)
     return SOME_SKIPPED if skipped else DONE
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number of things: "1 face", "2 faces"."""
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 @contextlib.contextmanager

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emotion.predictions.calibration import LEAST_PROBABILITY, TWO_SIDED_95, softmax
+
 FOLDS = 5
 # How strongly the fit is held to the published layer, tried from the strongest on.
 STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 MOST_STEPS = 400
 SMALLEST_SLOPE = 1e-4
-LEAST_PROBABILITY = 1e-12
 
 # Which of n answers (n, outputs) are right, as the app would give them.
 Judge = Callable[[np.ndarray], np.ndarray]
@@ -96,12 +97,6 @@ class Gain:
         return self.interval[0] > 0
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return softmax over the last axis, same type and shape."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
 def teach(features: np.ndarray, targets: np.ndarray, head: Head, judge: Judge) -> tuple[Head, Gain]:
     """Fit the last layers to faces, and measure on faces left out in turn what that brings.
 
@@ -161,7 +156,7 @@ def measure_gain(before: np.ndarray, after: np.ndarray) -> Gain:
     faces = len(before)
     better = (np.sum(after & ~before) + 1) / (faces + 2)
     worse = (np.sum(before & ~after) + 1) / (faces + 2)
-    half = 1.959964 * math.sqrt((better + worse - (better - worse) ** 2) / (faces + 2))
+    half = TWO_SIDED_95 * math.sqrt((better + worse - (better - worse) ** 2) / (faces + 2))
     low, high = float(better - worse - half), float(better - worse + half)
     return Gain(faces, int(before.sum()), int(after.sum()), (max(low, -1.0), min(high, 1.0)))
 

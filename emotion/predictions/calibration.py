@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 LEAST_PROBABILITY = 1e-12  # what a probability of 0 counts as, so that its logarithm is finite
-TEMPERATURES = (0.2, 5.0)  # a handful of faces may ask for 0 or infinity; nobody should be served that
+TEMPERATURES = (0.2, 5.0)  # the fit to a handful of faces may run to 0 or infinity
 
 # What "not sure" is meant to reach, on faces that the threshold was not chosen on.
 MAX_ERROR = 0.07  # of the faces that get an answer
 MIN_ANSWERED = 0.80  # of the faces that show one of the labels
 MIN_BACKGROUND_UNSURE = 0.60  # of the faces that show none of them
 ENOUGH_CERTAINTY = 1.645  # standard errors: 95 %, one-sided
+TWO_SIDED_95 = 1.959964  # standard errors on each side of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,11 @@ def scaled_logits(probabilities: np.ndarray, temperature: float = 1.0) -> np.nda
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Return softmax(log p / T), float64, of probabilities (..., outputs)."""
-    logits = scaled_logits(probabilities, temperature)
+    return softmax(scaled_logits(probabilities, temperature))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return softmax over the last axis, same type and shape."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 

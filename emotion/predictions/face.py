@@ -55,7 +55,7 @@ class FacePrediction:
     eyes : tuple or None
         The eye that is left in the picture, then the right one, each (x, y) in pixels; None if unknown.
     tight : bool
-        The box is the frame of a training face already: the picture was cropped by somebody.
+        The picture was already cropped to the face, so the box is the whole crop.
     """
 
     box: Box | None

@@ -1,6 +1,6 @@
 """The card that is published beside the weights, written from the report and the model's own settings.
 
-No figure is made up here: what the report does not hold is left out of the card.
+Every figure comes from the report; what the report lacks, the card leaves out.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from typing import Any
 from emotion.config import OWN_TEACHER, TrainingConfig, as_sources, option_name, public_source
 from emotion.program import PACKAGE
 from emotion.report.groups import GROUP_HEAD, gaps_in_words, group_row
-from emotion.report.markdown import decimal, harmless, listing, percent, table, words
+from emotion.report.markdown import decimal, harmless, table, words
 from emotion.report.metadata import metadata
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
+from emotion.words import listed, percent
 
 PLACEHOLDER = "OWNER/NAME"
-ABSOLUTE_FOLDERS = re.compile(r"(?<![^\s'\"=])/(?:[^/\s'\"]+/)+")  # of a command: nobody's business
+ABSOLUTE_FOLDERS = re.compile(r"(?<![^\s'\"=])/(?:[^/\s'\"]+/)+")  # of a command: private
 UNPUBLISHED = f"""
 
-`{PLACEHOLDER}` stands for its name on the Hub, once it is published there. `EmotionClassifier` also takes the
-folder that it lies in."""
+`{PLACEHOLDER}` stands for the model's name on the Hub, once it is published there. `EmotionClassifier` also
+takes the model's folder."""
 
 SUMMARY_FIGURES = (
     "top2_accuracy",
@@ -40,7 +41,7 @@ LITERT_PRECISIONS = {
 }
 
 INTENDED_USE = """\
-For trying out, teaching, art, and programs that react to an expression which a person shows on purpose.
+For demos, teaching, art, and programs that react to an expression a person shows on purpose.
 Show the bars rather than one word, and tell people that a camera reads their face.
 
 Not for decisions about people: hiring, grading, policing, insurance, health, or whether someone tells the
@@ -57,26 +58,25 @@ FER2013_LIMITS = """\
   it is posed, acted or stock photography.
 - The labels are noisy: they follow the search words, and people who look at the same faces often disagree
   with them. No network can be measured more precisely than its labels.
-- Nobody recorded age, gender, skin colour or origin when the faces were collected. Expect it to do worse for
-  those whom the pictures of 2013 rarely show: children, old people, people with dark skin, people who wear a
-  headscarf, glasses or a mask, people whose face moves differently after a stroke or by birth, and cultures
+- Age, gender, skin colour and origin were not recorded when the faces were collected. Expect worse results
+  for people whom the pictures of 2013 rarely show: children, old people, people with dark skin, people who
+  wear a headscarf, glasses or a mask, people with facial palsy or other facial differences, and cultures
   that show emotions in other ways."""
 
 OTHER_LIMITS = """\
-- The figures hold for faces like the ones they were measured on, not for other cameras, ages, skin colours
-  and cultures.
-- Whatever is wrong or one-sided in the labels and in the choice of pictures, the network has learned too."""
+- The figures hold for faces like those measured, not for other cameras, ages, skin colours and cultures.
+- Errors and biases in the labels and in the choice of pictures were learned too."""
 
 
 NO_GROUPS = """\
-How well it does for one group of people or another was **not measured**: no groups were given.
-`train.py --evaluate MODEL --data FOLDER --groups CSV` measures it, by age, skin tone, glasses, camera or any
+How well the model works for different groups of people was **not measured**.
+`train.py --evaluate MODEL --data FOLDER --groups CSV` measures it by age, skin tone, glasses, camera or any
 other column."""
 
 ABOUT_GROUPS = """\
-Measured on the faces with a label, with 95 % intervals. p is how likely chance alone makes a gap so large
-somewhere, corrected for the number of groups, columns and figures. Groups may also differ in which
-expressions they show; groups that are not listed were not measured."""
+Measured on the labelled faces, with 95% intervals. p is the probability that chance alone makes a gap this
+large, corrected for the number of groups, columns and figures. Groups may also differ in which expressions
+they show; groups that are not listed were not measured."""
 
 
 def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str | None = None) -> str:
@@ -114,17 +114,17 @@ def _summary(report: Report, emotion_json: dict[str, Any]) -> str:
     labels = emotion_json.get("labels") or report.confusion_matrix.labels
     parts = [f"# Facial emotion: {', '.join(map(harmless, labels))}" if labels else "# Facial emotion"]
     parts.append(
-        "A small network that looks at one cropped face and says how likely it shows each of these "
-        "expressions, and how sure it is that it shows any of them."
+        "A small network that takes one cropped face and returns the probability of each of these "
+        "expressions, and how confident it is that the face shows any of them."
     )
     accuracy, split = report.accuracy, report.data.report_split
     if accuracy.value is not None:
         sentence = f"It names the right one for **{percent(accuracy.value)}** of {accuracy.faces} faces"
         if accuracy.interval:
             low, high = map(percent, accuracy.interval)
-            sentence += f" (95 % interval {low} to {high})"
+            sentence += f" (95% interval {low} to {high})"
         where = f" ({harmless(split)})" if split else ""
-        parts.append(f"{sentence}. It was neither trained nor tuned on them{where}.")
+        parts.append(f"{sentence}. These faces were used neither for training nor for tuning{where}.")
     figures = [FIGURES[name] for name in SUMMARY_FIGURES]
     rows = [
         (figure.title, (percent if figure.percent else decimal)(figure.read(report))) for figure in figures
@@ -138,7 +138,7 @@ def _summary(report: Report, emotion_json: dict[str, Any]) -> str:
 def _per_class(report: Report) -> str:
     rows = []
     for label, row in report.per_class.items():
-        figures = (decimal(value, "–") for value in (row.precision, row.recall, row.f1))
+        figures = (decimal(value) for value in (row.precision, row.recall, row.f1))
         rows.append((harmless(label), *figures, str(row.support)))
     text = table(("label", "precision", "recall", "F1", "faces"), rows)
     return text and f"## Figures per class\n\n{text}"
@@ -149,10 +149,10 @@ def _not_sure(report: Report) -> str:
     if figures.threshold is None:
         return ""
     text = (
-        "A network always has a favourite, even for a face that shows nothing. So every answer comes with a "
-        "`confidence` from 0 to 1: the probability of the favourite, among everything the network knows. "
-        f"Below **{figures.threshold:.3f}** the answer is “not sure” (`label` is `None`). That limit was "
-        "chosen on faces that none of the figures here are about."
+        "A classifier always has a best guess, even for a face that shows none of the expressions. So every "
+        "answer comes with a `confidence` from 0 to 1: the probability of the best guess among all outputs. "
+        f"Below **{figures.threshold:.3f}** the answer is “not sure” (`label` is `None`). The threshold was "
+        "chosen on other faces than those measured here."
     )
     error, accuracy = figures.error_among_answered, report.accuracy.value
     if figures.coverage is not None:
@@ -167,7 +167,7 @@ def _not_sure(report: Report) -> str:
             f"{percent(share)} of the {harmless(name)} faces"
             for name, share in figures.background_not_sure.items()
         ]
-        text += f" Faces that show none of them rightly come out “not sure”: {listing(shares)}."
+        text += f" Faces that show none of them are rightly “not sure”: {listed(shares)}."
     return f"## When it is not sure\n\n{text}"
 
 
@@ -181,12 +181,12 @@ def _sources(report: Report) -> str:
         rows.append(
             (
                 harmless(name),
-                f"{percent(figures.accuracy.value, '–')} of {figures.accuracy.faces}",
-                percent(figures.balanced_accuracy, "–"),
-                decimal(figures.calibration_error, "–"),
-                f"{percent(not_sure.coverage, '–')} / {percent(not_sure.error_among_answered, '–')}",
+                f"{percent(figures.accuracy.value)} of {figures.accuracy.faces}",
+                percent(figures.balanced_accuracy),
+                decimal(figures.calibration_error),
+                f"{percent(not_sure.coverage)} / {percent(not_sure.error_among_answered)}",
                 ", ".join(unsure) or "–",
-                decimal(not_sure.background_auroc.get("neutral"), "–"),
+                decimal(not_sure.background_auroc.get("neutral")),
             )
         )
     head = (
@@ -199,10 +199,7 @@ def _sources(report: Report) -> str:
         "AUROC of the confidence against neutral",
     )
     text = table(head, rows)
-    return (
-        text
-        and f"## Figures per source\n\nThe same figures for the faces of each data source alone.\n\n{text}"
-    )
+    return text and f"## Figures per source\n\nThe same figures for each data source.\n\n{text}"
 
 
 def _groups(report: Report) -> str:
@@ -248,7 +245,7 @@ def _loading(emotion_json: dict[str, Any], repo_id: str | None) -> str:
     precision = _get(emotion_json, "training", "litert_precision")
     return f"""## How to load it
 
-With the program it belongs to, the Python package `{PACKAGE}`; it finds the faces in a picture, calibrates,
+With the Python package `{PACKAGE}`, which finds the faces in a picture, calibrates the answers,
 and says when it is not sure:
 
 ```
@@ -326,8 +323,8 @@ def training_section(report: Report, emotion_json: dict[str, Any]) -> str:
     ]
     if taught := training.get("taught"):
         parts.append(
-            f"Then its last layer was fitted to {harmless(taught)}: it may suit nobody else, and nothing was "
-            "measured since."
+            f"Then its last layer was fitted to {harmless(taught)}: it may suit no other face, and was not "
+            "measured again."
         )
     if settings:
         hyperparameters = table(("setting", "value"), settings)
@@ -339,14 +336,14 @@ def _targets_and_priors(training: dict[str, Any]) -> str:
     """Say what the network learned from beside the labels, and how often it expects which class."""
     try:
         config = TrainingConfig.from_dict(training)
-    except ValueError:  # a stranger's settings
+    except ValueError:  # untrusted settings
         return ""
     lines = [*_targets(config), *_networks(config)]
     if config.prior_correction:
         factors = [harmless(factor.replace("=", " × ")) for factor in config.prior_correction]
         lines.append(
             "The answers allow for classes that occur more or less often in use than among the training "
-            f"pictures: {listing(factors)}."
+            f"pictures: {listed(factors)}."
         )
     return " ".join(lines)
 
@@ -369,7 +366,7 @@ def _targets(config: TrainingConfig) -> list[str]:
             f"{' and '.join(teachers)} (distillation), the rest from the labels."
         )
         if config.teacher_views != "clean":
-            lines.append("They answered for each face as the network saw it.")
+            lines.append("They saw each face with the network's augmentation.")
     return lines
 
 
@@ -382,7 +379,7 @@ def _networks(config: TrainingConfig) -> list[str]:
         lines.append(f"Training started from the weights of `{config.initial_weights}`{only}.")
     if config.teacher or config.members or config.initial_weights not in (None, OWN_TEACHER):
         lines.append(
-            "The figures suppose that these earlier networks were not trained on the faces held out here."
+            "The figures assume that these earlier networks were not trained on the faces held out here."
         )
     if config.ensemble_size > 1:
         lines.append(
@@ -390,7 +387,7 @@ def _networks(config: TrainingConfig) -> list[str]:
             "trained from new weights, with the first as its teacher."
         )
     if config.members:
-        others = listing([f"`{harmless(name)}`" for name in config.members])
+        others = listed([f"`{harmless(name)}`" for name in config.members])
         lines.append(f"The answers are averaged with those of {others}.")
     return lines
 

@@ -13,12 +13,12 @@ import numpy as np
 from emotion.predictions.calibration import Calibration
 from emotion.report import metrics
 from emotion.report.build import build_report
-from emotion.report.groups import aligned, groups_text, p_in_words
+from emotion.report.groups import SIGNIFICANT, aligned, groups_text, p_in_words
 from emotion.report.metrics import Interval, bootstrap, holm, interval_around, mcnemar_p
 from emotion.report.report import FIGURES, DataFigures, Report
+from emotion.words import percent
 
 FORMAT = 1
-SIGNIFICANT = 0.05
 MEBIBYTE = 2**20
 
 # What models are compared by, in this order: key of `FIGURES` or this one, which needs votes.
@@ -47,7 +47,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; None where it could not be measured."""
+    """A figure with its 95% interval; None where it could not be measured."""
 
     value: float | None = None
     interval: Interval | None = None
@@ -291,7 +291,7 @@ def comparison_text(comparison: Comparison) -> str:
     together = len(pairs) == 1
     parts = [
         f"{comparison.labelled_faces} faces of {', '.join(comparison.labels)}{background}, from "
-        f"{comparison.data.source}{where}. In brackets: 95 % intervals, those of differences by a paired "
+        f"{comparison.data.source}{where}. In brackets: 95% intervals, those of differences by a paired "
         "bootstrap.",
         "\n".join(f"{letter}: {name}" for name, letter in letters.items()),
         _table(comparison, letters, pairs if together else []),
@@ -321,9 +321,10 @@ def verdict(pair: Pair, letters: dict[str, str]) -> str:
         else ""
     )
     finding = (
-        "These faces do not tell which of them is right more often."
+        "On these faces neither is clearly better."
         if pair.better is None
-        else f"{letters[pair.better]} is right more often, and that is hardly chance (p < {SIGNIFICANT})."
+        else f"{letters[pair.better]} is right more often, and that is unlikely to be chance "
+        f"(p < {SIGNIFICANT})."
     )
     return (
         f"{first} alone is right on {pair.only_first} faces, {second} alone on {pair.only_second}; McNemar's "
@@ -377,7 +378,7 @@ def _shown(key: str, estimate: Estimate) -> str:
         return "–"
     low, high = estimate.interval
     if _is_share(key):
-        return f"{100 * estimate.value:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
+        return f"{percent(estimate.value)} ({100 * low:.1f}–{100 * high:.1f})"
     return f"{estimate.value:.3f} ({low:.3f}–{high:.3f})"
 
 

@@ -1,6 +1,6 @@
 """Whether a model does as well for one group of people, or of cameras, as for another; also in words.
 
-Which groups there are, somebody says; here each is measured, and the gaps between them.
+The groups come from a CSV; here each is measured, and the gaps between them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from emotion.report.markdown import decimal, percent
+from emotion.report.markdown import decimal
 from emotion.report.metrics import (
     CALIBRATION_BINS,
     Interval,
@@ -23,9 +23,10 @@ from emotion.report.metrics import (
     interval_around,
     wilson_interval,
 )
+from emotion.words import percent
 
 FEWEST_FACES = 30  # of a group that is judged: with fewer, an accuracy may be off by a sixth either way
-HARDLY_CHANCE = 0.05
+SIGNIFICANT = 0.05
 MEASURED = ("accuracy", "not_sure", "calibration_error")
 GROUP_HEAD = ("faces", "accuracy", "“not sure”", "calibration error")
 # Name of a figure in a sentence, and whether gaps of it are told in points of percent.
@@ -38,7 +39,7 @@ FIGURE_NAMES = {
 
 @dataclass(frozen=True)
 class GroupFigures:
-    """How a model does on the labelled faces of one group, with 95 % intervals."""
+    """How a model does on the labelled faces of one group, with 95% intervals."""
 
     faces: int = 0
     accuracy: float | None = None
@@ -164,7 +165,7 @@ def _corrected(gaps: Sequence[Gap], families: int) -> tuple[Gap, ...]:
             for gap in sorted(gaps, key=lambda gap: -gap.gap)
             if gap.figure == figure
         ]
-        told += own[:1] + [gap for gap in own[1:] if gap.p_value < HARDLY_CHANCE]
+        told += own[:1] + [gap for gap in own[1:] if gap.p_value < SIGNIFICANT]
     return tuple(told)
 
 
@@ -179,12 +180,12 @@ def _in_order(name: str) -> tuple[float, str]:
 
 
 def group_row(figures: GroupFigures) -> tuple[str, ...]:
-    """Return the cells of `GROUP_HEAD`, with 95 % intervals in brackets."""
+    """Return the cells of `GROUP_HEAD`, with 95% intervals in brackets."""
     return (
         str(figures.faces),
-        percent(figures.accuracy, "–") + _between(figures.accuracy_interval, 1, 100),
-        percent(figures.not_sure, "–") + _between(figures.not_sure_interval, 1, 100),
-        decimal(figures.calibration_error, "–") + _between(figures.calibration_error_interval, 3, 1),
+        percent(figures.accuracy) + _between(figures.accuracy_interval, 1, 100),
+        percent(figures.not_sure) + _between(figures.not_sure_interval, 1, 100),
+        decimal(figures.calibration_error) + _between(figures.calibration_error_interval, 3, 1),
     )
 
 
@@ -197,7 +198,7 @@ def gaps_in_words(name: str, column: GroupColumn) -> list[str]:
             continue
         title, points = FIGURE_NAMES[gap.figure]
         size = f"{100 * gap.gap:.1f} points" if points else f"{gap.gap:.3f}"
-        verdict = "hardly chance" if gap.p_value < HARDLY_CHANCE else "may be chance"
+        verdict = "unlikely to be chance" if gap.p_value < SIGNIFICANT else "may be chance"
         lines.append(
             f"{'Another gap' if gap.figure in seen else 'Largest gap'} in {title} by {name}: {size}, "
             f"{gap.lower} below {gap.higher}; {p_in_words(gap.p_value)}: {verdict}."

@@ -28,16 +28,6 @@ def words(key: str) -> str:
     return harmless(key.replace("_", " "))
 
 
-def listing(items: Sequence[str]) -> str:
-    """Return items as `a, b and c`."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def percent(value: float | None, missing: str = "") -> str:
-    """Return a share as `82.4 %`, and None as `missing`."""
-    return missing if value is None else f"{100 * value:.1f} %"
-
-
-def decimal(value: float | None, missing: str = "") -> str:
+def decimal(value: float | None, missing: str = "–") -> str:
     """Return a number as `0.824`, and None as `missing`."""
     return missing if value is None else f"{value:.3f}"

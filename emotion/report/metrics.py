@@ -8,16 +8,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from tqdm.auto import tqdm
 
+from emotion.predictions.calibration import TWO_SIDED_95 as Z
+
 CALIBRATION_BINS = 15
 RESAMPLES = 1000  # standard errors come out within 2 % of what more would give
 PERMUTATIONS = 4999  # the smallest p-value is 0.0002, before it is corrected
-Z = 1.959964  # standard errors on each side that hold 95 %
 
 Interval = tuple[float, float]
 
 
 def wilson_interval(successes: int, total: int) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson, "Probable inference", 1927); total must be above 0."""
+    """95% interval of a proportion (Wilson, "Probable inference", 1927); total must be above 0."""
     share = successes / total
     centre = (share + Z**2 / (2 * total)) / (1 + Z**2 / total)
     half = Z / (1 + Z**2 / total) * math.sqrt(share * (1 - share) / total + Z**2 / (4 * total**2))
@@ -159,7 +160,7 @@ def bootstrap(
 
 
 def interval_around(value: float, replicates: np.ndarray, *, low: float = 0.0, high: float = 1.0) -> Interval:
-    """Return the 95 % interval of a figure from the standard error of its bootstrap replicates.
+    """Return the 95% interval of a figure from the standard error of its bootstrap replicates.
 
     Their quantiles would not do: a calibration error is larger on every resample than on the faces
     themselves.

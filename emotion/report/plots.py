@@ -159,7 +159,7 @@ def calibration(report: Report) -> Figure:
     amounts.bar([row.confidence for row in figures.bins], heights, width=0.03, color=BLUE)
     lowest = min(row.confidence for row in (*figures.bins_before, *figures.bins))
     curves.set_xlim(max(0, lowest - 0.05), 1.02)
-    _dress(curves, "Calibration: is 80 % sure right 80 % of the time?", y="accuracy")
+    _dress(curves, "Calibration: is 80% sure right 80% of the time?", y="accuracy")
     _dress(amounts, "", x="probability of the answer", y="faces")
     curves.yaxis.set_major_formatter(PercentFormatter(1))
     amounts.xaxis.set_major_formatter(PercentFormatter(1))
@@ -240,7 +240,7 @@ DRAWN_BY: dict[str, Callable[[Report], Figure]] = {
 
 
 def _figure(width: float, height: float) -> Figure:
-    """Return an empty figure of so many inches that belongs to no global state."""
+    """Return an empty figure, in inches, outside matplotlib's global state."""
     return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
 
 

@@ -1,4 +1,4 @@
-"""Reading JSON that strangers wrote: what fits a dataclass is taken, the rest left out, nothing raised."""
+"""Reading untrusted JSON: what fits a dataclass is taken, the rest is left out, and nothing is raised."""
 
 from __future__ import annotations
 

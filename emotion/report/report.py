@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class DataFigures:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Share of the labelled faces that were named right, with its 95 % interval."""
+    """Share of the labelled faces that were named right, with its 95% interval."""
 
     value: float | None = None
     interval: tuple[float, float] | None = None
@@ -192,7 +192,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `report.json`."""
-        return {"format": FORMAT, **_figures(self)}
+        return {"format": FORMAT, **json.loads(json.dumps(asdict(self)))}
 
     @classmethod
     def from_dict(cls, values: object) -> Report:
@@ -275,7 +275,7 @@ PLOTS: dict[str, Plot] = {
     "robustness": Plot("Accuracy on damaged faces", lambda report: report.robustness is not None),
     "training": Plot(
         "Loss and accuracy while training",
-        lambda report: any(_figures(report.history).values()) if report.history else False,
+        lambda report: any(asdict(report.history).values()) if report.history else False,
     ),
 }
 
@@ -294,19 +294,3 @@ def write_report_file(report: Report, folder: Path) -> None:
 
 def _is_curve(x: Curve | None, y: Curve | None) -> bool:
     return x is not None and y is not None and 0 < len(x) == len(y)
-
-
-def _figures(part: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return a dataclass as a JSON object."""
-    return {item.name: _plain(getattr(part, item.name)) for item in fields(part)}
-
-
-def _plain(value: object) -> object:
-    """Return JSON's own types."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return _figures(value)
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

@@ -18,9 +18,9 @@ from emotion.model.engines import Network
 from emotion.predictions.calibration import Calibration, calibrate
 from emotion.report.build import build_report
 from emotion.report.groups import groups_text
-from emotion.report.markdown import percent
 from emotion.report.report import DataFigures, Report, RobustnessFigures
 from emotion.training.augmentation import CONDITIONS
+from emotion.words import percent
 
 ROBUSTNESS_FACES = 2000  # every condition costs a pass over the faces; more would only narrow the interval
 BATCH_SIZE = 256  # faces in memory at a time

@@ -243,7 +243,7 @@ def publish_model(
 
     `repo_id` is by default "<your user name>/facial-emotion". `also` are further options of the command that
     publishes later. On `data`, labelled pictures, a model that is already there is compared first, and kept
-    where it is better and that is hardly chance, unless `replace_better`.
+    where it is better and that is unlikely to be chance, unless `replace_better`.
     """
     classifier = EmotionClassifier.from_pretrained(folder)
 
@@ -304,7 +304,7 @@ def compare_with_published(
     (pair,) = comparison.pairs
     if pair.better == pair.second and not replace_better:
         raise PublishError(
-            f"The model in {reference} is better than the new one, and that is hardly chance: it alone is "
+            f"The model in {reference} is better than the new one, and that is unlikely to be chance: it alone is "
             f"right on {pair.only_second} faces, the new one alone on {pair.only_first}. It was not "
             f"replaced. {REPLACE_ANYWAY} replaces it all the same; another name, or --revision, keeps both.",
             also=[REPLACE_ANYWAY],

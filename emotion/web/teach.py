@@ -19,13 +19,13 @@ from emotion.web.html.files import zip_link
 from emotion.web.html.header import header, model_line
 from emotion.web.html.hints import problem
 from emotion.web.html.lesson import before_and_after, snapshots, what_is_gained
-from emotion.web.html.words import listed
 from emotion.web.lesson import Lesson, find_face, portrait, take_snapshot
 from emotion.web.memory import Kept
 from emotion.web.model_tab import ONLY_YOU
 from emotion.web.photo import SELECT_CARD
 from emotion.web.session import Session
 from emotion.web.shown import place_of
+from emotion.words import listed
 
 # Pixels: the camera, and the face that two models are asked about.
 CAMERA_HEIGHT, PORTRAIT_SIDE = 300, 128

@@ -116,15 +116,15 @@ def test_card_says_where_the_program_is():
 def test_card_says_what_a_reader_needs():
     report = report_with()
     card = render(report, emotion_json(), repo_id="ada/faces")
-    low, high = (f"{100 * bound:.1f} %" for bound in report.accuracy.interval)
-    assert f"**{100 * report.accuracy.value:.1f} %** of 150 faces (95 % interval {low} to {high})" in card
+    low, high = (f"{100 * bound:.1f}%" for bound in report.accuracy.interval)
+    assert f"**{100 * report.accuracy.value:.1f}%** of 150 faces (95% interval {low} to {high})" in card
     for label, row in report.per_class.items():
         assert f"| {label} | {row.precision:.3f} | {row.recall:.3f} | {row.f1:.3f} | 50 |" in card
     assert "Below **0.512**" in card
-    assert f"{100 * report.not_sure.coverage:.1f} % of the faces" in card
-    assert f"{100 * report.not_sure.background_not_sure['neutral']:.1f} % of the neutral faces" in card
-    assert "| noise | 82.2 % |" in card
-    assert "**77.8 %**" in card
+    assert f"{100 * report.not_sure.coverage:.1f}% of the faces" in card
+    assert f"{100 * report.not_sure.background_not_sure['neutral']:.1f}% of the neutral faces" in card
+    assert "| noise | 82.2% |" in card
+    assert "**77.8%**" in card
     for phrase in (
         "An expression is not a feeling",
         "2024/1689",
@@ -179,7 +179,7 @@ def test_every_figure_in_the_card_comes_from_the_report():
 @pytest.mark.parametrize("report", [None, Report(), Report.from_dict({"accuracy": 7, "roc": []})])
 def test_card_of_a_model_without_a_report_has_no_figures(report):
     card = render(report, emotion_json())
-    assert not re.search(r"\d %", card.split("## Intended use")[0])
+    assert not re.search(r"\d%", card.split("## Intended use")[0])
     assert ModelCard(card).data.eval_results is None
     assert "## Figures" not in card
     assert "## Robustness" not in card
@@ -193,7 +193,9 @@ def test_the_examples_name_the_model_or_say_that_it_has_no_name_yet():
     assert "hf://ada/faces" in published
     assert "OWNER/NAME" not in published
     assert "once it is published" not in published
-    assert "`OWNER/NAME` stands for its name on the Hub, once it is published" in render(None, emotion_json())
+    assert "`OWNER/NAME` stands for the model's name on the Hub, once it is published" in render(
+        None, emotion_json()
+    )
 
 
 def test_card_of_a_report_full_of_gaps():
@@ -208,7 +210,7 @@ def test_card_of_a_report_full_of_gaps():
     assert "None" not in card.replace("`None`", "")
     assert "nan" not in card.lower()
     assert ModelCard(card).data.eval_results is None
-    assert "100.0 % of the neutral faces" in card
+    assert "100.0% of the neutral faces" in card
 
 
 def test_private_folders_and_file_names_stay_private():
@@ -234,7 +236,7 @@ def test_what_was_learned_beside_the_labels_is_told():
     assert "fear × 0.25 and disgust × 0.5" in card
     assert "started from" not in card
     assert (
-        "The figures suppose that these earlier networks were not trained on the faces held out here." in card
+        "The figures assume that these earlier networks were not trained on the faces held out here." in card
     )
     for start, told in (
         ("teacher", "the weights of that network"),

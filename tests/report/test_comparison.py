@@ -100,10 +100,10 @@ def test_what_is_printed_says_which_is_better_and_which_is_not_known(comparison)
     text = comparison_text(comparison)
     accuracy = comparison.models[0].figures["accuracy"]
     low, high = accuracy.interval
-    assert f"{100 * accuracy.value:.1f} % ({100 * low:.1f}–{100 * high:.1f})" in text
+    assert f"{100 * accuracy.value:.1f}% ({100 * low:.1f}–{100 * high:.1f})" in text
     assert "A: good\nB: worse\nC: as good\n" in text
-    assert "A is right more often, and that is hardly chance (p < 0.05)." in text
-    assert "These faces do not tell which of them is right more often." in text
+    assert "A is right more often, and that is unlikely to be chance (p < 0.05)." in text
+    assert "On these faces neither is clearly better." in text
     assert "1.00 MiB" in text
     assert "2.00 ms (2.00×)" in text
     assert re.search(r"^B: camera +faces +accuracy", text, re.MULTILINE)

@@ -44,7 +44,7 @@ def test_a_gap_that_is_hardly_chance_is_called_so_and_one_group_has_none(unfair)
     assert (gaps["accuracy"].lower, gaps["accuracy"].higher, gaps["accuracy"].gap) == ("yes", "no", 0.4)
     assert gaps["accuracy"].p_value < 0.001
     assert gaps_in_words("glasses", unfair["glasses"])[0] == (
-        "Largest gap in accuracy by glasses: 40.0 points, yes below no; p < 0.001: hardly chance."
+        "Largest gap in accuracy by glasses: 40.0 points, yes below no; p < 0.001: unlikely to be chance."
     )
     assert unfair["age"].gaps == ()
 
@@ -52,8 +52,8 @@ def test_a_gap_that_is_hardly_chance_is_called_so_and_one_group_has_none(unfair)
 def test_the_terminal_shows_every_group_in_columns(unfair):
     lines = groups_text(unfair).splitlines()
     assert lines[0].split("  ")[0] == "glasses"
-    assert lines[1].startswith("no       400    80.0 % (75.8–83.6)")
-    assert lines[2].startswith("yes      100    40.0 % (30.9–49.8)")
+    assert lines[1].startswith("no       400    80.0% (75.8–83.6)")
+    assert lines[2].startswith("yes      100    40.0% (30.9–49.8)")
     assert lines[-1].startswith("Too small to judge by age")
 
 
@@ -103,7 +103,7 @@ def test_groups_survive_the_file_and_stand_in_the_card():
     light = report.groups["skin tone"].groups["light"]
     low, high = light.accuracy_interval
     assert (
-        f"| light | {light.faces} | {100 * light.accuracy:.1f} % ({100 * low:.1f}–{100 * high:.1f}) |" in card
+        f"| light | {light.faces} | {100 * light.accuracy:.1f}% ({100 * low:.1f}–{100 * high:.1f}) |" in card
     )
     assert "Largest gap in accuracy by skin tone" in card
     assert "not measured**" not in card
@@ -111,7 +111,7 @@ def test_groups_survive_the_file_and_stand_in_the_card():
 
 
 def test_the_card_says_that_nothing_was_measured_where_no_groups_were_given():
-    assert "was **not measured**: no groups were given" in render(report_of(), {})
+    assert "was **not measured**." in render(report_of(), {})
 
 
 @pytest.mark.parametrize(

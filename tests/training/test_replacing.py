@@ -49,7 +49,7 @@ def test_a_better_model_stays_and_the_command_that_replaces_it_is_told(signed_in
     signed_in.add_repository("user/faces", GOOD)
     with pytest.raises(PublishError) as refused:
         publish_model(bad, "user/faces", data=faces, also=["--data", faces])
-    assert "The model in user/faces is better than the new one, and that is hardly chance" in str(
+    assert "The model in user/faces is better than the new one, and that is unlikely to be chance" in str(
         refused.value
     )
     assert labels_on(signed_in) == ["angry", "happy", "sad"]
@@ -69,7 +69,7 @@ def test_a_worse_model_is_replaced_and_the_gain_is_told(signed_in, faces, bad, c
     signed_in.add_repository("user/faces", bad)
     publish_model(GOOD, "user/faces", data=faces)
     assert labels_on(signed_in) == ["angry", "happy", "sad"]
-    assert "A is right more often, and that is hardly chance" in caplog.text
+    assert "A is right more often, and that is unlikely to be chance" in caplog.text
     assert "48 faces of angry, happy, sad" in caplog.text
 
 

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from emotion.predictions.colours import emotion_colour
-from emotion.web.html.words import alternatives
+from emotion.words import alternatives
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from emotion.predictions.colours import NOT_SURE, emotion_colour
 from emotion.web.html.faces import bars
-from emotion.web.html.words import points
+from emotion.words import points
 
 if TYPE_CHECKING:
     from emotion.model.last_layer import Gain

@@ -9,7 +9,7 @@ from emotion.predictions.colours import NOT_SURE
 from emotion.report.groups import gaps_in_words
 from emotion.report.report import FIGURES
 from emotion.web.html import curves
-from emotion.web.html.words import alternatives, percent
+from emotion.words import alternatives, percent
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
@@ -106,8 +106,8 @@ def _groups(groups: dict[str, GroupColumn]) -> str:
 be worse for some than for others.</p></section>"""
     tables = "".join(_group_table(name, column) for name, column in groups.items())
     return f"""
-<section><h3>Is it fair?</h3><p>How well it does for each group, with 95% intervals. A gap is hardly chance
-where p is below 0.05; p allows for how many gaps were looked at.</p>{tables}</section>"""
+<section><h3>Is it fair?</h3><p>How well it does for each group, with 95% intervals. A gap is unlikely to be
+chance where p is below 0.05; p allows for how many gaps were looked at.</p>{tables}</section>"""
 
 
 def _group_table(name: str, column: GroupColumn) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from emotion.predictions.colours import NOT_SURE, emotion_colour
-from emotion.web.html.words import counted
+from emotion.words import counted
 
 if TYPE_CHECKING:
     from emotion.video.tracking import Moment, Timeline

@@ -1,4 +1,4 @@
-"""Numbers and lists in words."""
+"""Numbers and lists in plain English, for page, card and terminal alike."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def percent(value: float | None) -> str:
-    """Return "87.5%", or a dash where there is no value."""
-    return "–" if value is None else f"{value:.1%}"
+def percent(share: float | None, missing: str = "–") -> str:
+    """Return "87.5%"; `missing` where there is no share."""
+    return missing if share is None else f"{share:.1%}"
 
 
 def points(share: float) -> str:
