@@ -25,10 +25,10 @@ def test_benchmark_table_shows_what_was_measured_and_why_a_peer_is_missing():
         },
     }
     text = accuracy.render(figures)
-    assert "| 90.0 % (82.6–94.5) | 75.0 % (30.1–95.4) |" in text
+    assert "| 90.0% (82.6–94.5) | 75.0% (30.1–95.4) |" in text
     assert "1.00 ms (0.5×)" in text
     assert "| 1.00 MiB | – |" in text
-    assert "| noise | 80.0 % |" in text
+    assert "| noise | 80.0% |" in text
     assert text.endswith("face-api.js: npm is not installed.")
     assert "Note" not in text
     assert "fer" not in accuracy.render({**figures, "peers": {}, "same_data_as_training": False})
