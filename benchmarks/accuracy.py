@@ -28,9 +28,9 @@ from emotion.data.soft_targets import load_majorities
 from emotion.errors import EmotionError
 from emotion.model.description import LITERT_FILE
 from emotion.predictions.calibration import renormalise
+from emotion.predictions.display import percent
 from emotion.report.metrics import expected_calibration_error, wilson_interval
 from emotion.training.evaluation import Evaluation, evaluate
-from emotion.words import percent
 
 VOTES_FILE = "ferplus_votes.csv"
 TIMED_CALLS = 300

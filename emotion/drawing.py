@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from emotion.predictions.colours import NOT_SURE, emotion_colour, text_colour
+from emotion.predictions.display import NOT_SURE, emotion_colour, text_colour
 from emotion.predictions.face import Answer, Box
 
 

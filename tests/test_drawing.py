@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from emotion.drawing import annotate, annotate_with_bars, describe
-from emotion.predictions.colours import (
+from emotion.predictions.display import (
     EMOTION_COLOURS,
     NOT_SURE_COLOUR,
     SPARE_COLOURS,

@@ -30,7 +30,7 @@ from emotion.vision.images import EXTENSIONS, Picture, open_picture
 
 if TYPE_CHECKING:
     from emotion.predictions.face import FacePrediction
-from emotion.words import counted
+from emotion.predictions.display import counted
 
 SUMMARY = "Tell how angry, happy or sad the faces in pictures and clips look."
 

@@ -10,12 +10,12 @@ import shlex
 from typing import Any
 
 from emotion.config import OWN_TEACHER, TrainingConfig, as_sources, option_name, public_source
+from emotion.predictions.display import listed, percent
 from emotion.program import PACKAGE
 from emotion.report.groups import GROUP_HEAD, gaps_in_words, group_row
 from emotion.report.markdown import decimal, harmless, table, words
 from emotion.report.metadata import metadata
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
-from emotion.words import listed, percent
 
 PLACEHOLDER = "OWNER/NAME"
 ABSOLUTE_FOLDERS = re.compile(r"(?<![^\s'\"=])/(?:[^/\s'\"]+/)+")  # of a command: private

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from emotion.predictions.calibration import Calibration
+from emotion.predictions.display import percent
 from emotion.report import metrics
 from emotion.report.build import build_report
 from emotion.report.groups import SIGNIFICANT, aligned, groups_text, p_in_words
 from emotion.report.metrics import Interval, bootstrap, holm, interval_around, mcnemar_p
 from emotion.report.report import FIGURES, DataFigures, Report
-from emotion.words import percent
 
 FORMAT = 1
 MEBIBYTE = 2**20

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from emotion.predictions.display import percent
 from emotion.report.markdown import decimal
 from emotion.report.metrics import (
     CALIBRATION_BINS,
@@ -23,7 +24,6 @@ from emotion.report.metrics import (
     interval_around,
     wilson_interval,
 )
-from emotion.words import percent
 
 FEWEST_FACES = 30  # of a group that is judged: with fewer, an accuracy may be off by a sixth either way
 SIGNIFICANT = 0.05

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
-from emotion.predictions.colours import emotion_colour
+from emotion.predictions.display import emotion_colour
 from emotion.report.report import (
     PLOTS,
     PLOTS_FOLDER,

@@ -16,11 +16,11 @@ from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.engines import Network
 from emotion.predictions.calibration import Calibration, calibrate
+from emotion.predictions.display import percent
 from emotion.report.build import build_report
 from emotion.report.groups import groups_text
 from emotion.report.report import DataFigures, Report, RobustnessFigures
 from emotion.training.augmentation import CONDITIONS
-from emotion.words import percent
 
 ROBUSTNESS_FACES = 2000  # every condition costs a pass over the faces; more would only narrow the interval
 BATCH_SIZE = 256  # faces in memory at a time

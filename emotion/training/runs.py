@@ -304,8 +304,8 @@ def compare_with_published(
     (pair,) = comparison.pairs
     if pair.better == pair.second and not replace_better:
         raise PublishError(
-            f"The model in {reference} is better than the new one, and that is unlikely to be chance: it alone is "
-            f"right on {pair.only_second} faces, the new one alone on {pair.only_first}. It was not "
+            f"The model in {reference} is better than the new one, and that is unlikely to be chance: it "
+            f"alone is right on {pair.only_second} faces, the new one alone on {pair.only_first}. It was not "
             f"replaced. {REPLACE_ANYWAY} replaces it all the same; another name, or --revision, keeps both.",
             also=[REPLACE_ANYWAY],
         )

@@ -15,7 +15,7 @@ from PIL import Image
 from emotion.drawing import annotate
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
-from emotion.predictions.colours import NOT_SURE
+from emotion.predictions.display import NOT_SURE
 from emotion.predictions.face import FacePrediction
 from emotion.predictions.table import PredictionTable
 from emotion.vision.images import Picture

@@ -12,6 +12,7 @@ import numpy as np
 from emotion.errors import EmotionError, ModelLoadError
 from emotion.model.last_layer import FOLDS
 from emotion.model.teach import FOLDER_NAME, taught_names
+from emotion.predictions.display import listed
 from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
 from emotion.web.components import MemoryImage, UploadedFiles
 from emotion.web.events import PRIVATE, SILENT, Update, chosen
@@ -25,7 +26,6 @@ from emotion.web.model_tab import ONLY_YOU
 from emotion.web.photo import SELECT_CARD
 from emotion.web.session import Session
 from emotion.web.shown import place_of
-from emotion.words import listed
 
 # Pixels: the camera, and the face that two models are asked about.
 CAMERA_HEIGHT, PORTRAIT_SIDE = 300, 128

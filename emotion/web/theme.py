@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from emotion.predictions.colours import EMOTION_COLOURS, NOT_SURE, NOT_SURE_COLOUR
+from emotion.predictions.display import EMOTION_COLOURS, NOT_SURE, NOT_SURE_COLOUR
 
 STYLE = Path(__file__).with_name("style.css")
 

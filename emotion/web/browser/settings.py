@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from emotion.predictions import calibration
-from emotion.predictions.colours import NOT_SURE_COLOUR, emotion_colour
+from emotion.predictions.display import NOT_SURE_COLOUR, emotion_colour
 from emotion.predictions.face import NEUTRAL_OR_MIXED
 from emotion.video import tracking
 from emotion.vision import crop, detector, faces, images, look, quality

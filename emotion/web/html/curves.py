@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.predictions.colours import emotion_colour
+from emotion.predictions.display import emotion_colour
 from emotion.web.html.timeline import DASHES
 
 if TYPE_CHECKING:

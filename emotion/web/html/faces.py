@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from emotion.drawing import describe
-from emotion.predictions.colours import NOT_SURE, emotion_colour, text_colour
+from emotion.predictions.display import NOT_SURE, emotion_colour, text_colour
 
 if TYPE_CHECKING:
     from emotion.predictions.face import FacePrediction

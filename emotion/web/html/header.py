@@ -5,8 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.predictions.colours import emotion_colour
-from emotion.words import alternatives
+from emotion.predictions.display import alternatives, emotion_colour
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.predictions.colours import NOT_SURE, emotion_colour
+from emotion.predictions.display import NOT_SURE, emotion_colour, points
 from emotion.web.html.faces import bars
-from emotion.words import points
 
 if TYPE_CHECKING:
     from emotion.model.last_layer import Gain

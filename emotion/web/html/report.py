@@ -5,11 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.predictions.colours import NOT_SURE
+from emotion.predictions.display import NOT_SURE, alternatives, percent
 from emotion.report.groups import gaps_in_words
 from emotion.report.report import FIGURES
 from emotion.web.html import curves
-from emotion.words import alternatives, percent
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from emotion.words import counted
+from emotion.predictions.display import counted
 
 
 def many_summary(pictures: int, faces: int, problems: Sequence[tuple[str, str]]) -> str:

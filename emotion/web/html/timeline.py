@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.predictions.colours import NOT_SURE, emotion_colour
-from emotion.words import counted
+from emotion.predictions.display import NOT_SURE, counted, emotion_colour
 
 if TYPE_CHECKING:
     from emotion.video.tracking import Moment, Timeline

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.predictions.colours import NOT_SURE, emotion_colour
+from emotion.predictions.display import NOT_SURE, emotion_colour
 
 if TYPE_CHECKING:
     from emotion.predictions.face import FacePrediction

@@ -1,6 +1,8 @@
-"""How answers look: the fixed colour of every emotion, and what stands where no label does."""
+"""How answers are displayed: the fixed colour of every emotion, percentages, counts and lists in words."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 # The colours of Okabe and Ito ("Color Universal Design", 2008), darkened where needed so that every one keeps
 # a contrast of 3:1 on a white and on a near-black page. People with any colour vision can tell them apart.
@@ -43,3 +45,29 @@ def _luminance(colour: str) -> float:
         value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def alternatives(words: Sequence[str]) -> str:
+    """Return "angry, happy or sad"."""
+    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return "angry, happy and sad"."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 face" or "2 faces"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def percent(share: float | None, missing: str = "–") -> str:
+    """Return "87.5%"; `missing` where there is no share."""
+    return missing if share is None else f"{share:.1%}"
+
+
+def points(share: float) -> str:
+    """Return a difference of two shares in percentage points, "+12" or "−3"."""
+    number = round(100 * share)
+    return f"{number:+d}".replace("-", "−") if number else "0"
