@@ -14,9 +14,8 @@ from benchmarks.fuzz.pictures import check_message
 from emotion import EmotionClassifier
 from emotion.errors import EmotionError
 from emotion.model.loading import EMBEDDED
-from emotion.web.html.card import card_text
-from emotion.web.html.header import header
-from emotion.web.html.report import model_summary
+from emotion.web.html.messages import header
+from emotion.web.html.report import model_card, model_summary
 
 TEXTS = ("emotion.json", "emotion.json", "report.json", "README.md")
 
@@ -44,7 +43,7 @@ class Descriptions:
         except EmotionError as error:
             check_message(str(error))
             return "refused"
-        shown = header(classifier) + model_summary(classifier) + card_text(classifier.card)
+        shown = header(classifier) + model_summary(classifier) + model_card(classifier.card)
         shown.encode()  # what the page could not send
         if "<script" in shown:
             raise ValueError("a stranger's script reached the page")

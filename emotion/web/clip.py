@@ -15,8 +15,7 @@ from emotion.video.isolation import IsolatedClip
 from emotion.video.tracking import Moment, Timeline
 from emotion.web.components import UploadedFiles
 from emotion.web.events import PROGRESS, Update
-from emotion.web.html.files import download_link, video_player
-from emotion.web.html.hints import no_face, problem
+from emotion.web.html.messages import csv_link, no_face, problem, video_player
 from emotion.web.html.timeline import timeline_chart
 from emotion.web.memory import Kept
 from emotion.web.session import Session
@@ -86,7 +85,7 @@ class Clip:
         except EmotionError as error:
             return {tab.clip: None, tab.annotated: problem(str(error)), tab.chart: ""}
         timeline = Timeline(classifier.labels, tuple(moments))
-        link = download_link(timeline.to_csv(path.name), "timeline.csv", "Download the timeline (CSV)")
+        link = csv_link(timeline.to_csv(path.name), "timeline.csv", "Download the timeline (CSV)")
         return {
             tab.clip: None,
             tab.annotated: video_player(result),

@@ -14,8 +14,8 @@ from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
 from emotion.vision.crop import crop_square
 from emotion.vision.images import Picture
 from emotion.web.components import SHOWN_SIDE, data_url
-from emotion.web.html.hints import NO_FACE
-from emotion.web.html.verdict import explain_reason
+from emotion.web.html.answer import explain_reason
+from emotion.web.html.messages import NO_FACE
 from emotion.web.session import Session
 from emotion.web.shown import at_shown_size, place_of
 

@@ -18,8 +18,8 @@ from emotion.vision.images import Picture
 from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
 from emotion.web.components import SHOWN_SIDE, MemoryImage
 from emotion.web.events import PRIVATE, SILENT, Update
-from emotion.web.html.faces import live_faces, live_overlay
-from emotion.web.html.hints import live_welcome, problem
+from emotion.web.html.answer import live_faces, live_overlay
+from emotion.web.html.messages import live_welcome, problem
 from emotion.web.html.timeline import timeline_chart
 from emotion.web.memory import Kept
 from emotion.web.photo import PICTURE_HEIGHT, Photo, PhotoTab

@@ -21,9 +21,7 @@ from emotion.predictions.table import PredictionTable
 from emotion.vision.images import Picture
 from emotion.web.components import MemoryGallery, UploadedFiles
 from emotion.web.events import PROGRESS, Update
-from emotion.web.html.files import download_link
-from emotion.web.html.hints import problem
-from emotion.web.html.summary import many_summary
+from emotion.web.html.messages import csv_link, many_summary, problem
 from emotion.web.memory import Kept
 from emotion.web.session import Session
 from emotion.web.shown import at_shown_size
@@ -114,7 +112,7 @@ class Many:
         if len(paths) > most:
             problems.append((f"{len(paths) - most} more", f"only {most} pictures are taken at a time."))
         answers = Counter(answer for _, faces in rows for answer in _answers(faces))
-        link = download_link(_csv(rows, classifier.labels), "emotions.csv", "Download the CSV")
+        link = csv_link(_csv(rows, classifier.labels), "emotions.csv", "Download the CSV")
         return {
             tab.pictures: None,
             tab.gallery: gr.update(value=boxed, visible=bool(boxed)),

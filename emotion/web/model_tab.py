@@ -10,15 +10,12 @@ import gradio as gr
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
 from emotion.web.events import PRIVATE, PROGRESS, SILENT, Update
-from emotion.web.html.card import card_text
-from emotion.web.html.header import header, model_line
-from emotion.web.html.hints import problem
-from emotion.web.html.report import model_summary
+from emotion.web.html.messages import ONLY_YOU, header, model_line, problem
+from emotion.web.html.report import model_card, model_summary
 from emotion.web.session import Session
 
 # Characters that are shown of a name.
 LONGEST_REFERENCE = 100
-ONLY_YOU = "Only you get answers from this model; other visitors keep theirs."
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class ModelTab:
     load: gr.Button
     back: gr.Button
     message: gr.HTML
-    card: gr.Markdown
+    card: gr.HTML
 
 
 def build(session: Session) -> ModelTab:
@@ -48,7 +45,7 @@ def build(session: Session) -> ModelTab:
             back = gr.Button("Back to the default")
     message = gr.HTML(elem_id="model-message")
     with gr.Accordion("Model card", open=False):
-        card = gr.Markdown(card_text(session.classifier.card))
+        card = gr.HTML(model_card(session.classifier.card))
     return ModelTab(report=report, reference=reference, load=load, back=back, message=message, card=card)
 
 
@@ -102,5 +99,5 @@ class Model:
             self.title: header(classifier, notice),
             self.tab.message: model_line(classifier, notice),
             self.tab.report: model_summary(classifier),
-            self.tab.card: card_text(classifier.card),
+            self.tab.card: model_card(classifier.card),
         }

@@ -11,8 +11,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from emotion.web import api, camera, clip, live, many, model_tab, photo, teach
-from emotion.web.html.header import header
-from emotion.web.html.hints import PRIVACY
+from emotion.web.html.messages import PRIVACY, header
 from emotion.web.inside.blocks import PrivateBlocks
 from emotion.web.inside.requests import AnswerBusy, AnswerErrors, AnswerFalseAlarms, CountUploads, LimitBodies
 from emotion.web.inside.routes import OpenRoutes

@@ -21,9 +21,8 @@ from emotion.vision.images import Picture, open_image
 from emotion.web.camera import front_or_rear, webcam_options, wire_camera
 from emotion.web.components import SHOWN_SIDE, MemoryGallery, MemoryImage, as_jpeg, data_url
 from emotion.web.events import PRIVATE, SILENT, Update, chosen, point
-from emotion.web.html.faces import face_cards
-from emotion.web.html.hints import no_face, problem, welcome
-from emotion.web.html.verdict import verdict
+from emotion.web.html.answer import evidence, face_cards, verdict
+from emotion.web.html.messages import no_face, problem, welcome
 from emotion.web.memory import Kept
 from emotion.web.session import Session
 from emotion.web.shown import at_shown_size, place_of
@@ -99,7 +98,7 @@ class PhotoTab:
     why: gr.Button
     reasons: gr.Column
     heat: MemoryImage
-    heat_words: gr.Markdown
+    heat_words: gr.HTML
     examples: MemoryGallery
 
     @property
@@ -152,7 +151,7 @@ def build(session: Session) -> PhotoTab:
                     buttons=[],
                     elem_id="heat",
                 )
-                heat_words = gr.Markdown()
+                heat_words = gr.HTML()
             gr.Markdown("Or click an example:")
             examples = MemoryGallery(
                 example_thumbnails(session.examples),
@@ -275,7 +274,7 @@ class Photo:
                 value=overlay(portrait, warmth),
                 alt_text=f"Heatmap: “{best}” rests most {hottest_part(warmth)}",
             ),
-            self.tab.heat_words: f"“{best}” rests most **{hottest_part(warmth)}**. {HOW_TO_READ}",
+            self.tab.heat_words: evidence(best, hottest_part(warmth), HOW_TO_READ),
             self.tab.reasons: gr.update(visible=True),
         }
 

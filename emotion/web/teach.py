@@ -16,13 +16,11 @@ from emotion.predictions.display import listed
 from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
 from emotion.web.components import MemoryImage, UploadedFiles
 from emotion.web.events import PRIVATE, SILENT, Update, chosen
-from emotion.web.html.files import zip_link
-from emotion.web.html.header import header, model_line
-from emotion.web.html.hints import problem
-from emotion.web.html.lesson import before_and_after, snapshots, what_is_gained
+from emotion.web.html.answer import before_and_after
+from emotion.web.html.lesson import snapshots, what_is_gained
+from emotion.web.html.messages import ONLY_YOU, header, model_line, problem, zip_link
 from emotion.web.lesson import Lesson, find_face, portrait, take_snapshot
 from emotion.web.memory import Kept
-from emotion.web.model_tab import ONLY_YOU
 from emotion.web.photo import SELECT_CARD
 from emotion.web.session import Session
 from emotion.web.shown import place_of
@@ -226,7 +224,7 @@ class Teaching:
         if lesson.teacher is None or missing:
             return {
                 self.tab.message: problem(
-                    f"It takes at least {FOLDS} snapshots of each expression. Take more of {listed(missing)}."
+                    f"Each expression needs at least {FOLDS} snapshots. Take more of {listed(missing)}."
                 )
             }
         features = np.stack([snapshot.features for snapshot in lesson.snapshots])

@@ -1,4 +1,4 @@
-"""What a visitor has taught the model: the snapshots, what they changed, and answers before and after."""
+"""What a visitor has taught the model: the snapshots, and what they changed."""
 
 from __future__ import annotations
 
@@ -7,25 +7,14 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from emotion.predictions.display import NOT_SURE, emotion_colour, points
-from emotion.web.html.faces import bars
+from emotion.web.html.answer import label
 
 if TYPE_CHECKING:
     from emotion.model.last_layer import Gain
-    from emotion.predictions.face import FacePrediction
 
 
 def snapshots(names: Sequence[str], taken: Sequence[tuple[str, str]], needed: int) -> str:
-    """Return the snapshots of every expression, each a button that removes it.
-
-    Parameters
-    ----------
-    names
-        The expressions, in their order.
-    taken
-        For every snapshot, the expression and a portrait (a data URL).
-    needed
-        How many of each expression there should be at least.
-    """
+    """Return the snapshots taken (expression, data URL) by expression, each a button that removes it."""
     rows = []
     for name in names:
         portraits = [(index, portrait) for index, (shown, portrait) in enumerate(taken) if shown == name]
@@ -38,51 +27,30 @@ def snapshots(names: Sequence[str], taken: Sequence[tuple[str, str]], needed: in
         state = f"{count}" if count >= needed else f"{count} of {needed}"
         rows.append(
             f'<div class="em-taken" style="--em: {emotion_colour(name)}">'
-            f"<span><b>{escape(name)}</b> {state}</span><div>{buttons}</div></div>"
+            f"<span><b>{label(name)}</b> {state}</span><div>{buttons}</div></div>"
         )
     return f'<div class="em-lesson" role="group" aria-label="Your snapshots">{"".join(rows)}</div>'
 
 
 def what_is_gained(gain: Gain, *, kept: bool) -> str:
-    """Return what teaching brought, in words, with its uncertainty.
-
-    Parameters
-    ----------
-    gain
-        As measured on snapshots that were left out in turn.
-    kept
-        Nothing that was tried was better than the model as it is.
-    """
+    """Return the gain in words; `kept`: no lesson was better, so the model is as it was."""
     low, high = (points(end) for end in gain.interval)
     before, after = gain.right_before, gain.right_after
     counts = (
-        f"On snapshots left out in turn while it learned from the others, it was right {after} times of "
-        f"{gain.faces}; before, {before} times. The gain is {points((after - before) / gain.faces)} points, "
-        f"with 95% certainty between {low} and {high}."
+        "Each snapshot was left out once while the model learned from the others. It was right on "
+        f"{after} of {gain.faces}; before, on {before}. The gain is {points((after - before) / gain.faces)} "
+        f"points (95% interval: {low} to {high})."
     )
     if before == gain.faces:
-        title = "It knew your face already: on these snapshots there is nothing to gain."
+        title = "It already knew your face: there is nothing to gain on these snapshots."
     elif kept:
-        title = "No gain: nothing that was tried suits your face better, so the model stays as it is."
+        title = "No gain: none of the lessons tried suits your face better, so the model stays as it is."
     elif gain.is_sure:
         title = "It knows your face better now."
     else:
-        title = "No gain that could not be luck."
-        counts += " More snapshots, in another light and from other sides, would tell more."
+        title = "This gain may be luck."
+        counts += " More snapshots, in other light and from other sides, would tell."
     return f"""
 <div class="em-hint" role="status"><b>{title}</b><p>{counts}</p>
-<p><small>Right means: the emotion by its name, a face at rest by “{NOT_SURE}”. Snapshots of one sitting are
-alike: on another day the gain may be smaller.</small></p></div>"""
-
-
-def before_and_after(before: FacePrediction, after: FacePrediction, portrait: str) -> str:
-    """Return the answers of two models for one face side by side; `portrait` is a data URL."""
-    cards = "".join(
-        f'<div class="em-card" style="--em: {emotion_colour(face.label)}">'
-        f"<span><b>{title}</b> {escape(face.label or NOT_SURE)}</span>{bars(face.probabilities)}</div>"
-        for title, face in (("Before", before), ("After", after))
-    )
-    return (
-        f'<div class="em-compared" role="status"><img src="{portrait}" alt="The face" width="96" height="96">'
-        f"<div>{cards}</div></div>"
-    )
+<p><small>An answer is right if it names the emotion, or says “{NOT_SURE}” for a face at rest. Snapshots taken
+in one sitting look alike, so the gain may be smaller on another day.</small></p></div>"""

@@ -35,7 +35,7 @@ def test_a_visitor_teaches_their_face_and_takes_the_model_home(visit, tmp_path, 
         page.locator("#teach-pictures input[type=file]").set_input_files(files)
         expect(page.locator("#teach-taken img")).to_have_count(5 * count, timeout=PATIENCE)
     page.locator("#teach-it").click()
-    expect(page.locator("#teach-result")).to_contain_text("95% certainty", timeout=PATIENCE)
+    expect(page.locator("#teach-result")).to_contain_text("95% interval", timeout=PATIENCE)
     page.locator("#teach-compare").click()
     expect(page.locator("#teach-compared .em-card")).to_have_count(2, timeout=PATIENCE)
     page.locator("#teach-fresh input[type=file]").set_input_files(example("happy"))

@@ -4,14 +4,20 @@ from types import SimpleNamespace
 
 from emotion.predictions.face import FacePrediction
 from emotion.report.report import Report
-from emotion.web.html.card import card_text
-from emotion.web.html.faces import bars
-from emotion.web.html.header import header
-from emotion.web.html.hints import problem
-from emotion.web.html.lesson import before_and_after, snapshots
-from emotion.web.html.report import model_summary
-from emotion.web.html.summary import many_summary
-from emotion.web.html.verdict import verdict
+from emotion.video.tracking import Moment, Timeline, TrackedFace
+from emotion.web.html.answer import (
+    bars,
+    before_and_after,
+    evidence,
+    face_cards,
+    live_faces,
+    live_overlay,
+    verdict,
+)
+from emotion.web.html.lesson import snapshots
+from emotion.web.html.messages import header, many_summary, problem
+from emotion.web.html.report import model_card, model_summary
+from emotion.web.html.timeline import timeline_chart
 
 
 def test_names_and_messages_of_strangers_are_escaped():
@@ -24,6 +30,7 @@ def test_names_and_messages_of_strangers_are_escaped():
         threshold=0.5,
         report=None,
         card=evil,
+        folder=None,
     )
     report = {
         "accuracy": {"value": 0.8, "interval": [0.7, 0.9], "faces": 10},
@@ -32,6 +39,7 @@ def test_names_and_messages_of_strangers_are_escaped():
         "data": {"source": evil},
     }
     answer = FacePrediction((0, 0, 1, 1), evil, 0.8, {evil: 1.0}, evil)
+    tracked = TrackedFace(1, (0, 0, 1, 1), {evil: 1.0}, 0.8, evil, evil)
     texts = [
         header(model),
         problem(evil),
@@ -39,7 +47,12 @@ def test_names_and_messages_of_strangers_are_escaped():
         model_summary(SimpleNamespace(**{**vars(model), "report": Report.from_dict(report)})),
         bars({evil: 1.0}),
         verdict(answer, 1, 1, "data:,"),
-        card_text(evil),
+        model_card(evil),
+        evidence(evil, "on the face", "Bright parts count."),
+        face_cards([answer, answer], ["data:,", "data:,"], 0),
+        live_faces([tracked]),
+        live_overlay([tracked], (10, 10)),
+        timeline_chart(Timeline((evil,), (Moment(0.0, tracked), Moment(1.0, tracked)))),
         snapshots([evil], [(evil, "data:,")], 5),
         before_and_after(answer, answer, "data:,"),
     ]

@@ -9,8 +9,8 @@ import pytest
 
 from emotion import EmotionClassifier
 from emotion.report.groups import measure_groups
-from emotion.report.report import History, Report
-from emotion.web.html.report import model_summary
+from emotion.report.report import Report
+from emotion.web.html.report import model_card, model_summary
 from tests.web.faces import LABELS
 
 
@@ -24,41 +24,22 @@ def test_the_report_of_the_embedded_model_is_shown():
     assert all(label in html for label in classifier.labels)
 
 
-def test_the_curves_of_the_report_are_drawn_with_their_figures():
-    history = History(loss=(0.9, 0.5), accuracy=(0.6, 0.8), val_loss=(0.8, 0.6), val_accuracy=(0.65, 0.78))
-    report = replace(EmotionClassifier.from_pretrained().report, history=history)
-    html = model_summary(SimpleNamespace(labels=LABELS, threshold=0.5, report=report))
-    for label, curve in report.roc.items():
-        assert f"{label}, area {curve.auc:.3f}" in html
-    assert f"validation, {report.history.val_accuracy[-1]:.3f} at the end" in html
-    # Calibration, three ROC curves, and two lines each of loss and accuracy.
-    assert html.count("<polyline") == 1 + 3 + 2 + 2
-
-
-@pytest.mark.parametrize(
-    ("part", "shown"),
-    [
-        ({"history": {"val_loss": [0.25]}}, "validation, 0.250 at the end"),
-        ({"history": {"loss": [1.0] * 5000}}, "training, 1.000 at the end"),
-        (
-            {"roc": {"<b>": {"auc": 0.5, "false_positive_rate": [0, 9], "true_positive_rate": [-4, 1]}}},
-            "&lt;b&gt;",
-        ),
-    ],
-)
-def test_curves_of_strangers_stay_within_their_charts(part, shown):
-    report = Report.from_dict({"macro_f1": 0.5, **part})
-    html = model_summary(SimpleNamespace(labels=LABELS, threshold=0.5, report=report))
-    assert shown in html
-    [points] = re.findall('points="([^"]+)"', html)
-    places = [float(place) for pair in points.split() for place in pair.split(",")]
-    assert 0 <= min(places) <= max(places) <= 100
-    assert len(points) < 5000
+def test_the_plots_beside_the_report_are_shown_with_how_to_read_them():
+    classifier = EmotionClassifier.from_pretrained()
+    html = model_summary(classifier)
+    assert html.count('src="data:image/png;base64,') == 2
+    assert "Calibration before and after temperature scaling" in html
+    assert all(f"<td>{curve.auc:.3f}</td>" in html for curve in classifier.report.roc.values())
+    classifier.folder = None
+    assert "<img" not in model_summary(classifier)
 
 
 def test_a_report_with_gaps_shows_what_is_there():
     classifier = SimpleNamespace(
-        labels=LABELS, threshold=0.5, report=Report.from_dict({"accuracy": None, "macro_f1": 0.5})
+        labels=LABELS,
+        threshold=0.5,
+        report=Report.from_dict({"accuracy": None, "macro_f1": 0.5}),
+        folder=None,
     )
     html = model_summary(classifier)
     assert "50.0%" in html
@@ -76,14 +57,16 @@ def test_groups_are_shown_with_their_gaps_and_what_was_not_measured_is_said():
         sure=right,
     )
     report = Report.from_dict({"macro_f1": 0.5})
-    classifier = SimpleNamespace(labels=LABELS, threshold=0.5, report=replace(report, groups=groups))
+    classifier = SimpleNamespace(
+        labels=LABELS, threshold=0.5, report=replace(report, groups=groups), folder=None
+    )
     html = model_summary(classifier)
     assert "90.0%" in html
     assert "Largest gap in accuracy by &lt;b&gt;glasses: 60.0 points, yes below no; p &lt; 0.001" in html
     assert "fewer than 30 faces: 9 (7)" in html
     assert "Not measured" not in html
     classifier.report = report
-    assert "Not measured: nobody said which groups of people" in model_summary(classifier)
+    assert "Not measured: the test data does not say" in model_summary(classifier)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +83,47 @@ def test_groups_are_shown_with_their_gaps_and_what_was_not_measured_is_said():
 def test_a_report_that_makes_no_sense_says_so(report):
     classifier = SimpleNamespace(labels=LABELS, threshold=0.5, report=Report.from_dict(report))
     assert "report of this model cannot be read" in model_summary(classifier)
+
+
+def test_a_card_loses_its_metadata_and_pictures_but_keeps_its_words():
+    card = (
+        "---\nlicense: mit\n---\n# Title\n![plot](https://elsewhere/x.png) text\n\n"
+        "![b][c]\n<b>bold</b> a < b\n\n[c]: https://elsewhere/y.png\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
+        "[home](https://good.example/) [local](/gradio_api/info)\n\n"
+        "<details>\n<summary>More</summary>\nfolded\n</details>\n<details ontoggle=evil()>"
+    )
+    shown = model_card(card)
+    assert not any(each in shown for each in ("license", "elsewhere", "<b>", "<img", "evil", "gradio_api"))
+    for kept in ("<h1>Title</h1>", "plot text", "bold a &lt; b", "<td>1</td>", "<summary>More</summary>"):
+        assert kept in shown
+    assert 'href="https://good.example/"' in shown
+    assert 'rel="noopener noreferrer"' in shown
+    assert "without a card" in model_card(None)
+    assert "<h1>Facial emotion" in model_card(EmotionClassifier.from_pretrained().card)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "![x]\n\n[x]: https://elsewhere/x.png",
+        "!![a](b)[x](c)",
+        "!![![a](b)c](d)",
+        "![a[b]c](d)",
+        "<<b>img src=c>",
+        '<img src=https://elsewhere/x.png alt="<">">',
+        "<svg><image href=https://elsewhere/x.png></svg>",
+        "<p style='background: url(https://elsewhere/x.png)'>",
+        "<script>fetch('https://elsewhere')</script>",
+        "<iframe src=https://elsewhere></iframe>",
+        "[x](javascript:alert(1))",
+    ],
+)
+def test_no_card_makes_a_page_fetch_or_run_anything(hidden):
+    shown = model_card(hidden)
+    assert not re.search(r"<(img|svg|script|iframe)|<\w[^>]* (src|style|on\w+)=|href=.javascript", shown)
+
+
+def test_a_card_of_any_length_is_shown_in_part():
+    shown = model_card("word " * 100_000)
+    assert len(shown) < 50_000
+    assert "This card is longer" in shown

@@ -1,9 +1,9 @@
-"""Cards, bars and boxes of several faces."""
+"""The answer in words, and cards, bars and boxes of several faces."""
 
 import re
 
 from emotion.video.tracking import TrackedFace
-from emotion.web.html.faces import bars, face_cards, live_overlay
+from emotion.web.html.answer import bars, face_cards, live_overlay, verdict
 from tests.web.faces import LABELS, face
 
 
@@ -24,3 +24,14 @@ def test_boxes_over_the_camera_are_placed_in_percent():
     html = live_overlay([tracked], (640, 480))
     assert "left: 10.0%; top: 10.0%; width: 25.0%; height: 25.0%" in html
     assert "4 happy 90%" in html
+
+
+def test_the_answer_is_in_words_and_never_by_colour_alone():
+    sure = verdict(face(), 1, 2, "data:,")
+    assert "Face 1 of 2" in sure
+    assert "happy" in sure
+    assert "80% sure" in sure
+    unsure = verdict(face(None, "neutral or mixed"), 1, 1, "data:,")
+    assert "not sure" in unsure
+    assert "neutral" in unsure
+    assert "Half covered." in verdict(face(None, "half covered"), 1, 1, "data:,")

@@ -1,0 +1,130 @@
+"""The answer for faces: in words, as cards with bars, and as boxes over the camera's picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from emotion.drawing import describe
+from emotion.predictions.display import NOT_SURE, emotion_colour, text_colour
+
+if TYPE_CHECKING:
+    from emotion.predictions.face import FacePrediction
+    from emotion.video.tracking import TrackedFace
+
+REASONS = {
+    "neutral or mixed": "The face looks neutral, or like more than one of the emotions at once.",
+    "too small": "The face is too small to judge. Move closer, or use a larger picture.",
+    "too blurred": "The face is too blurred to judge. Hold still, focus, or add light.",
+}
+
+
+def verdict(prediction: FacePrediction, number: int, faces: int, portrait: str) -> str:
+    """Return the answer for one face in words beside its portrait (a data URL)."""
+    title = f"Face {number} of {faces} – click another one to see it" if faces > 1 else "This face"
+    if prediction.label is not None:
+        answer = f"looks <strong>{label(prediction.label)}</strong>"
+        detail = f"{prediction.confidence:.0%} sure that this is right."
+        if prediction.reason:
+            detail += f" {escape(prediction.reason.capitalize())}."
+    else:
+        answer = f"<strong>{NOT_SURE}</strong>"
+        detail = escape(explain_reason(prediction.reason))
+    return f"""
+<div class="em-verdict" role="status" style="--em: {emotion_colour(prediction.label)}">
+  <img src="{portrait}" alt="Portrait of face {number}" width="96" height="96">
+  <div><span>{title}</span><p>{answer}</p><small>{detail}</small></div>
+</div>"""
+
+
+def explain_reason(reason: str | None) -> str:
+    """Return why the model is not sure, as a sentence."""
+    if not reason:
+        return "The model can’t tell."
+    return REASONS.get(reason, f"{reason[0].upper()}{reason[1:].rstrip('.')}.")
+
+
+def face_cards(predictions: Sequence[FacePrediction], portraits: Sequence[str], selected: int) -> str:
+    """Return a button for each face with its number, portrait, answer and bars; nothing for a single face."""
+    if len(predictions) < 2:
+        return ""
+    cards = "".join(
+        f'<button type="button" class="em-card" data-face="{index}"'
+        f' aria-pressed="{str(index == selected).lower()}"'
+        f' style="--em: {emotion_colour(prediction.label)}">'
+        f'<img src="{portrait}" alt="" width="64" height="64">'
+        f"<span><b>{index + 1}</b> {label(prediction.label)}</span>{bars(prediction.probabilities)}</button>"
+        for index, (prediction, portrait) in enumerate(zip(predictions, portraits, strict=True))
+    )
+    return f'<div class="em-cards" role="group" aria-label="Choose a face">{cards}</div>'
+
+
+def live_faces(faces: Sequence[TrackedFace]) -> str:
+    """Return the answer and bars of every face that is being followed."""
+    if not faces:
+        return (
+            '<div class="em-hint"><b>No face in sight.</b>'
+            "<p>Look at the camera, with light from the front.</p></div>"
+        )
+    cards = "".join(
+        f'<div class="em-card" style="--em: {emotion_colour(face.label)}">'
+        f"<span><b>{face.id}</b> {label(face.label)}"
+        f"{f' <small>{escape(face.reason)}</small>' if face.reason and not face.label else ''}</span>"
+        f"{bars(face.probabilities)}</div>"
+        for face in faces
+    )
+    return f'<div class="em-cards em-wide">{cards}</div>'
+
+
+def live_overlay(faces: Sequence[TrackedFace], size: tuple[int, int]) -> str:
+    """Return boxes to lay over the camera's picture of `size` (width, height), placed in percent of it.
+
+    The browser draws them over its own smooth video, so no picture is sent back.
+    """
+    width, height = size
+    boxes = "".join(
+        f'<div class="em-box" style="left: {100 * x / width:.1f}%; top: {100 * y / height:.1f}%; '
+        f"width: {100 * w / width:.1f}%; height: {100 * h / height:.1f}%; "
+        f"--em: {emotion_colour(face.label)}; "
+        f'--em-text: {text_colour(emotion_colour(face.label))}">'
+        f"<span>{face.id} {escape(describe(face))}</span></div>"
+        for face in faces
+        for x, y, w, h in (face.box,)
+    )
+    return f'<div class="em-overlay" style="--ratio: {width / height:.4f}" aria-hidden="true">{boxes}</div>'
+
+
+def before_and_after(before: FacePrediction, after: FacePrediction, portrait: str) -> str:
+    """Return the answers of two models for one face side by side; `portrait` is a data URL."""
+    cards = "".join(
+        f'<div class="em-card" style="--em: {emotion_colour(face.label)}">'
+        f"<span><b>{title}</b> {label(face.label)}</span>{bars(face.probabilities)}</div>"
+        for title, face in (("Before", before), ("After", after))
+    )
+    return (
+        f'<div class="em-compared" role="status"><img src="{portrait}" alt="The face" width="96" height="96">'
+        f"<div>{cards}</div></div>"
+    )
+
+
+def evidence(best: str, where: str, how_to_read: str) -> str:
+    """Return what the answer for a face rests on, in words."""
+    return f"<p>“{label(best)}” rests most <b>{escape(where)}</b>. {escape(how_to_read)}</p>"
+
+
+def bars(probabilities: dict[str, float]) -> str:
+    """Return probability bars in the order of the labels, so that moving bars keep their place."""
+    rows = "".join(
+        f'<span class="em-bar"><span>{label(name)}</span>'
+        f'<span class="em-track">'
+        f'<span style="width: {value:.1%}; background: {emotion_colour(name)}"></span></span>'
+        f"<span>{value:.0%}</span></span>"
+        for name, value in probabilities.items()
+    )
+    return f'<span class="em-bars">{rows}</span>'
+
+
+def label(name: str | None) -> str:
+    """Return a label as HTML shows it, as strangers name them, and "not sure" for none."""
+    return escape(NOT_SURE if name is None else name)
