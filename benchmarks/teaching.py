@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from benchmarks.rows import Row, print_rows
 from emotion import EmotionClassifier
-from emotion.model.teach import Teacher, taught_names
+from emotion.teaching.teach import Teacher, taught_names
 from emotion.training.augmentation import CONDITIONS
 
 SNAPSHOTS = (5, 10, 20, 40)

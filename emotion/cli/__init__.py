@@ -13,7 +13,7 @@ from typing import Protocol
 
 from emotion import __version__
 from emotion.cli import compare, deploy, predict
-from emotion.cli.status import DONE, FAILED, INTERRUPTED
+from emotion.cli.output import DONE, FAILED, INTERRUPTED
 from emotion.errors import EmotionError
 from emotion.program import COMMAND
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion.cli.status import DONE
+from emotion.cli.output import DONE
 from emotion.errors import ModelLoadError
 from emotion.program import INSTALL_TRAINING
 

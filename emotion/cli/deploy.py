@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from emotion.cli.status import DONE
+from emotion.cli.output import DONE
 from emotion.errors import PublishError
 from emotion.program import TRAIN_COMMAND
 
@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Deploy; return the exit status."""
-    from emotion.model.logs import log_to_terminal
-    from emotion.space.terminal import deploy_and_print
+    from emotion.quiet import log_to_terminal
+    from emotion.space.deploy import deploy_and_print
 
     log_to_terminal()
     if Path(options.model).is_dir():

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from emotion.predictions.face import FacePrediction
     from emotion.video.tracking import Moment
 
+# Exit statuses of the commands.
+DONE, SOME_SKIPPED, FAILED, INTERRUPTED = 0, 1, 2, 130
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,24 +19,31 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from emotion.cli.clips import follow_clip, is_clip
-from emotion.cli.output import Answer, CsvWriter, JsonWriter, TableWriter, Writer
-from emotion.cli.status import DONE, SOME_SKIPPED
+from emotion.cli.output import DONE, SOME_SKIPPED, Answer, CsvWriter, JsonWriter, TableWriter, Writer
 from emotion.errors import EmotionError, InvalidImageError
 from emotion.model.classifier import EmotionClassifier
+from emotion.predictions.display import counted
+from emotion.video.accepted import EXTENSIONS as CLIP_EXTENSIONS
 from emotion.video.accepted import InvalidVideoError
+from emotion.video.clip import Clip
+from emotion.video.follow import follow_faces
+from emotion.video.writer import ClipWriter
 from emotion.vision.crop import Place, scaled_place
 from emotion.vision.detector import face_network
 from emotion.vision.images import EXTENSIONS, Picture, open_picture
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from emotion.predictions.face import FacePrediction
-from emotion.predictions.display import counted
+    from emotion.video.tracking import Moment
 
 SUMMARY = "Tell how angry, happy or sad the faces in pictures and clips look."
 
 # Of the annotated JPEG files.
 ANNOTATED_QUALITY = 92
+# The bar counts hundredths, so that the time left is the clip's and not that of its frames.
+BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed} so far, {remaining} left"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -231,3 +239,59 @@ def save_annotated(picture: Picture, faces: tuple[FacePrediction, ...], path: Pa
         faces = tuple(replace(face, box=box) for face, box in zip(faces, boxes, strict=True))
     path.parent.mkdir(parents=True, exist_ok=True)
     annotate_with_bars(picture.pixels, faces).save(path, quality=ANNOTATED_QUALITY)
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is named as clips are."""
+    return path.suffix.lower() in CLIP_EXTENSIONS and not path.is_dir()
+
+
+def follow_clip(classifier: EmotionClassifier, path: Path, writer: Writer, annotated: Path | None) -> int:
+    """Write what the faces of a clip show over time; return how many faces there were.
+
+    Parameters
+    ----------
+    classifier : EmotionClassifier
+    path : Path
+        The clip.
+    writer : Writer
+        Gets the answers as they come.
+    annotated : Path, optional
+        Where to write the clip with boxes and its sound, as MP4.
+
+    Raises
+    ------
+    InvalidVideoError
+        If it cannot be read; nothing is left at `annotated` then.
+    """
+    numbers: set[int] = set()
+    with writer.clip(path) as write_moment, Clip(path, max_seconds=math.inf) as clip:
+
+        def record(moment: Moment) -> None:
+            numbers.add(moment.face.id)
+            write_moment(moment)
+
+        with _drawn_into(annotated, clip) as write, _bar(path.name) as progress:
+            follow_faces(classifier, clip, record=record, write=write, progress=progress)
+    return len(numbers)
+
+
+@contextlib.contextmanager
+def _drawn_into(path: Path | None, clip: Clip) -> Iterator[Callable[[float, np.ndarray], None] | None]:
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ClipWriter(path, clip) as writer:
+        yield writer.write
+
+
+@contextlib.contextmanager
+def _bar(name: str) -> Iterator[Callable[[float], None]]:
+    with tqdm(total=100, desc=name, bar_format=BAR, disable=None, file=sys.stderr) as bar:
+
+        def progress(done: float) -> None:
+            bar.update(100 * done - bar.n)
+
+        yield progress
+        progress(1.0)

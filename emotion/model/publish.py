@@ -15,8 +15,7 @@ from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from emotion.errors import EmotionError, PublishError
 from emotion.model.description import CARD_FILE, DESCRIPTION_FILE
-from emotion.model.hub import PUBLISHED_FILES, full_name, published_card, signed_in
-from emotion.model.refusals import why_not_published
+from emotion.model.hub import PUBLISHED_FILES, full_name, published_card, signed_in, why_not_published
 from emotion.program import TRAIN_COMMAND
 from emotion.report.metadata import link_space, linked_spaces
 

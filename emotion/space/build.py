@@ -10,8 +10,7 @@ from huggingface_hub import HfApi, SpaceRuntime, constants
 from huggingface_hub.errors import HTTPError
 
 from emotion.errors import PublishError
-from emotion.model.hub import is_unreachable, signed_in
-from emotion.model.refusals import why_not_published
+from emotion.model.hub import is_unreachable, signed_in, why_not_published
 
 # A sleeping Space wakes when somebody visits it.
 READY = ("RUNNING", "SLEEPING")

@@ -16,10 +16,10 @@ from huggingface_hub.utils import validate_repo_id
 
 from emotion.errors import PublishError
 from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, LITERT_FILE
-from emotion.model.hub import DEFAULT_NAME, full_name, published_card, signed_in
-from emotion.model.refusals import why_not_published
+from emotion.model.hub import DEFAULT_NAME, full_name, published_card, signed_in, why_not_published
 from emotion.program import COMMAND, MODEL_VARIABLE, REFRESH_VARIABLE
 from emotion.report.metadata import link_space
+from emotion.space.build import wait_until_running
 from emotion.space.card import merged_card, space_card
 from emotion.space.files import space_files
 
@@ -290,3 +290,31 @@ def _link_back(api: HfApi, model: str, space: str) -> list[str]:
 
 def _sha256(content: Path | bytes) -> str:
     return hashlib.sha256(content.read_bytes() if isinstance(content, Path) else content).hexdigest()
+
+
+def deploy_and_print(
+    model: str,
+    space: str,
+    *,
+    revision: str | None = None,
+    private: bool = False,
+    hardware: str | None = None,
+    wait: bool = False,
+) -> None:
+    """Deploy, print both addresses and what is left to do, and wait until the Space runs if asked to.
+
+    Parameters are those of `emotion.space.deploy.deploy`; empty names are its defaults.
+
+    Raises
+    ------
+    PublishError
+        If it cannot be deployed, or does not run.
+    """
+    deployed = deploy(model, space, revision=revision, private=private, hardware=hardware)
+    print(f"Model: {deployed.model_url}")
+    print(f"Space: {deployed.space_url}{'' if deployed.changed else ' (nothing to change)'}", flush=True)
+    for note in deployed.notes:
+        print(note)
+    if wait:
+        wait_until_running(deployed.space, deployed.commit)
+        print("The Space runs.")

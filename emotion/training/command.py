@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Train, report and, if asked, publish."""
     from emotion.config import public_source
-    from emotion.model.logs import log_to_terminal
+    from emotion.quiet import log_to_terminal
     from emotion.training.evaluation import summary
     from emotion.training.runs import can_publish, train_model
 
@@ -81,7 +81,7 @@ def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 
 def search(options: argparse.Namespace) -> None:
     """Look for good settings; report and, if asked, publish the best run."""
-    from emotion.model.logs import log_to_terminal
+    from emotion.quiet import log_to_terminal
     from emotion.training.search import search_settings, search_summary
 
     log_to_terminal()
@@ -109,7 +109,7 @@ def search(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a finished model."""
-    from emotion.model.logs import log_to_terminal
+    from emotion.quiet import log_to_terminal
     from emotion.training.evaluation import summary
     from emotion.training.runs import evaluate_model
 
@@ -125,8 +125,8 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> None:
     """Publish a saved folder, unless what is there is better on the data; if asked, also the app."""
-    from emotion.model.logs import log_to_terminal
-    from emotion.space.terminal import deploy_and_print
+    from emotion.quiet import log_to_terminal
+    from emotion.space.deploy import deploy_and_print
     from emotion.training.runs import publish_model
 
     log_to_terminal()

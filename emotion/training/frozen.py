@@ -18,7 +18,7 @@ from emotion.data.examples import Examples
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.keras_engine import load_keras
-from emotion.model.last_layer import STRENGTHS, Head, LastLayer, balanced, fit_layers, losses_of
+from emotion.teaching.last_layer import STRENGTHS, Head, LastLayer, balanced, fit_layers, losses_of
 from emotion.training.fit import FittedNetwork, correct_priors
 from emotion.training.networks import average_mirrored, average_networks, softmax_layer
 from emotion.training.stages import Stage, targets_to_learn

@@ -9,8 +9,8 @@ import numpy as np
 
 from emotion.errors import InvalidImageError
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.teach import Teacher, taught_names
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
+from emotion.teaching.teach import Teacher, taught_names
 from emotion.vision.crop import crop_square
 from emotion.vision.images import Picture
 from emotion.web.components import SHOWN_SIDE, data_url

@@ -15,7 +15,7 @@ from typing import cast
 from emotion.errors import InvalidImageError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.isolation import IsolatedNetwork
-from emotion.model.teach import Teacher
+from emotion.teaching.teach import Teacher
 from emotion.video.accepted import MAX_SECONDS
 from emotion.vision.decoding import PictureDecoder
 from emotion.vision.detector import face_network

@@ -10,9 +10,9 @@ import gradio as gr
 import numpy as np
 
 from emotion.errors import EmotionError, ModelLoadError
-from emotion.model.last_layer import FOLDS
-from emotion.model.teach import FOLDER_NAME, taught_names
 from emotion.predictions.display import listed
+from emotion.teaching.last_layer import FOLDS
+from emotion.teaching.teach import FOLDER_NAME, taught_names
 from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
 from emotion.web.components import MemoryImage, UploadedFiles
 from emotion.web.events import PRIVATE, SILENT, Update, chosen

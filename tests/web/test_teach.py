@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from emotion import EmotionClassifier
-from emotion.model.last_layer import FOLDS, Gain
+from emotion.teaching.last_layer import FOLDS, Gain
 from emotion.web import teach
 from emotion.web.html.lesson import what_is_gained
 from emotion.web.lesson import Lesson

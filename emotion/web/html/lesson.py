@@ -10,7 +10,7 @@ from emotion.predictions.display import NOT_SURE, emotion_colour, points
 from emotion.web.html.answer import label
 
 if TYPE_CHECKING:
-    from emotion.model.last_layer import Gain
+    from emotion.teaching.last_layer import Gain
 
 
 def snapshots(names: Sequence[str], taken: Sequence[tuple[str, str]], needed: int) -> str:

@@ -8,9 +8,8 @@ import pytest
 
 from emotion import EmotionClassifier, ModelLoadError
 from emotion.model.keras_engine import KerasNetwork, load_keras
-from emotion.model.litert_file import LiteRTFile
 from emotion.model.loading import EMBEDDED
-from emotion.model.teach import Teacher, taught_names, with_keras_head
+from emotion.teaching.teach import LiteRTFile, Teacher, taught_names, with_keras_head
 from emotion.vision import detector
 from tests.drawn_faces import EMOTIONS, draw_face
 

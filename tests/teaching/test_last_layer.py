@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from emotion.model.last_layer import STRENGTHS, Head, LastLayer, fit_layers, measure_gain, teach
 from emotion.predictions.calibration import softmax
+from emotion.teaching.last_layer import STRENGTHS, Head, LastLayer, fit_layers, measure_gain, teach
 
 FEATURES, OUTPUTS = 12, 4
 
