@@ -18,7 +18,6 @@ from tests.models import write_swapped
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-SECTION = "### Is my new model better, and is it fair?"
 
 
 @pytest.fixture
@@ -93,11 +92,11 @@ def test_without_the_packages_of_training_it_says_what_to_type(monkeypatch, caps
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
-def test_every_command_of_the_readme_works(hub, capsys):
+def test_every_command_of_its_page_works(hub, capsys):
     hub.sign_in()
     hub.add_repository("user/name", EMBEDDED)
-    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("owner/name", "user/name")
-    section = text.split(f"{SECTION}\n")[1].split("\n## ")[0]
+    text = (ROOT / "docs" / "comparing.md").read_text(encoding="utf-8").replace("owner/name", "user/name")
+    section = text.split("```\n")[1]
     commands = re.findall(r"^python (-m emotion|train\.py) ([^#\n]+)", section, re.MULTILINE)
     assert len(commands) >= 4
     from emotion.training.command import main as train

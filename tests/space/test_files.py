@@ -6,7 +6,7 @@ from emotion.space.files import PACKAGE, space_files
 from tests.app_process import EXAMPLES, ROOT
 
 # Made by Python and by Gradio, or for type checkers.
-NOT_NEEDED = (".pyc", ".pyi", "py.typed")
+NOT_NEEDED = (".pyc", ".pyi", "py.typed", ".d.ts", "jsconfig.json")
 
 
 def test_nothing_that_serving_rooms_hold_is_left_out():
