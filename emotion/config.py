@@ -42,6 +42,12 @@ class TrainingConfig:
     validation_fraction: float = option(
         0.15, "share held out when the data has no validation or test folder", above=0, below=1
     )
+    framing: str = option(
+        "faces",
+        "what of a picture is trained on: 'faces' finds the face as the app does and leaves out pictures "
+        "without one; 'whole' takes every picture as it is. Pictures no larger than --image-size are whole",
+        choices=("faces", "whole"),
+    )
     keep_copies: bool = option(False, "keep training pictures that also stand in a held-out split")
     sampling: tuple[str, ...] = option(
         (),

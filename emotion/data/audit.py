@@ -14,6 +14,9 @@ import numpy as np
 from emotion.data.copies import Prints, exact_groups
 from emotion.data.examples import Examples
 
+# Training and held-out pictures are framed differently where the median sides of their faces differ by this
+# factor, or the shares of pictures that give a face by this much.
+OTHER_SIDE, OTHER_FOUND = 1.5, 0.1
 LISTED = 20  # files or groups that the audit names at most, per finding
 
 
@@ -86,6 +89,63 @@ def count_copies(groups: np.ndarray, splits: np.ndarray, names: list[str]) -> di
     return {"pictures": len(groups) - len(set(groups)), "within": within, "across": across}
 
 
+def framing_findings(
+    examples: Examples, splits: np.ndarray, prints: Prints, labelled: np.ndarray
+) -> dict[str, Any]:
+    """Return in which pictures of labels a face was found, and how much of the picture it takes.
+
+    Parameters
+    ----------
+    splits : np.ndarray
+        str (n,): "train", "calibration", "report", or "" for what is not used.
+    labelled : np.ndarray
+        bool (n,): whether a picture is of a label, and not of the background.
+
+    Returns
+    -------
+    dict
+        Split → {pictures, faces, face_side}, the last one the median share of the picture's side, 1 for
+        pictures that are a face as a whole; `without_face` {count, files}.
+    """
+    readable = np.array([digest is not None for digest in prints.digests], bool)
+    shares = np.where(np.isnan(prints.shares), 1, prints.shares)
+    findings: dict[str, Any] = {}
+    for split in ("train", "calibration", "report"):
+        own = (splits == split) & readable & labelled
+        found = own & prints.framed
+        findings[split] = {
+            "pictures": int(own.sum()),
+            "faces": int(found.sum()),
+            "face_side": round(float(np.median(shares[found])), 3) if found.any() else 0.0,
+        }
+    missed = np.flatnonzero(readable & ~prints.framed)
+    findings["without_face"] = {
+        "count": len(missed),
+        "files": [examples.identifiers[index] for index in missed[:LISTED]],
+    }
+    return findings
+
+
+def framing_warnings(framing: dict[str, Any]) -> list[str]:
+    """Return in words what `framing_findings` says against a training run."""
+    if not framing or not framing["train"]["pictures"]:
+        return []
+    warnings = []
+    for split in ("calibration", "report"):
+        train, held_out = (framing[name] for name in ("train", split))
+        if not held_out["faces"] or not train["faces"]:
+            continue
+        found = [part["faces"] / part["pictures"] for part in (train, held_out)]
+        sides = [train["face_side"], held_out["face_side"]]
+        if max(sides) > OTHER_SIDE * min(sides) or abs(found[0] - found[1]) > OTHER_FOUND:
+            warnings.append(
+                f"Training and {split} pictures are framed differently: a face takes {sides[0]:.0%} of the "
+                f"picture's side in training and {sides[1]:.0%} in {split} pictures, and one is found in "
+                f"{found[0]:.0%} and {found[1]:.0%} of them. The figures may not hold for other pictures."
+            )
+    return warnings
+
+
 def findings_in_words(findings: dict[str, Any]) -> list[str]:
     """Return the audit in a few plain sentences, for the log and the model card."""
     total = sum(sum(counts.values()) for counts in findings["files"].values())
@@ -96,6 +156,12 @@ def findings_in_words(findings: dict[str, Any]) -> list[str]:
     if findings["unreadable"]["count"]:
         first = findings["unreadable"]["files"][0]
         lines.append(f"{findings['unreadable']['count']} unreadable files left out, such as {first['file']}.")
+    if missed := findings.get("framing", {}).get("without_face", {"count": 0})["count"]:
+        first = findings["framing"]["without_face"]["files"][0]
+        lines.append(
+            f"No face was found in {missed} pictures, such as {first}: they are left out. --framing whole "
+            "takes pictures as they are."
+        )
     exact, near = findings["copies"]["exact"], findings["copies"]["exact_and_near"]
     lines.append(
         f"{near['pictures']} pictures are copies of another one, {exact['pictures']} of them with equal "

@@ -14,8 +14,9 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from emotion.data.examples import Examples
+from emotion.data.framing import FaceMemory, face_share, one_thread_a_look, whole_place
 from emotion.errors import InvalidImageError
-from emotion.vision.crop import whole_crop
+from emotion.vision.crop import Place, crop_face
 
 THREADS = 4
 FACE_SIDE = 48  # pixels of the grey faces whose details confirm a near copy
@@ -48,7 +49,7 @@ CONFIRM_CHUNK = 256  # pairs whose pixels are in memory at a time
 
 @dataclass(frozen=True)
 class Prints:
-    """What is remembered of every picture: 16 bytes of digest and 256 of thumbnail.
+    """What is remembered of every picture: digest, thumbnail of the face, and where that is.
 
     Attributes
     ----------
@@ -58,15 +59,37 @@ class Prints:
         uint8, shape (n, 16, 16), grey.
     reasons : dict of int to str
         Why a picture cannot be read, by index.
+    places : list of Place or None
+        Where the face is; None where none was found, or the picture cannot be read.
+    shares : np.ndarray
+        float32, shape (n,): side of the face as a share of its picture's; NaN where none was looked for.
     """
 
     digests: list[bytes | None] = field(repr=False)
     thumbnails: np.ndarray = field(repr=False)
     reasons: dict[int, str] = field(repr=False)
+    places: list[Place | None] = field(repr=False)
+    shares: np.ndarray = field(repr=False)
+
+    @property
+    def framed(self) -> np.ndarray:
+        """Whether a picture gave a face: bool (n,)."""
+        return np.array([place is not None for place in self.places], bool)
 
 
-def take_prints(examples: Examples, *, progress: bool = False) -> Prints:
-    """Read every picture once and remember enough of it to recognise its copies."""
+def take_prints(
+    examples: Examples,
+    *,
+    memory: FaceMemory | None = None,
+    smallest: int = 0,
+    progress: bool = False,
+) -> Prints:
+    """Read every picture once, find its face, and remember enough of it to recognise its copies.
+
+    Without a memory, and up to `smallest` pixels a side, a picture is a face as it is.
+    """
+    places: list[Place | None] = [None] * len(examples)
+    shares = np.full(len(examples), np.nan, np.float32)
     thumbnails = np.zeros((len(examples), THUMBNAIL_SIDE, THUMBNAIL_SIDE), np.uint8)
     digests: list[bytes | None] = [None] * len(examples)
     reasons: dict[int, str] = {}
@@ -79,17 +102,29 @@ def take_prints(examples: Examples, *, progress: bool = False) -> Prints:
                 reasons[index] = str(error)
                 continue
             content = repr(picture.shape).encode() + picture.tobytes()
-            digests[index] = hashlib.blake2b(content, digest_size=16).digest()
-            thumbnails[index] = shrink(whole_crop(picture, FACE_SIDE, 1)[..., 0])
+            digest = digests[index] = hashlib.blake2b(content, digest_size=16).digest()
+            place: Place | None = whole_place(picture)
+            if memory is not None and max(picture.shape[:2]) > smallest:
+                place = memory.find(digest, picture)
+                shares[index] = face_share(place, picture) if place else 0
+            places[index] = place
+            if place is not None:
+                thumbnails[index] = shrink(crop_face(picture, place, size=FACE_SIDE))
         return len(indices)
 
     with (
+        one_thread_a_look(),
         ThreadPoolExecutor(THREADS) as pool,
-        tqdm(desc="Auditing pictures", total=len(examples), unit="", disable=not progress) as bar,
+        tqdm(
+            desc="Reading pictures",
+            total=len(examples),
+            unit="",
+            disable=not progress,
+        ) as bar,
     ):
-        for count in pool.map(read, chunks(len(examples), 128)):
+        for count in pool.map(read, chunks(len(examples), 32 if memory else 128)):
             bar.update(count)
-    return Prints(digests, thumbnails, dict(sorted(reasons.items())))
+    return Prints(digests, thumbnails, dict(sorted(reasons.items())), places, shares)
 
 
 def exact_groups(digests: list[bytes | None]) -> np.ndarray:

@@ -8,20 +8,32 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emotion.config import TrainingConfig
-from emotion.data.audit import audit_findings, count_targets, findings_in_words
+from emotion.data.audit import (
+    audit_findings,
+    count_targets,
+    findings_in_words,
+    framing_findings,
+    framing_warnings,
+)
 from emotion.data.copies import Prints, copy_groups, take_prints
 from emotion.data.examples import Examples, Source
+from emotion.data.framing import FACES, FaceMemory
 from emotion.data.sources import open_sources
 from emotion.data.splits import content_keys, hold_out, join, join_sources
 from emotion.errors import DataError
+from emotion.vision.crop import Place
 
 logger = logging.getLogger(__name__)
+
+USES = ("train", "calibration", "report")
+NOWHERE = Place((0, 0, 1, 1), tight=True)  # of a picture that is used nowhere
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,9 @@ class Dataset:
         Where `report` comes from: "test", "half of validation", "half of test" or "half of held-out".
     audit : dict
         What was found in the pictures and what was left out of which split; can be written as JSON.
+    without_face : dict of str to int
+        Split → pictures of its labels in which no face was found, which are left out; empty where none was
+        looked for.
     fingerprint : str
         SHA-256 over the contents and labels of all readable pictures, whatever their names and order.
     """
@@ -56,9 +71,16 @@ class Dataset:
     report_split: str
     audit: dict[str, Any] = field(repr=False)
     fingerprint: str
+    without_face: dict[str, int] = field(default_factory=dict)
 
 
-def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: bool = True) -> Dataset:
+def load_dataset(
+    config: TrainingConfig,
+    *,
+    evaluation: bool = False,
+    progress: bool = True,
+    folder: Path | None = None,
+) -> Dataset:
     """Find the pictures that `config.data` names, audit them and split them.
 
     A validation folder and a test folder serve as `calibration` and `report`. A single held-out folder is
@@ -74,6 +96,8 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
         Only to measure a finished model: do without background folders and a training split.
     progress : bool
         Show a bar while the pictures are read.
+    folder : Path, optional
+        Of the run, where the faces that were found are kept.
 
     Raises
     ------
@@ -87,8 +111,13 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
     source = next(iter(sources.values()))
     check_labels(source, data)
     everything, splits = join_sources({name: join(part.splits) for name, part in sources.items()})
-    prints = take_prints(everything, progress=progress)
+    memory = FaceMemory(folder) if config.framing == FACES else None
+    prints = take_prints(everything, memory=memory, smallest=config.image_size, progress=progress)
+    if memory is not None:
+        memory.save(prints.digests)
     readable = np.array([digest is not None for digest in prints.digests], bool)
+    framed = prints.framed
+    everything = replace(everything, places=tuple(place or NOWHERE for place in prints.places))
     check_readable(data, len(everything), prints)
     check_classes(source, everything.targets[readable], splits[readable], data, evaluation=evaluation)
     groups = copy_groups(everything, prints, progress=progress)
@@ -96,32 +125,23 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
     findings["passed_over"] = dict(sum((Counter(each.passed_over) for each in sources.values()), Counter()))
 
     keys = content_keys(prints.digests, groups)
-    origin = everything.source_of()
-    ways: list[str] = []
-    for number in range(len(sources)):
-        own = readable & (origin == number)
-        held, way = hold_out(splits, keys, everything.targets, own, config.validation_fraction)
-        splits = np.where(origin == number, held, splits)
-        ways.append(way)
-    report_split = " and ".join(dict.fromkeys(ways))
-    removed = {}
-    for split, others in (("train", ("calibration", "report")), ("calibration", ("report",))):
-        copied = (splits == split) & readable & np.isin(groups, groups[np.isin(splits, others) & readable])
-        removed[f"from_{split}"] = 0 if config.keep_copies else int(copied.sum())
-        if not config.keep_copies:
-            splits = np.where(copied, "", splits)
-    findings["removed"] = removed
+    splits, report_split = split_sources(
+        everything, splits, keys, readable, len(sources), config.validation_fraction
+    )
+    splits, findings["removed"] = without_copies(splits, groups, framed, keep=config.keep_copies)
     findings["used"] = {
-        split: count_targets(everything.targets[(splits == split) & readable], source.outputs)
-        for split in ("train", "calibration", "report")
+        split: count_targets(everything.targets[(splits == split) & framed], source.outputs) for split in USES
     }
+    if not np.isnan(prints.shares).all():
+        labelled = everything.targets < len(source.labels)
+        findings["framing"] = framing_findings(everything, splits, prints, labelled)
+    framing = findings.get("framing", {})
     check_used(source.labels, findings["used"], data, evaluation=evaluation)
     for line in findings_in_words(findings):
         logger.info(line)
-    parts = {
-        split: everything.subset(np.flatnonzero((splits == split) & readable))
-        for split in ("train", "calibration", "report")
-    }
+    for line in framing_warnings(framing):
+        logger.warning(line)
+    parts = {split: everything.subset(np.flatnonzero((splits == split) & framed)) for split in USES}
     return Dataset(
         source=data,
         outputs=source.outputs,
@@ -129,8 +149,42 @@ def load_dataset(config: TrainingConfig, *, evaluation: bool = False, progress: 
         **parts,
         report_split=report_split,
         audit=findings,
+        without_face={
+            split: framing[split]["pictures"] - framing[split]["faces"] for split in USES if split in framing
+        },
         fingerprint=fingerprint(source.outputs, everything.targets, prints.digests),
     )
+
+
+def split_sources(
+    everything: Examples,
+    splits: np.ndarray,
+    keys: list[bytes],
+    readable: np.ndarray,
+    sources: int,
+    fraction: float,
+) -> tuple[np.ndarray, str]:
+    """Split each source by itself; return the splits, and in words where `report` comes from."""
+    origin = everything.source_of()
+    ways: list[str] = []
+    for number in range(sources):
+        held, way = hold_out(splits, keys, everything.targets, readable & (origin == number), fraction)
+        splits = np.where(origin == number, held, splits)
+        ways.append(way)
+    return splits, " and ".join(dict.fromkeys(ways))
+
+
+def without_copies(
+    splits: np.ndarray, groups: np.ndarray, framed: np.ndarray, *, keep: bool
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Take what has a copy in a later split out of an earlier one; also say how much that was."""
+    removed = {}
+    for split, others in (("train", ("calibration", "report")), ("calibration", ("report",))):
+        copied = (splits == split) & framed & np.isin(groups, groups[np.isin(splits, others) & framed])
+        removed[f"from_{split}"] = 0 if keep else int(copied.sum())
+        if not keep:
+            splits = np.where(copied, "", splits)
+    return splits, removed
 
 
 def fingerprint(outputs: tuple[str, ...], targets: np.ndarray, digests: list[bytes | None]) -> str:
@@ -194,5 +248,6 @@ def check_used(
                 raise DataError(
                     f"{data} has too few different pictures of '{name}': with copies kept on one side, "
                     f"none is left for the {split} split. Add pictures: a handful of each label at least, "
-                    "better hundreds."
+                    "better hundreds. Pictures in which no face is found do not count; --framing whole takes "
+                    "pictures as they are."
                 )

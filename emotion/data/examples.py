@@ -7,14 +7,14 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from emotion.config import EVERYTHING_ELSE
 from emotion.errors import DataError
-from emotion.vision.crop import whole_crop
+from emotion.vision.crop import Place, crop_face, whole_crop
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +62,15 @@ class Examples:
     sources : tuple of str
         Of pictures from several sources their names, one of which each identifier begins with, followed by
         a slash; empty where all come from one.
+    places : tuple of Place, optional
+        Where the face is in each picture; without them, a picture is a face as a whole.
     """
 
     identifiers: list[str] = field(repr=False)
     targets: np.ndarray = field(repr=False)
     read: Callable[[str], np.ndarray] = field(repr=False)
     sources: tuple[str, ...] = ()
+    places: tuple[Place, ...] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.identifiers)
@@ -76,14 +79,30 @@ class Examples:
         """Decode pictures and crop them as serving does: uint8 (len(indices), size, size, channels)."""
         batch = np.empty((len(indices), size, size, channels), np.uint8)
         for row, index in enumerate(indices):
-            batch[row] = whole_crop(self.read(self.identifiers[index]), size, channels)
+            picture = self.read(self.identifiers[index])
+            if self.places is None:
+                batch[row] = whole_crop(picture, size, channels)
+            else:
+                crop = crop_face(picture, self.places[index], size=size, channels=channels)
+                batch[row] = crop.reshape(size, size, channels)
         return batch
 
     def subset(self, indices: np.ndarray) -> Examples:
         """Return the examples at `indices` (int array), in that order."""
         indices = np.asarray(indices, np.int64)
         identifiers = [self.identifiers[index] for index in indices]
-        return Examples(identifiers, self.targets[indices], self.read, self.sources)
+        places = None if self.places is None else tuple(self.places[index] for index in indices)
+        return Examples(identifiers, self.targets[indices], self.read, self.sources, places)
+
+    def joined(self, others: Sequence[Examples]) -> Examples:
+        """Return these examples, then others of the same data set."""
+        parts = [self, *others]
+        return replace(
+            self,
+            identifiers=[identifier for part in parts for identifier in part.identifiers],
+            targets=np.concatenate([part.targets for part in parts]),
+            places=None if self.places is None else sum((part.places or () for part in parts), ()),
+        )
 
     def source_of(self) -> np.ndarray:
         """Return where each picture comes from: int64 (n,), index into `sources`; 0 for a single one."""
@@ -125,7 +144,13 @@ class CachedExamples(Examples):
         count = min(len(examples), limit // (size * size * channels))
         # Empty memory costs nothing before it is written.
         crops = np.empty((count, size, size, channels), np.uint8)
-        fields = (examples.identifiers, examples.targets, examples.read, examples.sources)
+        fields = (
+            examples.identifiers,
+            examples.targets,
+            examples.read,
+            examples.sources,
+            examples.places,
+        )
         return cls(*fields, crops=crops, decoded=np.zeros(count, bool))
 
     def load(self, indices: np.ndarray, size: int, channels: int) -> np.ndarray:

@@ -25,6 +25,8 @@ UNPUBLISHED = f"""
 takes the model's folder."""
 
 SUMMARY_FIGURES = (
+    "found",
+    "found_and_right",
     "top2_accuracy",
     "macro_f1",
     "calibration_error",

@@ -24,13 +24,17 @@ Curve = tuple[float, ...]
 
 @dataclass(frozen=True)
 class DataFigures:
-    """The faces that the figures are about, and what was found in the data set."""
+    """The faces that the figures are about, and what was found in the data set.
+
+    `without_face` counts the held-out pictures in which the search found no face; None where it did not look.
+    """
 
     source: str | None = None
     report_split: str | None = None
     audit: dict[str, Any] | None = None
     fingerprint: str | None = None
     faces: int = 0
+    without_face: int | None = None
     per_label: dict[str, int] = field(default_factory=dict)
 
 
@@ -231,9 +235,25 @@ class Plot:
     has_figures: Callable[[Report], bool]
 
 
+def found_share(report: Report) -> float | None:
+    """Return the share of the held-out pictures that gave a face."""
+    faces, without = report.accuracy.faces, report.data.without_face
+    return None if without is None or not faces else faces / (faces + without)
+
+
+def found_and_right(report: Report) -> float | None:
+    """Return the share of held-out pictures in which a face was found and named right, as the app does."""
+    found, right = found_share(report), report.accuracy.value
+    return None if found is None or right is None else found * right
+
+
 # Every figure that card, page or terminal show. They choose and order; what a figure is stands here alone.
 FIGURES: dict[str, Figure] = {
     "accuracy": Figure("Accuracy", lambda report: report.accuracy.value, True, "accuracy"),
+    "found": Figure("Held-out pictures in which a face was found", found_share, True),
+    "found_and_right": Figure(
+        "Held-out pictures in which a face was found and named right", found_and_right, True
+    ),
     "top2_accuracy": Figure("Top-2 accuracy", lambda report: report.top2_accuracy, True),
     "macro_f1": Figure("Macro F1", lambda report: report.macro_f1, metric="f1"),
     "calibration_error": Figure(

@@ -77,6 +77,7 @@ def evaluate(
             report_split=dataset.report_split,
             audit=dataset.audit,
             fingerprint=dataset.fingerprint,
+            without_face=dataset.without_face.get("report"),
         ),
         sources=dataset.report.source_names(),
         robustness=measure_robustness(network, dataset.report, dataset.labels, **settings),
@@ -181,17 +182,14 @@ def settings_of(classifier: EmotionClassifier) -> TrainingConfig:
 
 def all_held_out(dataset: Dataset) -> Dataset:
     """Report on every face that another data set holds out; on all of them where it holds none out."""
-    parts = [dataset.calibration, dataset.report]
     held_out_by_folder = "test" in dataset.report_split or "validation" in dataset.report_split
-    if not held_out_by_folder:
-        parts.append(dataset.train)
-    everything = replace(
-        dataset.report,
-        identifiers=[identifier for part in parts for identifier in part.identifiers],
-        targets=np.concatenate([part.targets for part in parts]),
-    )
+    more = [dataset.report] if held_out_by_folder else [dataset.report, dataset.train]
+    everything = dataset.calibration.joined(more)
+    without = {split: 0 for split in dataset.without_face}
+    used = ("calibration", "report") if held_out_by_folder else without
+    without["report"] = sum(dataset.without_face.get(split, 0) for split in used)
     title = "all held-out faces" if held_out_by_folder else "all faces"
-    return replace(dataset, report=everything, report_split=title)
+    return replace(dataset, report=everything, report_split=title, without_face=without)
 
 
 def _batches(indices: np.ndarray, batch_size: int, title: str, *, progress: bool) -> Iterator[np.ndarray]:

@@ -96,7 +96,7 @@ def train_model(
     if devices.first and not (resume or overwrite):
         refuse_used_folder(output)
     with devices.folder(output, resume=resume) as own, written_by_one_run(own) as folder:
-        dataset = load_dataset(config)
+        dataset = load_dataset(config, folder=folder)
         if config.groups:
             load_groups(config.groups, dataset.report)  # a wrong file should not cost the time of a run
         joined = load_members(config.members, dataset.outputs)
@@ -206,7 +206,7 @@ def evaluate_model(
     )
     refuse_used_folder(output)
     with written_by_one_run(output) as folder:
-        dataset = record_audit(load_dataset(config, evaluation=True), folder)
+        dataset = record_audit(load_dataset(config, evaluation=True, folder=folder), folder)
         if dataset.fingerprint != classifier.description.data.get("fingerprint"):
             dataset = all_held_out(dataset)
         evaluation = evaluate(

@@ -128,7 +128,7 @@ def search_settings(
         else:
             config = replace(config, ensemble_size=1, members=())
             space = search_space(config, given=given, over=over)
-        dataset = load_dataset(config)
+        dataset = load_dataset(config, folder=output)
         search = _Search(study, config, space, dataset, output, trials)
         with search.lock():
             _begin(study, config, space, dataset)

@@ -52,7 +52,7 @@ def test_jpeg_files_of_other_sizes_and_modes_become_square_faces(tmp_path: Path)
     rng = np.random.default_rng(0)
     Image.fromarray(np.stack([draw(rng, 96)] * 3, -1)[:80]).save(tmp_path / "train/happy/wide.jpeg")
 
-    dataset = load(tmp_path)
+    dataset = load(tmp_path, framing="whole")
 
     assert len(dataset.train) == 13
     assert dataset.train.load(np.arange(13), 48, 1).std() > 20

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Figures of the report that the page shows, with their name there and what they mean.
 SHOWN = (
+    ("found_and_right", "Found and right", "of the pictures: a face was found and named right"),
     ("macro_f1", "Macro F1", "the mean over the emotions"),
     ("answered", "Answers given", "for the other faces it says “not sure”"),
     ("wrong_among_answered", "Wrong among the answers", "lower is better"),
