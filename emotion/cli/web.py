@@ -8,7 +8,7 @@ import re
 import shlex
 from pathlib import Path
 
-from emotion.cli.status import DONE
+from emotion.cli.output import DONE
 from emotion.errors import EmotionError
 
 SUMMARY = "Write a page that answers in the visitor's own browser: a folder that any file server can show."

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from emotion.predictions.display import alternatives
-from emotion.web.browser.card import card_html
 from emotion.web.browser.files import engine_files, model_files
 from emotion.web.browser.icon import ICON_SIZES, icon_png, icon_svg
-from emotion.web.html.report import model_summary
+from emotion.web.html.report import model_card, model_summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +114,7 @@ def _index(
         preload="\n    ".join(_preloads()),
         examples="".join(_example(path, words) for path in examples),
         report=_with_raised_headings(report),
-        card=card_html(classifier.card),
+        card=_below_headings(model_card(classifier.card)),
     )
     # What a script would write again in the visitor's language stands there from the start: nothing moves.
     page = re.sub(
@@ -161,6 +160,12 @@ def _apart(html: str) -> tuple[str, dict[str, bytes]]:
         return f'src="{path}"'
 
     return re.sub(r'src="data:image/png;base64,([^"]+)"', named, html), files
+
+
+def _below_headings(html: str) -> str:
+    """Lower a card's headings below the page's; an empty head of a table is none."""
+    html = re.sub(r"<(/?)h([1-6])>", lambda match: f"<{match[1]}h{min(int(match[2]) + 2, 6)}>", html)
+    return html.replace("<th></th>", "<td></td>")
 
 
 def _with_raised_headings(html: str) -> str:

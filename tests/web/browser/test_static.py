@@ -76,7 +76,7 @@ def test_a_photo_is_answered_wherever_it_comes_from(visit):
     page = visit()
     expect(page.locator("#photo-answer")).to_contain_text("Add a picture")
     show_example(page, "happy", "looks happy")
-    show_example(page, "no-face", "No face was found")
+    show_example(page, "no-face", "can’t find a face")
 
     page.locator("#photo-file").set_input_files(example("angry"))
     expect(page.locator(VERDICT)).to_contain_text("angry", timeout=PATIENCE)
@@ -298,7 +298,7 @@ def test_everyone_can_use_every_section(visit, dark):
     states = {
         "photo-empty": lambda: None,
         "photo-answered": lambda: show_example(page, "several", "Face 1 of 2"),
-        "photo-no-face": lambda: show_example(page, "no-face", "No face was found"),
+        "photo-no-face": lambda: show_example(page, "no-face", "can’t find a face"),
         "live-off": lambda: page.locator("#tab-live").click(),
         "live-on": lambda: (
             page.locator("#live-toggle").click(),
