@@ -149,4 +149,4 @@ def _read_settings(path: Path) -> dict[str, Any]:
     values = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict) or not values.keys() & TrainingConfig.__dataclass_fields__:
         raise ValueError("it is not what a run writes.")
-    return values
+    return {"framing": "whole"} | values  # as it was before there was a choice

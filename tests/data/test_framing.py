@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image
 
 from emotion.config import TrainingConfig
 from emotion.data import framing
@@ -13,31 +13,13 @@ from emotion.data.dataset import Dataset, load_dataset
 from emotion.vision.crop import crop_face
 from emotion.vision.faces import detect_faces
 from emotion.vision.images import open_image
+from tests.data.photographs import EACH, EXAMPLES, FACES, write_photographs
 from tests.data.pictures import LABELS, fill, refusal
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-FACES = {"happy": "2-happy.jpg", "angry": "4-angry.jpg", "sad": "5-sad.jpg"}
-EACH = 4
-
-
-def photograph(label: str, number: int) -> Image.Image:
-    """A face of about 150 pixels somewhere in a photograph of 640×480."""
-    face = Image.open(EXAMPLES / FACES[label]).convert("RGB")
-    face.thumbnail((260, 260))
-    scene = Image.new("RGB", (640, 480), (90, 110, 120 + number))
-    scene.paste(face, (40 * number, 20 * number))
-    return ImageEnhance.Brightness(scene).enhance(0.8 + 0.1 * number)
 
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("photographs")
-    for split in ("train", "test"):
-        for label in LABELS:
-            (root / split / label).mkdir(parents=True)
-            for number in range(EACH):
-                photograph(label, number).save(root / split / label / f"{number}.png")
-    return root
+    return write_photographs(tmp_path_factory.mktemp("photographs"))
 
 
 def load(root: Path, folder: Path | None = None, **settings) -> Dataset:

@@ -1,0 +1,58 @@
+"""Runs over whole photographs: what is learned, measured and said is about the faces in them."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotion.config import TrainingConfig
+from emotion.data import framing
+from emotion.report.report import FIGURES
+from emotion.training.fit import ChanceWatch
+from emotion.training.folder import load_run_config
+from emotion.training.runs import evaluate_model, train_model
+from tests.conftest import TINY_RUN
+from tests.data.photographs import EXAMPLES, write_photographs
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_over_photographs_says_how_many_were_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    data = write_photographs(tmp_path / "data")
+    with Image.open(EXAMPLES / "6-no-face.jpg") as landscape:
+        for split in ("train", "test"):
+            landscape.save(data / split / "sad" / f"{split}.png")
+    config = TrainingConfig(data=str(data), keep_copies=True, **TINY_RUN | {"initial_weights": ""})
+
+    classifier = train_model(config, tmp_path / "runs" / "first")
+
+    audit = json.loads((tmp_path / "runs" / "first" / "audit.json").read_text())
+    assert audit["framing"]["without_face"]["count"] == 2
+    report = classifier.report
+    assert report is not None
+    found, right = FIGURES["found"].read(report), FIGURES["found_and_right"].read(report)
+    assert found == report.accuracy.faces / (report.accuracy.faces + (report.data.without_face or 0))
+    assert right == found * report.accuracy.value
+    monkeypatch.setattr(framing, "detect_faces", None)  # nothing is searched again
+    measured = evaluate_model(str(tmp_path / "runs" / "first"), str(data), tmp_path / "runs" / "second")
+    assert measured.accuracy == report.accuracy
+
+
+def test_a_run_of_a_version_without_framing_goes_on_as_it_began(tmp_path: Path):
+    (tmp_path / "training.json").write_text(json.dumps({"epochs": 3}))
+    assert load_run_config(tmp_path).framing == "whole"
+
+
+@pytest.mark.parametrize(("accuracy", "warned"), [(0.40, True), (0.55, False)])
+def test_a_network_that_is_no_better_than_guessing_is_warned_of_early(
+    accuracy: float, warned: bool, caplog: pytest.LogCaptureFixture
+):
+    watch = ChanceWatch(np.repeat([0, 1, 2], (40, 30, 30)))
+    for epoch in range(5):
+        watch.on_epoch_end(epoch, {"val_accuracy": accuracy})
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == warned
+    assert "guessing the most frequent class reaches 40.0%" in caplog.text or not warned
