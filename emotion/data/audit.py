@@ -29,20 +29,10 @@ def audit_findings(
 ) -> dict[str, Any]:
     """Return what the report says about the pictures, before anything is removed; can be written as JSON.
 
-    Parameters
-    ----------
-    splits : np.ndarray
-        str (n,): the split that each picture stands in.
-    groups : np.ndarray
-        From `copy_groups`.
-
-    Returns
-    -------
-    dict
-        `files` {split: {output: readable files}}; `unreadable` {count, files: [{file, reason}]};
-        `copies` {exact, near: {pictures, within {split: pictures}, across {"a/b": pictures of a or b}}},
-        where `pictures` counts those that repeat an earlier picture and `across` counts the pictures of the
-        second split whose copy stands in the first; `clashing_labels` {groups, pictures, files}.
+    `splits` is str (n,), `groups` comes from `copy_groups`. The result holds `files` {split: {output:
+    readable files}}; `unreadable` {count, files: [{file, reason}]}; `copies` {exact, exact_and_near:
+    {pictures, within {split: pictures}, across {"a/b": pictures of b whose copy stands in a}}}, which count
+    pictures that repeat an earlier one; and `clashing_labels` {groups, pictures, files}.
     """
     readable = np.array([digest is not None for digest in prints.digests])
     names = [split for split in ("all", "train", "validation", "test") if (splits == split).any()]
@@ -94,18 +84,9 @@ def framing_findings(
 ) -> dict[str, Any]:
     """Return in which pictures of labels a face was found, and how much of the picture it takes.
 
-    Parameters
-    ----------
-    splits : np.ndarray
-        str (n,): "train", "calibration", "report", or "" for what is not used.
-    labelled : np.ndarray
-        bool (n,): whether a picture is of a label, and not of the background.
-
-    Returns
-    -------
-    dict
-        Split → {pictures, faces, face_side}, the last one the median share of the picture's side, 1 for
-        pictures that are a face as a whole; `without_face` {count, files}.
+    `splits` is str (n,): "train", "calibration", "report", or "" for what is not used; `labelled` is bool
+    (n,). The result is split → {pictures, faces, face_side: median share of the picture's side, 1 for
+    pictures that are a face as a whole}, and `without_face` {count, files}.
     """
     readable = np.array([digest is not None for digest in prints.digests], bool)
     shares = np.where(np.isnan(prints.shares), 1, prints.shares)

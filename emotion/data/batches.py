@@ -14,40 +14,14 @@ from emotion.errors import DataError
 class FaceBatches(keras.utils.PyDataset):
     """Batches of (float32 faces (n, size, size, channels) in 0..255, float32 targets (n, outputs)).
 
-    Order and augmentation depend on (seed, epoch, batch) only, not on the thread that prepares a batch,
-    so that a resumed run sees what the uninterrupted one would have seen. Pass `shuffle=False` to
-    `fit`, which would otherwise shuffle the batches a second time with a seed of its own.
+    Order and augmentation depend on (seed, epoch, batch) only, not on the thread that prepares a batch, so
+    that a resumed run sees what the uninterrupted one would have seen. Pass `shuffle=False` to `fit`, which
+    would otherwise shuffle the batches a second time with a seed of its own.
 
-    Parameters
-    ----------
-    examples : Examples
-    outputs : int
-        Width of the targets.
-    batch_size, size, channels : int
-        Faces per batch, pixels per side, 1 (grey) or 3 (RGB).
-    shuffle : bool
-        A new order every epoch.
-    seed : int
-    augment : callable, optional
-        (uint8 (n, size, size, channels), np.random.Generator) → array of the same shape in 0..255.
-    soft_targets : np.ndarray, optional
-        float, shape (len(examples), outputs): replaces the one-hot targets.
-    weights : np.ndarray, optional
-        float, shape (len(examples),), above 0: how often an epoch shows each example on average. A half is
-        another half of the epochs.
-    teach : callable, optional
-        (float32 faces as the network sees them, float32 targets) → float32 targets of the same shape.
-    workers : int
-        Threads that prepare batches ahead of the network.
-    devices : int
-        How many share a batch: the last one of an epoch leaves out what they cannot share evenly.
-    part : pair of int
-        Which of how many equal parts of every batch to hand out.
-
-    Raises
-    ------
-    DataError
-        If the devices cannot share a batch evenly.
+    `soft_targets` (n, outputs) replace the one-hot targets. `weights` (n,), above 0, say how often an epoch
+    shows each example on average; a half is another half of the epochs. `teach` turns faces and targets as
+    the network sees them into other targets. `devices` share each batch, and `part` is the (number, count)
+    of the share to hand out. A DataError says that the devices cannot share a batch evenly.
     """
 
     def __init__(

@@ -51,18 +51,10 @@ CONFIRM_CHUNK = 256  # pairs whose pixels are in memory at a time
 class Prints:
     """What is remembered of every picture: digest, thumbnail of the face, and where that is.
 
-    Attributes
-    ----------
-    digests : list of bytes or None
-        BLAKE2 of the upright RGB pixels and their shape; None where the file is no readable picture.
-    thumbnails : np.ndarray
-        uint8, shape (n, 16, 16), grey.
-    reasons : dict of int to str
-        Why a picture cannot be read, by index.
-    places : list of Place or None
-        Where the face is; None where none was found, or the picture cannot be read.
-    shares : np.ndarray
-        float32, shape (n,): side of the face as a share of its picture's; NaN where none was looked for.
+    `digests` are BLAKE2 of the upright RGB pixels and their shape, None for unreadable files, whose
+    `reasons` say why. `thumbnails` are uint8 (n, 16, 16), grey. `places` are None where no face was found,
+    `shares` are float32 (n,): the side of the face as a share of its picture's, NaN where none was looked
+    for.
     """
 
     digests: list[bytes | None] = field(repr=False)
@@ -297,19 +289,10 @@ def required_correlation(examples: Examples, originals: np.ndarray) -> float:
 def detail_correlations(
     examples: Examples, pairs: np.ndarray, altered: np.ndarray, *, enough: float, progress: bool = False
 ) -> np.ndarray:
-    """Correlate each pair's local detail, best over small shifts and, up to `enough`, small turns.
+    """Correlate each pair's local detail, best over small shifts and, up to `enough`, turns: float (m,).
 
-    Parameters
-    ----------
-    pairs : np.ndarray
-        int64 (m, 2).
-    altered : np.ndarray
-        float (m, 3): the turn, mirroring and gain that make the left picture of a pair like the right one.
-
-    Returns
-    -------
-    np.ndarray
-        float (m,), -1 to 1.
+    `altered` is float (m, 3): the turn, mirroring and gain that make the left picture of a pair like the
+    right.
     """
     values = np.full(len(pairs), -1.0)
 

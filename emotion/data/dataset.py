@@ -44,10 +44,8 @@ class Dataset:
     ----------
     source : str
         What was given as `--data`; of several, joined by " + ".
-    outputs : tuple of str
-        What each network output means: the labels, then the background folders.
-    labels : tuple of str
-        The emotions that predictions name.
+    outputs, labels : tuple of str
+        What each network output means: the labels, which predictions name, then the background folders.
     train, calibration, report : Examples
         Fit on the first, choose on the second, state figures on the third. No picture of one of them, nor a
         copy of it, stands in another, unless `keep_copies` asks for it.
@@ -55,11 +53,10 @@ class Dataset:
         Where `report` comes from: "test", "half of validation", "half of test" or "half of held-out".
     audit : dict
         What was found in the pictures and what was left out of which split; can be written as JSON.
-    without_face : dict of str to int
-        Split → pictures of its labels in which no face was found, which are left out; empty where none was
-        looked for.
     fingerprint : str
         SHA-256 over the contents and labels of all readable pictures, whatever their names and order.
+    without_face : dict of str to int
+        Split → pictures of its labels left out because no face was found; empty where none was looked for.
     """
 
     source: str
@@ -85,24 +82,12 @@ def load_dataset(
 
     A validation folder and a test folder serve as `calibration` and `report`. A single held-out folder is
     halved, and where there is none, `config.validation_fraction` of the pictures are held out and halved.
-    Each of several sources is split by itself; copies are looked for across them all.
-    Halves have the same mix of classes and keep copies of one picture on one side. They depend on the
-    pictures alone, not on a seed, so that what one run reports on is never what another run was chosen on.
+    Each of several sources is split by itself; copies are looked for across them all. Halves have the same
+    mix of classes and keep copies of one picture on one side. They depend on the pictures alone, not on a
+    seed, so that what one run reports on is never what another run was chosen on.
 
-    Parameters
-    ----------
-    config : TrainingConfig
-    evaluation : bool
-        Only to measure a finished model: do without background folders and a training split.
-    progress : bool
-        Show a bar while the pictures are read.
-    folder : Path, optional
-        Of the run, where the faces that were found are kept.
-
-    Raises
-    ------
-    DataError
-        When the source cannot be trained on; the message says what to do about it.
+    For `evaluation` of a finished model, background folders and a training split may be missing. The faces
+    that were found are kept in the `folder` of a run. A DataError says why the source cannot be trained on.
     """
     data = " + ".join(config.data)
     sources = open_sources(

@@ -53,15 +53,13 @@ class Examples:
     Attributes
     ----------
     identifiers : list of str
-        Where each picture stands: its path below the data folder ("train/happy/1.jpg"), or "row 17" of a
-        CSV (the first row after the header is 0).
+        Where each picture stands: its path below the data folder ("train/happy/1.jpg"), or "row 17" of a CSV.
     targets : np.ndarray
         int64, shape (n,): index into the data set's outputs.
     read : callable
         identifier → uint8 (H, W, 3) RGB picture. Raises `InvalidImageError`.
     sources : tuple of str
-        Of pictures from several sources their names, one of which each identifier begins with, followed by
-        a slash; empty where all come from one.
+        Of several sources their names, one of which begins each identifier, followed by a slash; else empty.
     places : tuple of Place, optional
         Where the face is in each picture; without them, a picture is a face as a whole.
     """
@@ -125,14 +123,9 @@ class Examples:
 
 @dataclass(frozen=True)
 class CachedExamples(Examples):
-    """Examples that are decoded once: their crops of one size stay in memory, as many as a limit allows.
+    """Examples that are decoded once: the first `crops`, as many as a limit allows, stay in memory.
 
-    Attributes
-    ----------
-    crops : np.ndarray
-        uint8, shape (up to n, size, size, channels): the first ones, once they were asked for.
-    decoded : np.ndarray
-        bool, one per crop: whether it is there.
+    `crops` is uint8 (up to n, size, size, channels), `decoded` says which are there.
     """
 
     crops: np.ndarray = field(repr=False, kw_only=True)
@@ -173,14 +166,8 @@ class CachedExamples(Examples):
 class Source:
     """What a source holds for the labels that were asked for.
 
-    Attributes
-    ----------
-    labels, outputs : tuple of str
-        The labels; the labels and then the background.
-    splits : dict of str to Examples
-        "all", or some of "train", "validation" and "test".
-    passed_over : dict of str to int
-        Files that were left out: reason → how many.
+    `outputs` are the labels, then the background. `splits` has the key "all", or some of "train",
+    "validation" and "test". `passed_over` counts files that were left out by reason.
     """
 
     labels: tuple[str, ...]
@@ -240,18 +227,8 @@ def usual_word(name: str) -> str:
 def choose_outputs(names: Iterable[str], wanted: Wanted, *, where: str, kind: str) -> Outputs:
     """Return what a source with these names gives for the labels that were asked for.
 
-    Parameters
-    ----------
-    names : iterable of str
-        What the source tells apart. Where an exact name is missing, the field's other word for it is taken.
-    wanted : Wanted
-    where, kind : str
-        What an error calls the source, and one of its names.
-
-    Raises
-    ------
-    DataError
-        If a name is missing.
+    Where an exact name is missing, the field's other word for it is taken. `where` and `kind` are what
+    errors call the source and one of its names. A DataError names what is missing.
     """
     spelled = {plain_name(name): shown_name(name) for name in names}
 
@@ -287,15 +264,7 @@ def choose_outputs(names: Iterable[str], wanted: Wanted, *, where: str, kind: st
 
 @dataclass(frozen=True)
 class PictureTable:
-    """The rows of a CSV that are about known pictures.
-
-    Attributes
-    ----------
-    columns : tuple of str
-        All but `image`, as they are spelled.
-    rows : dict
-        Position of the picture among the examples → its cells by column.
-    """
+    """The rows of a CSV about known pictures: columns but `image`, and index of the example → its cells."""
 
     columns: tuple[str, ...]
     rows: dict[int, dict[str, str]]
@@ -306,22 +275,9 @@ def read_picture_table(
 ) -> PictureTable:
     """Read a CSV with a column `image`: a path below the data folder, or "row 17" of a CSV of pictures.
 
-    Parameters
-    ----------
-    path : path
-    examples : Examples
-        The pictures that rows may be about; other rows are passed over. The last row about one counts.
-    option : str
-        What names the file on the command line.
-    needs : str
-        Which columns it must have beside `image`, in words.
-    pictures : str
-        What the examples are called, such as "training picture".
-
-    Raises
-    ------
-    DataError
-        If the file is no such CSV or names none of the pictures.
+    Rows about other pictures than `examples` are passed over; the last row about one counts. For errors,
+    `option` names the file on the command line, `needs` the columns that it must have beside `image`, and
+    `pictures` what the examples are. A DataError says that it is no such CSV or names none of the pictures.
     """
     # A file of one source knows nothing of the others: the path below that source's folder will do.
     position = {composed(examples.path_in_source(index)): index for index in range(len(examples))}

@@ -103,18 +103,8 @@ def is_picture(path: str) -> bool:
 class Listing:
     """What was found below a folder; paths are relative to it, with forward slashes.
 
-    Attributes
-    ----------
-    pictures : list of str
-        Files that may be pictures.
-    other : Counter of str
-        Other files: folder → how many.
-    folders : set of str
-        All folders, also those without files.
-    passed_over : Counter of str
-        Files that were left out: reason → how many.
-    size : callable
-        Path of a picture → bytes of its file.
+    `pictures` are the files that may be pictures, `size` gives the bytes of one. `folders` are all folders,
+    `other` counts the other files in each, and `passed_over` counts what was left out by reason.
     """
 
     pictures: list[str]

@@ -76,10 +76,7 @@ def one_thread_a_look() -> Iterator[None]:
 class FaceMemory:
     """The faces found in pictures, kept in a run's folder so that no picture is searched twice.
 
-    Parameters
-    ----------
-    folder : Path, optional
-        Of the run. What the runs beside it found is known, too.
+    What the runs beside the folder found is known, too.
     """
 
     def __init__(self, folder: Path | None) -> None:

@@ -19,21 +19,12 @@ Groups = dict[str, list[str | None]]
 
 
 def load_groups(path: str | os.PathLike[str], examples: Examples, *, most: int = MOST_GROUPS) -> Groups:
-    """Read the groups that pictures belong to.
+    """Read the groups that pictures belong to: column → the group of each example, None where no row says.
 
     The CSV has a column `image`, as a file of soft labels has, and any others. Each is one way to tell
-    pictures apart; a picture without a row, or with an empty cell, belongs to no group. A column of more than
-    `MOST_VALUES` different numbers, such as ages, is cut into four ranges of about as many pictures each.
-
-    Returns
-    -------
-    dict
-        Column → the group of each example, None where nobody said.
-
-    Raises
-    ------
-    DataError
-        If the file is not such a CSV, names none of the pictures, or a column has more groups than `most`.
+    pictures apart; a picture without a row, or with an empty cell, belongs to no group. A column of more
+    than `MOST_VALUES` different numbers, such as ages, is cut into four ranges of about as many pictures
+    each. A DataError says that it is no such CSV, or that a column has more groups than `most`.
     """
     needs = "a column or more that tell groups apart, such as 'age' or 'glasses'"
     table = read_picture_table(

@@ -45,19 +45,10 @@ PICTURE_COLUMNS = ("image", "img", "picture", "face", "pixels")
 
 
 def open_hub(reference: str, wanted: Wanted) -> Source:
-    """List the labelled pictures of a data set on the Hub.
+    """List the labelled pictures of a data set on the Hub, owner/name[/configuration][@revision].
 
-    Parameters
-    ----------
-    reference : str
-        owner/name[/configuration][@revision]. Without a revision, a data set in a form that is not read here
-        is taken from the branch on which the Hub keeps it as Parquet.
-    wanted : Wanted
-
-    Raises
-    ------
-    DataError
-        If there is no such data set, or it holds no labelled pictures.
+    Without a revision, a data set in a form that is not read here is taken from the branch on which the Hub
+    keeps it as Parquet. A DataError says that there is no such data set, or what it lacks.
     """
     path, _, revision = reference.partition("@")
     repo_id, configuration = "/".join(path.split("/")[:2]), "/".join(path.split("/")[2:]) or None

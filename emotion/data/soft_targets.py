@@ -19,33 +19,15 @@ logger = logging.getLogger(__name__)
 def load_soft_targets(
     path: str | os.PathLike[str], dataset: Dataset, *, weight: float = 1.0, background: float = 0.0
 ) -> np.ndarray:
-    """Read votes or probabilities per picture as training targets.
+    """Read votes or probabilities per picture: float32 (training pictures, outputs), rows sum to 1.
 
-    The CSV has a column `image` (the identifier in `dataset.train`: a path below the data folder, or
-    "row 17") and one column per network output, by the output's name or a form of it ("happiness", "anger").
-    Other columns are ignored. Each row's numbers are divided by their sum; a picture without a row, or with a
-    sum of zero, keeps its folder's label. Votes for a folder whose own pictures have no row count for the
-    label that the picture has: otherwise every picture in doubt would be pushed towards the classes that
-    nobody voted on.
-
-    Parameters
-    ----------
-    path : path
-    dataset : Dataset
-    weight : float
-        0 to 1: the share of the votes; the rest goes to the label that the picture has.
-    background : float
-        0 to 1: the share of the votes for a background class without voted pictures that stays there.
-
-    Returns
-    -------
-    np.ndarray
-        float32 (len(dataset.train), len(dataset.outputs)), rows sum to 1.
-
-    Raises
-    ------
-    DataError
-        If the file is not such a CSV or names none of the training pictures.
+    The CSV has a column `image` (the identifier in `dataset.train`: a path below the data folder, or "row
+    17") and one column per network output, by the output's name or a form of it ("happiness", "anger").
+    Each row's numbers are divided by their sum; a picture without a row, or with a sum of zero, keeps its
+    folder's label. Votes for a folder whose own pictures have no row count for the label that the picture
+    has: otherwise every picture in doubt would be pushed towards the classes without votes. `background` is
+    the share of such votes for a background class that stays there, `weight` the share of all votes beside
+    the label that the picture has. A DataError says what is wrong with the file.
     """
     labels = dataset.train.targets
     table = _read_votes(path, dataset.train, dataset.outputs, "--soft-labels", "training picture")
@@ -66,20 +48,10 @@ def load_soft_targets(
 
 
 def load_majorities(path: str | os.PathLike[str], examples: Examples, labels: tuple[str, ...]) -> np.ndarray:
-    """Read which label more than half of the voters see in a picture.
+    """Read the label that more than half of the voters see: int64 (n,), -1 where none has as many.
 
     The CSV is one of `load_soft_targets`; here all of its columns of numbers are votes, also those for what
     is no label.
-
-    Returns
-    -------
-    np.ndarray
-        int64 (len(examples),): index into `labels`, -1 where no label has so many votes.
-
-    Raises
-    ------
-    DataError
-        If the file is not such a CSV or names none of the pictures.
     """
     table = _read_votes(path, examples, labels, "--votes", "picture that is measured")
     columns = output_columns(table.columns, labels)

@@ -22,21 +22,10 @@ def open_source(
 ) -> Source:
     """List the labelled pictures of a data set.
 
-    Parameters
-    ----------
-    data : str
-        A folder, a CSV file, `kaggle:owner/name` or `hf:owner/name[/configuration][@revision]`.
-    labels : tuple of str
-        Folders to tell apart, matched whatever their case; empty takes all that are no background.
-    background : tuple of str
-        Folders of pictures that belong to no label; `("*",)` takes all that are no label.
-    optional_background : bool
-        Do without background folders that are not there.
-
-    Raises
-    ------
-    DataError
-        If there is no such source or it lacks a label; the message says what is there instead.
+    `data` is a folder, a CSV file, `kaggle:owner/name` or `hf:owner/name[/configuration][@revision]`.
+    `labels` are the folders to tell apart; empty takes all that are no background. `background` names
+    folders that belong to no label, and `("*",)` takes all that are no label; with `optional_background`
+    they may be missing. A DataError says what is there instead.
     """
     wanted = Wanted(labels, background, optional_background)
     if data.startswith("hf:"):
@@ -66,24 +55,10 @@ def open_sources(
     background: tuple[str, ...] = (),
     optional_background: bool = False,
 ) -> dict[str, Source]:
-    """Open one source or several, which get the same outputs.
+    """Open one source or several, which get the same outputs: name → source, in the order given.
 
-    Parameters
-    ----------
-    data : tuple of str
-        Each as `open_source` takes it. Of several, one may lack background classes that another has.
-    labels, background, optional_background
-        As in `open_source`.
-
-    Returns
-    -------
-    dict
-        Name → source, in the order given. The name is the last folder of a path, or what else was given.
-
-    Raises
-    ------
-    DataError
-        If a source cannot be opened, or two have one name.
+    A name is the last folder of a path, or what else was given. Of several sources, one may lack background
+    classes that another has. A DataError says that a source cannot be opened, or that two have one name.
     """
     opened = {}
     for given in data:

@@ -89,10 +89,7 @@ def take_share(
 ) -> np.ndarray:
     """Choose `share` of each class among the candidates, whole groups of copies at a time, `least` or more.
 
-    Returns
-    -------
-    np.ndarray
-        Sorted int64 positions in `candidates`.
+    The result is sorted int64 positions in `candidates`.
     """
     members: dict[bytes, list[int]] = {}
     for position, index in enumerate(candidates):
