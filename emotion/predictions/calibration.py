@@ -69,12 +69,17 @@ def confidences(probabilities: np.ndarray, labels: int) -> np.ndarray:
 
 
 def calibrate(
-    probabilities: np.ndarray, targets: np.ndarray, labels: int, sources: np.ndarray | None = None
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    labels: int,
+    sources: np.ndarray | None = None,
+    *,
+    least: float = 0.0,
 ) -> Calibration:
     """Choose temperature and threshold on faces that no figure is reported on.
 
     `probabilities` (n, outputs) is raw softmax, labels first; `targets` (n,) the true output; `sources` (n,)
-    where each face is from. The threshold is to reach its goals on each source.
+    where each face is from. The threshold is to reach its goals on each source, and is `least` or more.
     """
     labelled = targets < labels
     temperature = fit_temperature(renormalise(probabilities, labels)[labelled], targets[labelled])
@@ -89,7 +94,7 @@ def calibrate(
         sources=sources[labelled],
         background_sources=sources[~labelled],
     )
-    return Calibration(temperature=temperature, threshold=threshold, fitted_on=len(targets))
+    return Calibration(temperature=temperature, threshold=max(threshold, least), fitted_on=len(targets))
 
 
 def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
@@ -124,6 +129,8 @@ def choose_threshold(
     background faces not answered. The distance of each goal to its limit is counted in standard errors, which
     tells how surely it is met on new faces. The threshold whose worst goal is best wins; a goal met with 95 %
     certainty cannot become better, and among equals the lowest threshold wins, because it answers most.
+    Where even that one is certain to give too many wrong answers, the lowest that does not is chosen, however
+    little it answers.
     """
     if not len(confidence):
         return 0.0
@@ -145,7 +152,12 @@ def choose_threshold(
         surplus = unsure - min_background_unsure * len(own)
         goals.append(_standard_errors(surplus, min_background_unsure, len(own)))
     worst = np.min(goals, axis=0).clip(max=ENOUGH_CERTAINTY)
-    return float(thresholds[worst.argmax()])
+    chosen = int(worst.argmax())
+    few_errors = np.min(goals[: 2 * len(np.unique(sources)) : 2], axis=0)
+    if few_errors[chosen] < -ENOUGH_CERTAINTY:
+        # Answering less is the one promise that a poor network can keep.
+        chosen = int((few_errors >= 0).argmax()) if (few_errors >= 0).any() else len(thresholds) - 1
+    return float(thresholds[chosen])
 
 
 def _at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

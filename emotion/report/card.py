@@ -9,7 +9,15 @@ import re
 import shlex
 from typing import Any
 
-from emotion.config import OWN_TEACHER, TrainingConfig, as_sources, option_name, public_source
+from emotion.config import (
+    EMBEDDED,
+    OWN_TEACHER,
+    TrainingConfig,
+    as_sources,
+    defaults_of_run,
+    option_name,
+    public_source,
+)
 from emotion.predictions.display import listed, percent
 from emotion.program import PACKAGE
 from emotion.report.groups import GROUP_HEAD, gaps_in_words, group_row
@@ -120,13 +128,18 @@ def _summary(report: Report, emotion_json: dict[str, Any]) -> str:
         "expressions, and how confident it is that the face shows any of them."
     )
     accuracy, split = report.accuracy, report.data.report_split
+    # Before everything else: what is true of the model whatever it is used for.
+    parts[1:1] = [f"**{warning}**" for warning in report.warnings]
     if accuracy.value is not None:
         sentence = f"It names the right one for **{percent(accuracy.value)}** of {accuracy.faces} faces"
         if accuracy.interval:
             low, high = map(percent, accuracy.interval)
             sentence += f" (95% interval {low} to {high})"
         where = f" ({harmless(split)})" if split else ""
-        parts.append(f"{sentence}. These faces were used neither for training nor for tuning{where}.")
+        guessing = f"; guessing reaches {percent(report.guessing)}" if report.guessing else ""
+        parts.append(
+            f"{sentence}{guessing}. These faces were used neither for training nor for tuning{where}."
+        )
     figures = [FIGURES[name] for name in SUMMARY_FIGURES]
     rows = [
         (figure.title, (percent if figure.percent else decimal)(figure.read(report))) for figure in figures
@@ -287,7 +300,7 @@ def _get(values: dict[str, Any], *keys: str) -> Any:  # noqa: ANN401
 
 def training_command(training: dict[str, Any], *, public: bool = True) -> str:
     """Return the `train.py` command that repeats a run; `public` drops the folders above its data."""
-    defaults = TrainingConfig().to_dict()
+    defaults = defaults_of_run(training)
     data = training.get("data", defaults["data"])
     typed = ["python", "train.py", "--data", *(public_data(data) if public else as_sources(data))]
     for name, value in training.items():
@@ -295,8 +308,8 @@ def training_command(training: dict[str, Any], *, public: bool = True) -> str:
             continue
         if isinstance(value, bool):
             typed.append(option_name(name) if value else option_name(name).replace("--", "--no-", 1))
-        elif value is not None:
-            values = value if isinstance(value, (list, tuple)) else [value]
+        else:
+            values = value if isinstance(value, (list, tuple)) else ["" if value is None else value]
             typed += [option_name(name), *map(str, values)]
     return shlex.join(typed)
 
@@ -372,13 +385,22 @@ def _targets(config: TrainingConfig) -> list[str]:
     return lines
 
 
+def _model(reference: str) -> str:
+    return f"the model embedded in {PACKAGE}" if reference == EMBEDDED else f"`{harmless(reference)}`"
+
+
 def _networks(config: TrainingConfig) -> list[str]:
     lines: list[str] = []
     if config.initial_weights == OWN_TEACHER:
         lines.append("Training started from the weights of that network.")
     elif config.initial_weights:
         only = ", of which only the last layer was fitted" if config.freeze else ""
-        lines.append(f"Training started from the weights of `{config.initial_weights}`{only}.")
+        lines.append(f"Training started from the weights of {_model(config.initial_weights)}{only}.")
+    if config.background_teacher:
+        lines.append(
+            "Classes that belong to no label and had no pictures were learned from the answers of "
+            f"{_model(config.background_teacher)}."
+        )
     if config.teacher or config.members or config.initial_weights not in (None, OWN_TEACHER):
         lines.append(
             "The figures assume that these earlier networks were not trained on the faces held out here."

@@ -7,17 +7,21 @@ a foreign `report.json` gets what makes sense in it, and None or nothing for the
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from emotion.predictions.calibration import ENOUGH_CERTAINTY, MAX_ERROR
+from emotion.predictions.display import percent
 from emotion.report.groups import GroupColumn
 from emotion.report.reading import read_fields, read_json
 
 REPORT_FILE = "report.json"
 PLOTS_FOLDER = "plots"
 FORMAT = 1
+HARDLY_ANY = 0.1  # share of faces answered below which a model is of little use
 
 Curve = tuple[float, ...]
 
@@ -193,6 +197,44 @@ class Report:
     def has_figures(self) -> bool:
         """Whether it says anything; one that makes no sense says nothing."""
         return any(figure.read(self) is not None for figure in FIGURES.values())
+
+    @property
+    def guessing(self) -> float | None:
+        """The accuracy of always naming the most frequent label."""
+        counts = [figures.support for figures in self.per_class.values()]
+        return max(counts) / sum(counts) if sum(counts) else None
+
+    @property
+    def is_guessing(self) -> bool:
+        """Whether the interval of the accuracy reaches down to guessing."""
+        interval, guessing = self.accuracy.interval, self.guessing
+        return interval is not None and guessing is not None and interval[0] <= guessing
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be known before any other figure, in whole sentences."""
+        found: list[str] = []
+        if self.is_guessing and self.accuracy.interval:
+            found.append(
+                "It may be no better than guessing: always naming the most frequent label is right for "
+                f"{percent(self.guessing)} of these faces, and the interval of its accuracy begins at "
+                f"{percent(self.accuracy.interval[0])}."
+            )
+        error, coverage = self.not_sure.error_among_answered, self.not_sure.coverage
+        if coverage is not None and coverage < HARDLY_ANY:
+            found.append(
+                f"It answers only {percent(coverage)} of the faces and says “not sure” about the others: no "
+                f"lower threshold keeps wrong answers to {percent(MAX_ERROR)}."
+            )
+        elif error is not None and coverage is not None:
+            answered = coverage * self.accuracy.faces
+            by_chance = ENOUGH_CERTAINTY * math.sqrt(MAX_ERROR * (1 - MAX_ERROR) / max(answered, 1))
+            if error > MAX_ERROR + by_chance:
+                found.append(
+                    f"Its “not sure” misses its goal: {percent(error)} of its answers are wrong, and at most "
+                    f"{percent(MAX_ERROR)} should be."
+                )
+        return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `report.json`."""

@@ -19,13 +19,15 @@ from emotion.config import TrainingConfig
 from emotion.data.batches import FaceBatches
 from emotion.data.dataset import Dataset
 from emotion.errors import DataError, DivergedError
-from emotion.predictions.calibration import renormalise
+from emotion.predictions.calibration import ENOUGH_CERTAINTY, renormalise
+from emotion.predictions.display import percent
 from emotion.training.folder import STATE_FILE, write_whole
 
 logger = logging.getLogger(__name__)
 
 LATEST_WEIGHTS = "latest.weights.h5"
 BEST_WEIGHTS = "best.weights.h5"
+GUESSING_EPOCHS = 3  # after which a network that is worth its time is better than guessing
 LEAST_PROGRESS = 1e-4  # of the validation loss, to count as better
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
@@ -54,6 +56,8 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         self.history: dict[str, list[float]] = {}
         self.best_epoch, self.best_loss, self.stopped = 0, math.inf, False
         self.seconds = 0.0
+        counts = np.bincount(dataset.calibration.targets)[: len(dataset.labels)]
+        self.labelled, self.guessing = int(counts.sum()), float(counts.max() / max(counts.sum(), 1))
         self._started, self._first_epoch = time.monotonic(), 0
         self._counted = self._started
 
@@ -188,15 +192,23 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             else f"about {each * (self.config.epochs - epoch) / 60:.0f} min left"
         )
         logger.info(
-            "Epoch %d of %d: validation accuracy %.1f %%, loss %.4f (lowest %.4f in epoch %d), %s.",
+            "Epoch %d of %d: validation accuracy %s (guessing: %s), loss %.4f (lowest %.4f in epoch %d), %s.",
             epoch,
             self.config.epochs,
-            100 * self.history["val_accuracy"][-1],
+            percent(self.history["val_accuracy"][-1]),
+            percent(self.guessing),
             self.history["val_loss"][-1],
             self.best_loss,
             self.best_epoch,
             left,
         )
+        by_chance = ENOUGH_CERTAINTY * math.sqrt(self.guessing * (1 - self.guessing) / self.labelled)
+        if epoch == GUESSING_EPOCHS and max(self.history["val_accuracy"]) < self.guessing + by_chance:
+            logger.warning(
+                "After %d epochs the network is no better than guessing. If that does not change soon, look "
+                "at the pictures: are the labels right, and does each one show one face?",
+                epoch,
+            )
 
 
 def estimate_normalization(network: keras.Model, batches: FaceBatches, count: int) -> None:

@@ -98,6 +98,17 @@ def test_threshold_of_a_hopeless_network_still_answers_somebody():
     assert unsure > 0
 
 
+def test_a_network_that_guesses_answers_little_rather_than_wrong():
+    rng = np.random.default_rng(3)
+    confidence, correct = rng.uniform(0.4, 0.9, 400), rng.random(400) < 0.4
+    correct[confidence > 0.88] = True
+    threshold = calibrating.choose_threshold(confidence, correct, np.empty(0))
+    assert (~correct[confidence >= threshold]).mean() <= calibrating.MAX_ERROR
+    assert 0 < (confidence >= threshold).sum() < 40
+    threshold = calibrating.choose_threshold(confidence, np.zeros(400, bool), np.empty(0))
+    assert not (confidence >= threshold).any()
+
+
 def test_threshold_without_faces_always_answers():
     assert calibrating.choose_threshold(np.empty(0), np.empty(0, bool), np.array([0.3])) == 0.0
 

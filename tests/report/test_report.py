@@ -126,3 +126,44 @@ def test_pictures_without_a_face_count_against_the_model():
     assert FIGURES["found"].read(searched) == 0.5
     assert FIGURES["found_and_right"].read(searched) == right / 2
     assert "Held-out pictures in which a face was found and named right" in render(searched, {})
+
+
+def guessing_report(right: int, faces: int, *, wrong: float = 0.05, coverage: float = 0.8) -> Report:
+    """A report about two labels of as many faces each."""
+    share = right / faces
+    around = 1.96 * (share * (1 - share) / faces) ** 0.5
+    return Report.from_dict(
+        {
+            "accuracy": {"value": share, "interval": [share - around, share + around], "faces": faces},
+            "per_class": {name: {"support": faces // 2} for name in ("happy", "sad")},
+            "not_sure": {"threshold": 0.6, "coverage": coverage, "error_among_answered": wrong},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("report", "warning"),
+    [
+        (guessing_report(90, 100), None),
+        (
+            guessing_report(55, 100),
+            "It may be no better than guessing: always naming the most frequent label",
+        ),
+        (guessing_report(5500, 10_000), None),
+        (
+            guessing_report(900, 1000, wrong=0.6),
+            "misses its goal: 60.0% of its answers are wrong, and at most 7.0%",
+        ),
+        (guessing_report(90, 100, wrong=0.09), None),
+        (guessing_report(90, 100, coverage=0.02), "It answers only 2.0% of the faces"),
+    ],
+)
+def test_what_must_be_known_first_stands_first_in_the_card(report, warning):
+    assert report.guessing == 0.5
+    first = render(report, {"labels": ["happy", "sad"]}).split("# Facial emotion: happy, sad\n\n")[1]
+    if warning is None:
+        assert report.warnings == ()
+        assert first.startswith("A small network")
+    else:
+        assert warning in report.warnings[0]
+        assert first.startswith(f"**{report.warnings[0]}**")

@@ -118,16 +118,21 @@ def _no_report(what: str) -> str:
 
 def _figures(report: Report) -> str:
     interval, faces = report.accuracy.interval, report.accuracy.faces
-    between = f"95% interval {interval[0]:.1%} to {interval[1]:.1%}" if interval else ""
+    notes = [f"95% interval {interval[0]:.1%} to {interval[1]:.1%}"] if interval else []
+    notes += [f"guessing reaches {report.guessing:.1%}"] if report.guessing is not None else []
+    between = "; ".join(notes)
     rows = [("accuracy", "Accuracy", between), *SHOWN]
     values = [(FIGURES[key].read(report), name, note) for key, name, note in rows]
     cells = "".join(
-        f"<div><dt>{name}</dt><dd>{value:.1%}<small>{note}</small></dd></div>"
+        f"<div><dt>{name}</dt><dd>{value:.1%}</dd><small>{note}</small></div>"
         for value, name, note in values
         if value is not None
     )
     measured = f"<p>Measured on {faces:,} faces that were not used for training.</p>" if faces else ""
-    return f'<section><h3>How good is it?</h3><dl class="em-figures">{cells}</dl>{measured}</section>'
+    warnings = "".join(f'<p class="em-hint"><b>{escape(warning)}</b></p>' for warning in report.warnings)
+    return (
+        f'<section><h3>How good is it?</h3>{warnings}<dl class="em-figures">{cells}</dl>{measured}</section>'
+    )
 
 
 def _confusion(matrix: ConfusionMatrix) -> str:

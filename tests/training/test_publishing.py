@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from emotion.errors import PublishError
 from emotion.model.loading import EMBEDDED
 from emotion.training.arguments import build_parser
-from emotion.training.runs import publish_model
+from emotion.training.publishing import publish_model
 from tests.drawn_faces import EMOTIONS, write_faces
 from tests.hub_server import HubServer
 from tests.models import write_swapped
@@ -29,9 +30,9 @@ def faces(tmp_path_factory) -> str:
     return str(folder)
 
 
-@pytest.fixture(scope="module")
-def bad(tmp_path_factory) -> Path:
-    return write_swapped(tmp_path_factory.mktemp("model") / "bad")
+@pytest.fixture
+def bad(tmp_path) -> Path:
+    return write_swapped(tmp_path / "bad")
 
 
 @pytest.fixture
@@ -94,7 +95,40 @@ def test_without_data_it_is_said_that_nothing_was_compared(signed_in, bad, caplo
     signed_in.add_repository("user/faces", GOOD)
     publish_model(bad, "user/faces")
     assert labels_on(signed_in) == ["angry", "sad", "happy"]
-    assert "There is a model in user/faces already; --data FOLDER would compare the two first." in caplog.text
+    assert "--data FOLDER would compare the two on the same faces." in caplog.text
+
+
+def write_report(folder: Path, right: int, faces: int) -> Path:
+    """Give a saved model a report about two labels, as many faces each."""
+    share = right / faces
+    error = 1.96 * (share * (1 - share) / faces) ** 0.5
+    report = {
+        "accuracy": {"value": share, "interval": [share - error, share + error], "faces": faces},
+        "per_class": {"happy": {"support": faces // 2}, "sad": {"support": faces // 2}},
+    }
+    (folder / "report.json").write_text(json.dumps(report))
+    return folder
+
+
+def test_without_data_a_model_that_is_better_by_its_report_stays(signed_in, bad, tmp_path):
+    there = write_report(shutil.copytree(GOOD, tmp_path / "there"), right=90, faces=100)
+    signed_in.add_repository("user/faces", there)
+    write_report(bad, right=70, faces=100)
+    with pytest.raises(PublishError, match=r"90\.0% of 100 faces, the new one for 70\.0% of 100"):
+        publish_model(bad, "user/faces")
+    assert labels_on(signed_in) == ["angry", "happy", "sad"]
+    publish_model(bad, "user/faces", replace_better=True)
+    assert labels_on(signed_in) == ["angry", "sad", "happy"]
+
+
+def test_a_model_that_may_be_guessing_is_published_only_if_asked_to(signed_in, bad):
+    write_report(bad, right=55, faces=100)
+    with pytest.raises(PublishError, match=r"no better than guessing[\s\S]*--publish-anyway"):
+        publish_model(bad, "user/new")
+    assert not signed_in.asked("commit/|preupload")
+    publish_model(bad, "user/new", publish_anyway=True)
+    assert labels_on(signed_in, "user/new") == ["angry", "sad", "happy"]
+    assert "**It may be no better than guessing" in signed_in.files("user/new")["README.md"].decode()
 
 
 def test_a_model_that_cannot_be_compared_with_is_replaced_with_a_word(signed_in, faces, caplog):
