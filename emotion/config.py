@@ -1,7 +1,7 @@
 """Every hyperparameter of a training run, with its default and the reason for it, in one place."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
@@ -13,6 +13,13 @@ DEFAULT_DATA = "kaggle:muhammadhananasghar/human-emotions-datasethes"
 
 EVERYTHING_ELSE = ("*",)  # as a background: all classes that are no label
 OWN_TEACHER = "teacher"  # as initial weights: the teacher that the run itself trains
+EMBEDDED = "embedded"  # as any model: the one that comes with the program
+# Settings that say what the network is: trained weights fit no other one.
+NETWORK_SETTINGS = (
+    "architecture", "image_size", "channels", "width", "blocks", "filters", "kernel_size", "dense_units",
+)  # fmt: skip
+# What replaces the defaults in a run of `train.py` that starts from trained weights.
+FINE_TUNING: dict[str, Any] = {"epochs": 12, "batch_size": 32, "learning_rate": 5e-4, "warmup_epochs": 1.0}
 
 
 @dataclass(frozen=True)
@@ -96,10 +103,15 @@ class TrainingConfig:
         maximum=1,
         search=Search(0.1, 0.9),
     )
+    background_teacher: str | None = option(
+        None,
+        "trained model whose answers for its background classes, such as neutral, are learned along where "
+        "--background has no pictures of them, so that 'not sure' still works",
+    )
     initial_weights: str | None = option(
         None,
-        "trained model (folder or owner/name) of the same network, whose weights training starts from; its "
-        f"last layer only if it has the same outputs; '{OWN_TEACHER}': the run's own teacher",
+        "trained model of the same network that training starts from; train.py takes the "
+        f"{EMBEDDED} one unless you choose another network; '': from nothing; '{OWN_TEACHER}': the run's own",
     )
     freeze: bool = option(
         False,
@@ -254,7 +266,8 @@ class TrainingConfig:
             check_value(item, value)
             if isinstance(item.default, tuple):
                 object.__setattr__(self, item.name, tuple(value))
-        object.__setattr__(self, "initial_weights", self.initial_weights or None)
+        for name in ("initial_weights", "background_teacher"):
+            object.__setattr__(self, name, getattr(self, name) or None)
         if self.initial_weights == OWN_TEACHER and not self.teacher_epochs:
             raise ValueError(
                 f"--initial-weights {OWN_TEACHER} needs --teacher-epochs above 0. Give a trained model, or "
@@ -262,6 +275,8 @@ class TrainingConfig:
             )
         if self.freeze and (self.initial_weights in (None, OWN_TEACHER) or self.teacher_epochs):
             raise ValueError("--freeze needs --initial-weights, a trained model, and no teacher of its own.")
+        if self.freeze and self.background_teacher:
+            raise ValueError("--freeze cannot learn from a --background-teacher.")
         self.prior_factors()
         self.sampling_factors()
         names = self.labels + self.background
@@ -295,6 +310,18 @@ class TrainingConfig:
 def as_sources(data: str | Sequence[str]) -> tuple[str, ...]:
     """Return one data source, or several, as several."""
     return (data,) if isinstance(data, str) else tuple(data)
+
+
+def defaults_of_run(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `train.py` takes where a run with these settings has nothing typed."""
+    defaults, start = TrainingConfig().to_dict(), settings.get("initial_weights")
+    if not start:
+        defaults["initial_weights"] = EMBEDDED
+    elif start != OWN_TEACHER and not settings.get("freeze"):
+        defaults |= FINE_TUNING
+        if not (settings.get("background") or settings.get("teacher")):
+            defaults["background_teacher"] = start
+    return defaults
 
 
 def _factors(entries: tuple[str, ...], option_typed: str, example: str) -> dict[str, float]:

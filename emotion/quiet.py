@@ -14,6 +14,7 @@ TALKATIVE = {
     "httpx2": logging.WARNING,
     "mcp": logging.WARNING,
     "tensorflow": logging.ERROR,
+    "absl": logging.ERROR,
     "huggingface_hub.hf_api": logging.ERROR,
 }
 

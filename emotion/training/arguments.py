@@ -40,8 +40,8 @@ GROUPS = {
 }
 METAVARS = {
     "data": "SOURCE", "labels": "NAME", "background": "NAME", "sampling": "NAME=TIMES", "soft_labels": "CSV",
-    "groups": "CSV", "teacher": "MODEL", "initial_weights": "MODEL", "members": "MODEL",
-    "architecture": "NAME", "prior_correction": "NAME=FACTOR", "image_size": "PIXELS",
+    "groups": "CSV", "teacher": "MODEL", "background_teacher": "MODEL", "initial_weights": "MODEL",
+    "members": "MODEL", "architecture": "NAME", "prior_correction": "NAME=FACTOR", "image_size": "PIXELS",
     "rotation": "DEGREES", "cache_mib": "MIB",
 }  # fmt: skip
 # Options that do nothing without one of the others.
@@ -51,6 +51,7 @@ NEEDED = {
     "private": ("push", "publish"),
     "tag": ("push", "publish"),
     "replace_better": ("push", "publish"),
+    "publish_anyway": ("push", "publish"),
     "revision": ("push", "publish", "evaluate"),
     "over": ("search",),
 }
@@ -125,6 +126,11 @@ def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
     rare.add("--revision", metavar="BRANCH", help="branch to publish to, or revision to evaluate")
     rare.add("--tag", metavar="NAME", help="tag the published commit, for example v1.0")
     rare.add("--replace-better", action="store_true", help="publish even over a model that is better")
+    rare.add(
+        "--publish-anyway",
+        action="store_true",
+        help="publish even a model that may be guessing",
+    )
     group: Any = common
     for name in names:
         if everything and name in GROUPS:

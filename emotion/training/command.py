@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,8 @@ def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     from emotion.config import public_source
     from emotion.quiet import log_to_terminal
     from emotion.training.evaluation import summary
-    from emotion.training.runs import can_publish, train_model
+    from emotion.training.publishing import can_publish
+    from emotion.training.runs import train_model
 
     log_to_terminal()
     config = chosen_config(options)
@@ -98,7 +99,7 @@ def search(options: argparse.Namespace) -> None:
         )
     except KeyboardInterrupt:
         print(
-            f"The search is kept in {output}. It goes on with: {TRAIN_COMMAND} --search {options.search} "
+            f"The search is kept in {output}. To continue it: {TRAIN_COMMAND} --search {options.search} "
             f"--output {output}"
         )
         raise
@@ -127,7 +128,7 @@ def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> No
     """Publish a saved folder, unless what is there is better on the data; if asked, also the app."""
     from emotion.quiet import log_to_terminal
     from emotion.space.deploy import deploy_and_print
-    from emotion.training.runs import publish_model
+    from emotion.training.publishing import publish_model
 
     log_to_terminal()
     repository = options.push.name if options.push else ""
@@ -140,6 +141,7 @@ def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> No
         also=[*_space_options(options), *(["--data", *data] if data else [])],
         data=data or None,
         replace_better=options.replace_better,
+        publish_anyway=options.publish_anyway,
     )
     print(f"Published: {url}")
     if options.space:
@@ -168,9 +170,8 @@ def given_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def chosen_config(options: argparse.Namespace) -> TrainingConfig:
     """Return the settings of a run: what was typed wins over a file, a recipe or an earlier run."""
-    from emotion.training.arguments import follow_recipe
     from emotion.training.folder import read_settings
-    from emotion.training.runs import continued_config, network_settings
+    from emotion.training.runs import continued_config, starting_config
 
     given = given_settings(options)
     if options.resume and not options.search:
@@ -180,10 +181,7 @@ def chosen_config(options: argparse.Namespace) -> TrainingConfig:
     if options.config and options.recipe:
         raise ValueError("--config and --recipe both say where to start: give one of them.")
     begun = read_settings(options.config) if options.config else {}
-    config = follow_recipe(options.recipe, {**begun, **given})
-    # Trained weights fit the network that they were trained in, and no other.
-    network = network_settings(config.initial_weights, freeze=config.freeze)
-    return replace(config, **{**network, **given})
+    return starting_config(options.recipe, begun, given)
 
 
 def load_keras() -> None:

@@ -43,6 +43,7 @@ def evaluate(
     channels: int,
     model: dict[str, Any],
     calibration: Calibration | None = None,
+    least_threshold: float = 0.0,
     history: Mapping[str, Sequence[float]] | None = None,
     groups: Mapping[str, Sequence[str | None]] | None = None,
     batch_size: int = BATCH_SIZE,
@@ -52,8 +53,9 @@ def evaluate(
 
     `network` maps float32 faces (n, size, size, channels) in 0..255 to float32 probabilities (n, outputs),
     labels first. `model` is what the report says about it. A finished model brings its `calibration`;
-    otherwise it is fitted on `dataset.calibration`. `history` lists `loss`, `accuracy`, `val_loss` and
-    `val_accuracy` per epoch; `groups` maps each column to the group of each face of `dataset.report`.
+    otherwise it is fitted on `dataset.calibration`, with a threshold of at least `least_threshold`. `history`
+    lists `loss`, `accuracy`, `val_loss` and `val_accuracy` per epoch; `groups` maps each column to the group
+    of each face of `dataset.report`.
     """
     settings = {"size": size, "channels": channels, "batch_size": batch_size, "progress": progress}
     if calibration is None:
@@ -63,6 +65,7 @@ def evaluate(
             dataset.calibration.targets,
             len(dataset.labels),
             dataset.calibration.source_of(),
+            least=least_threshold,
         )
     probabilities = predict_examples(network, dataset.report, title="Evaluating", **settings)
     report = build_report(
@@ -125,7 +128,7 @@ def measure_robustness(
     if len(labelled) > most_faces:
         labelled = labelled[np.linspace(0, len(labelled) - 1, most_faces).astype(int)]
     correct = dict.fromkeys(["clean", *CONDITIONS], 0)
-    for batch in _batches(labelled, batch_size, "Damaging faces", progress=progress):
+    for batch in _batches(labelled, batch_size, "Measuring robustness", progress=progress):
         crops = examples.load(batch, size, channels)
         for name in correct:
             damaged = np.stack([CONDITIONS[name](crop) for crop in crops]) if name in CONDITIONS else crops
@@ -142,17 +145,19 @@ def summary(report: Report | None) -> str:
     if report is None or report.accuracy.value is None or report.accuracy.interval is None:
         return "No face with a label was held out, so there is nothing to report."
     accuracy, calibration, not_sure = report.accuracy, report.calibration, report.not_sure
-    low, high = report.accuracy.interval
+    low, high = map(percent, report.accuracy.interval)
     lines = [
-        f"Accuracy {accuracy.value:.1%} (95 % interval {low:.1%} to {high:.1%}) on {accuracy.faces} faces "
-        f"that nothing was chosen on ({report.data.report_split}).",
+        *report.warnings,
+        f"Accuracy {percent(accuracy.value)} (95% interval {low} to {high}; guessing reaches "
+        f"{percent(report.guessing)}) on {accuracy.faces} faces that nothing was chosen on "
+        f"({report.data.report_split}).",
         f"Expected calibration error {calibration.expected_calibration_error_after:.3f} "
         f"({calibration.expected_calibration_error_before:.3f} before temperature scaling).",
     ]
     if not_sure.error_among_answered is not None:
         lines.append(
-            f"Answers {not_sure.coverage:.0%} of the faces with a label, and is wrong on "
-            f"{not_sure.error_among_answered:.1%} of those; on the others it says 'not sure'."
+            f"Answers {percent(not_sure.coverage)} of the faces with a label, and is wrong on "
+            f"{percent(not_sure.error_among_answered)} of those; on the others it says 'not sure'."
         )
     for label, figures in report.per_class.items():
         precision, recall = percent(figures.precision, "none"), percent(figures.recall, "none")
@@ -194,5 +199,5 @@ def all_held_out(dataset: Dataset) -> Dataset:
 
 def _batches(indices: np.ndarray, batch_size: int, title: str, *, progress: bool) -> Iterator[np.ndarray]:
     starts = range(0, len(indices), batch_size)
-    for start in tqdm(starts, title, disable=not progress):
+    for start in tqdm(starts, title, disable=None if progress else True):
         yield indices[start : start + batch_size]

@@ -9,6 +9,7 @@ import importlib.util
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -153,7 +154,7 @@ def fit(
                     feeds.learned,
                     epochs=config.epochs,
                     initial_epoch=first_epoch,
-                    verbose="auto" if devices.first else 0,
+                    verbose=int(devices.first and sys.stdout.isatty()),  # elsewhere a line of ours per epoch
                     shuffle=False,  # FaceBatches shuffles, in an order that a resumed run repeats
                     class_weight=_class_weights(dataset.train, outputs) if config.class_weights else None,
                     callbacks=[
@@ -272,7 +273,7 @@ def sampling_weights(dataset: Dataset, factors: Mapping[str, float]) -> np.ndarr
 def adopt_weights(
     network: keras.Model, trained: keras.Model, trained_outputs: Sequence[str], outputs: Sequence[str]
 ) -> None:
-    """Give a new network the weights of a trained one; those of the last layer for the same outputs only.
+    """Give a new network the weights of a trained one; in the last layer, those of outputs that both have.
 
     `trained` may be the same network as such, or as `average_mirrored` or `average_networks` wrapped it (of
     several, the first counts). Another network is a DataError.
@@ -280,20 +281,21 @@ def adopt_weights(
     while inner := [layer for layer in trained.layers if isinstance(layer, keras.Model)]:
         trained = inner[0]
     new, old = ([layer for layer in model.layers if layer.weights] for model in (network, trained))
-    same_outputs = tuple(trained_outputs) == tuple(outputs)
-    body = slice(None) if same_outputs else slice(-1)
-    shapes = [[[weight.shape for weight in layer.weights] for layer in layers[body]] for layers in (new, old)]
-    if shapes[0] != shapes[1]:
+    body = [[[weight.shape for weight in layer.weights] for layer in layers[:-1]] for layers in (new, old)]
+    if body[0] != body[1] or new[-1].weights[0].shape[0] != old[-1].weights[0].shape[0]:
         raise DataError(
-            "The model given to --initial-weights is another network. Give --arch, --channels and the "
-            "sizes of its layers (--width, --blocks or --filters, --dense-units) as in its emotion.json."
+            "The model given to --initial-weights is another network. Give --arch, --channels and the sizes "
+            "of its layers (--width, --blocks or --filters, --dense-units) as in its emotion.json."
         )
-    for layer, source in zip(new[body], old[body], strict=True):
+    for layer, source in zip(new[:-1], old[:-1], strict=True):
         layer.set_weights(source.get_weights())
-    logger.info(
-        "Starting from trained weights%s.",
-        "" if same_outputs else "; the last layer is new, for other outputs",
-    )
+    (kernel, bias), (known_kernel, known_bias) = (layers[-1].get_weights() for layers in (new, old))
+    shared = [name for name in outputs if name in trained_outputs]
+    to, from_ = ([names.index(name) for name in shared] for names in (list(outputs), list(trained_outputs)))
+    kernel[:, to], bias[to] = known_kernel[:, from_], known_bias[from_]
+    new[-1].set_weights([kernel, bias])
+    if made := [name for name in outputs if name not in shared]:
+        logger.info("These outputs start from nothing: %s.", ", ".join(made))
 
 
 def correct_priors(network: keras.Model, outputs: Sequence[str], factors: Mapping[str, float]) -> None:

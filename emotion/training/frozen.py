@@ -105,7 +105,7 @@ def _features(
         (keras.Model(network.inputs[0], network.layers[-1].input), mirrored) for network, mirrored in members
     ]
     parts = []
-    for start in tqdm(range(0, len(examples), BATCH_SIZE), "Looking at faces"):
+    for start in tqdm(range(0, len(examples), BATCH_SIZE), "Reading features", disable=None):
         batch = np.arange(start, min(start + BATCH_SIZE, len(examples)))
         faces = examples.load(batch, config.image_size, config.channels).astype(np.float32)
         passes: list[np.ndarray] = []

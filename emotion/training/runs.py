@@ -14,19 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import get_token
-
-from emotion.config import OWN_TEACHER, TrainingConfig, as_sources
+from emotion.config import EMBEDDED, FINE_TUNING, NETWORK_SETTINGS, OWN_TEACHER, TrainingConfig, as_sources
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.groups import load_groups
-from emotion.errors import DataError, ModelLoadError, PublishError
+from emotion.errors import ModelLoadError
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.publish import publish
 from emotion.program import TRAIN_COMMAND
-from emotion.report.comparison import comparison_text
 from emotion.report.plots import write_report
 from emotion.report.report import Report
-from emotion.training.comparing import common_labels, compare_models
+from emotion.training.arguments import follow_recipe
 from emotion.training.devices import Devices, open_devices
 from emotion.training.evaluation import all_held_out, evaluate, settings_of
 from emotion.training.fit import FittedNetwork
@@ -40,15 +36,11 @@ from emotion.training.folder import (
 from emotion.training.frozen import fit_last_layer
 from emotion.training.networks import find_architecture
 from emotion.training.saving import save_model, write_wrong_faces
-from emotion.training.stages import forget_stages, load_members, plan_stages, run_stage
+from emotion.training.stages import forget_stages, load_members, plan_stages, run_stage, with_background
 
 logger = logging.getLogger(__name__)
 
 AUDIT_FILE = "audit.json"  # names files: stays on this disk and is never published
-# Settings that say what the network is: trained weights fit no other one.
-NETWORK_SETTINGS = (
-    "architecture", "image_size", "channels", "width", "blocks", "filters", "kernel_size", "dense_units",
-)  # fmt: skip
 # What stays too where nothing but the last layer changes.
 SERVING_SETTINGS = ("flip_averaging", "litert_precision")
 
@@ -102,6 +94,7 @@ def train_model(
         joined = load_members(config.members, dataset.outputs)
         if resume:
             check_resumed(config, dataset, folder)
+        dataset = with_background(dataset, config)
         dataset = record_audit(dataset, folder)
         save_run_config(config, folder, dataset.fingerprint)
         if config.freeze:
@@ -151,16 +144,40 @@ def continued_config(output: str | os.PathLike[str], given: dict[str, Any]) -> T
     return replace(load_run_config(output), **given)
 
 
-def network_settings(reference: str | None, *, freeze: bool = False) -> dict[str, Any]:
-    """Return the settings of a trained model's network, as far as it names them.
+def starting_config(recipe: str | None, begun: dict[str, Any], given: dict[str, Any]) -> TrainingConfig:
+    """Return the settings of a new run; `given` ones win over `begun` ones, and both over a recipe.
 
-    None, and the run's own teacher, are no trained model. With `freeze`, only its last layer will change.
+    With neither a recipe nor `begun`, the run starts from the embedded model, unless `given` settings ask for
+    another network. A start from trained weights brings their network and `FINE_TUNING`.
     """
-    if reference is None or reference == OWN_TEACHER:
-        return {}
-    training = EmotionClassifier.from_pretrained(reference).description.training
-    names = NETWORK_SETTINGS + (SERVING_SETTINGS if freeze else ())
-    return {name: training[name] for name in names if name in training}
+    config = follow_recipe(recipe, {**begun, **given})
+    as_usual = not recipe and not begun
+    start = config.initial_weights
+    if as_usual and "initial_weights" not in given and _embedded_fits(given):
+        start = EMBEDDED
+    if start is None or start == OWN_TEACHER:
+        return config
+    classifier = EmotionClassifier.from_pretrained(start)
+    training = classifier.description.training
+    names = NETWORK_SETTINGS + (SERVING_SETTINGS if config.freeze else ())
+    brought: dict[str, Any] = {name: training[name] for name in names if name in training}
+    if as_usual and not config.freeze:
+        brought |= FINE_TUNING | {"initial_weights": start}
+        if not config.background and not config.teacher and classifier.outputs != classifier.labels:
+            brought["background_teacher"] = start
+    return replace(config, **{**brought, **given})
+
+
+def _embedded_fits(given: dict[str, Any]) -> bool:
+    try:
+        training = EmotionClassifier.from_pretrained(EMBEDDED).description.training
+    except ModelLoadError:
+        return False
+    known = TrainingConfig.from_dict({name: training[name] for name in NETWORK_SETTINGS if name in training})
+    fits = replace(known, **{name: given[name] for name in NETWORK_SETTINGS if name in given}) == known
+    if not fits:
+        logger.info("Starting from nothing: the embedded model is another network than you asked for.")
+    return fits
 
 
 def evaluate_model(
@@ -223,45 +240,6 @@ def evaluate_model(
     return evaluation.report
 
 
-def can_publish() -> bool:
-    """Return whether this computer is signed in to the Hub."""
-    return get_token() is not None
-
-
-def publish_model(
-    folder: str | os.PathLike[str],
-    repo_id: str | None = None,
-    *,
-    private: bool = False,
-    revision: str | None = None,
-    tag: str | None = None,
-    also: Sequence[str] = (),
-    data: str | Sequence[str] | None = None,
-    replace_better: bool = False,
-) -> str:
-    """Publish a saved folder to the Hub and return its address.
-
-    `repo_id` is by default "<your user name>/facial-emotion". `also` are further options of the command that
-    publishes later. On `data`, labelled pictures, a model that is already there is compared first, and kept
-    where it is better and that is unlikely to be chance, unless `replace_better`.
-    """
-    classifier = EmotionClassifier.from_pretrained(folder)
-
-    def compare_first(reference: str) -> None:
-        compare_with_published(classifier, reference, data, replace_better=replace_better)
-
-    return publish(
-        folder,
-        repo_id,
-        private=private,
-        revision=revision,
-        tag=tag,
-        also=also,
-        card=classifier.render_card,
-        before_replacing=compare_first,
-    )
-
-
 def record_audit(dataset: Dataset, folder: Path) -> Dataset:
     """Write the whole audit beside the run, and return the data set with an audit that names no file."""
     (folder / AUDIT_FILE).write_text(json.dumps(dataset.audit, indent=1) + "\n", encoding="utf-8")
@@ -274,38 +252,3 @@ def _without_lists(findings: dict[str, Any]) -> dict[str, Any]:
         for key, value in findings.items()
         if not isinstance(value, list)
     }
-
-
-REPLACE_ANYWAY = "--replace-better"
-
-
-def compare_with_published(
-    classifier: EmotionClassifier, reference: str, data: str | Sequence[str] | None, *, replace_better: bool
-) -> None:
-    """Say how a model compares with the published `reference` on faces that neither was chosen on.
-
-    Without `data` nothing is compared. A published model that is right more often, where that is hardly
-    chance, is a PublishError, unless `replace_better`.
-    """
-    if data is None:
-        logger.info("There is a model in %s already; --data FOLDER would compare the two first.", reference)
-        return
-    try:
-        published = EmotionClassifier.from_pretrained(reference)
-        common_labels([classifier, published])
-    except (ModelLoadError, DataError) as error:
-        logger.warning("The model that is in %s already cannot be compared with. %s", reference, error)
-        return
-    logger.info(
-        "There is a model in %s already. Comparing the two on %s.", reference, " + ".join(as_sources(data))
-    )
-    comparison = compare_models([classifier, published], data)
-    logger.info(comparison_text(comparison))
-    (pair,) = comparison.pairs
-    if pair.better == pair.second and not replace_better:
-        raise PublishError(
-            f"The model in {reference} is better than the new one, and that is unlikely to be chance: it "
-            f"alone is right on {pair.only_second} faces, the new one alone on {pair.only_first}. It was not "
-            f"replaced. {REPLACE_ANYWAY} replaces it all the same; another name, or --revision, keeps both.",
-            also=[REPLACE_ANYWAY],
-        )

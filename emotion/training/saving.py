@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from emotion.config import TrainingConfig, public_source
+from emotion import __version__
+from emotion.config import EMBEDDED, TrainingConfig, public_source
 from emotion.data.dataset import Dataset
 from emotion.data.groups import load_groups
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import Description, library_versions
 from emotion.model.keras_engine import KerasNetwork
+from emotion.program import PACKAGE
 from emotion.report.plots import faces_sheet
 from emotion.training.devices import hardware
 from emotion.training.evaluation import evaluate
@@ -23,6 +25,7 @@ from emotion.training.networks import average_networks
 # Stays on this disk and is never published: it shows people.
 WRONG_FACES_FILE = "wrong_faces.png"
 MOST_WRONG_FACES = 32
+EMBEDDED_MODEL = f"the model embedded in {PACKAGE} {__version__}"
 SHEET_FACE = 48  # pixels
 
 
@@ -48,6 +51,7 @@ def save_model(
         "parameters": int(model.count_params()),
         "epochs_trained": len(first.history["loss"]) if first.history else None,
         "best_epoch": first.best_epoch or None,
+        "ended": f"by Ctrl-C, early in {config.epochs} epochs" if fitted[-1].interrupted else None,
         "faces_trained_on": len(dataset.train),
         "hours": round(seconds / 3600, 3),
         "hardware": hardware(),
@@ -61,6 +65,7 @@ def save_model(
         size=size,
         channels=channels,
         model=about,
+        least_threshold=_least_threshold(config, dataset),
         history=first.history or None,
         groups=load_groups(config.groups, dataset.report) if config.groups else None,
     )
@@ -84,11 +89,22 @@ def save_model(
     write_wrong_faces(dataset, evaluation.probabilities, folder)
 
 
+def _least_threshold(config: TrainingConfig, dataset: Dataset) -> float:
+    """Return the threshold of the background teacher where no held-out picture shows a background.
+
+    The labels alone would call every face sure: a threshold is chosen on what it has to keep out.
+    """
+    if config.background_teacher is None or (dataset.calibration.targets >= len(dataset.labels)).any():
+        return 0.0
+    return EmotionClassifier.from_pretrained(config.background_teacher).threshold
+
+
 def base_models(config: TrainingConfig) -> list[str]:
-    """Return the models on the Hub that a run started from or learned from, without their revisions."""
-    given = [name for name in (config.initial_weights, *config.teacher) if name and not Path(name).is_dir()]
-    names = [name.partition("@")[0] for name in given if name.count("/") == 1]
-    return list(dict.fromkeys(names))
+    """Return the models that a run started from or learned from: on the Hub, or the embedded one."""
+    used = (config.initial_weights, config.background_teacher, *config.teacher)
+    given = [name for name in used if name and (name == EMBEDDED or not Path(name).is_dir())]
+    names = [EMBEDDED_MODEL if name == EMBEDDED else name.partition("@")[0] for name in given]
+    return list(dict.fromkeys(name for name in names if name == EMBEDDED_MODEL or name.count("/") == 1))
 
 
 def write_wrong_faces(
@@ -121,6 +137,6 @@ def _public_settings(config: TrainingConfig) -> dict[str, Any]:
     settings = config.to_dict()
     for name in ("data", "teacher", "members"):
         settings[name] = [public_source(path) for path in settings[name]]
-    for name in ("soft_labels", "groups", "initial_weights"):
+    for name in ("soft_labels", "groups", "initial_weights", "background_teacher"):
         settings[name] = settings[name] and public_source(settings[name])
     return settings

@@ -40,7 +40,7 @@ from emotion.training.evaluation import summary
 from emotion.training.folder import CHECKPOINT_FOLDER, LOCK_FILE, save_run_config, written_by_one_run
 from emotion.training.runs import record_audit
 from emotion.training.saving import save_model
-from emotion.training.stages import TEACHER_FOLDER, plan_stages, run_stage
+from emotion.training.stages import TEACHER_FOLDER, plan_stages, run_stage, with_background
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def search_settings(
         search = _Search(study, config, space, dataset, output, trials)
         with search.lock():
             _begin(study, config, space, dataset)
-            search.dataset = record_audit(dataset, output)
+            search.dataset = with_background(record_audit(dataset, output), config)
             search.repeat_killed()
         return search.run()
 
@@ -142,7 +142,7 @@ def search_summary(outcome: Outcome, output: str) -> str:
     lines = [f"Best: trial {outcome.number}, validation loss {outcome.loss:.4f}."]
     if outcome.importances:
         most = list(outcome.importances.items())[:MOST_NAMED]
-        shares = ", ".join(f"{name.replace('_', ' ')} {100 * share:.0f} %" for name, share in most)
+        shares = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in most)
         lines.append(f"Share of the differences between {outcome.complete} complete runs: {shares}.")
     if outcome.report is not None:
         lines += [summary(outcome.report), f"The model of that run is in {output}."]

@@ -9,7 +9,7 @@ et al., "Knowledge distillation: a good teacher is patient and consistent", 2022
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 TEACHER_FOLDER = "teacher"
 MEMBER_FOLDER = "network{}"
+ENOUGH_TO_TELL = 50  # pictures of a label, to tell what a model takes them for
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,13 @@ def run_stage(
         return _load_saved(stage.saved)
     logger.info("Training %s, %d epochs.", stage.title, stage.config.epochs)
     resume = resume and has_checkpoint(stage.folder)
-    teachers = _teachers(stage) if stage.config.teacher_views == "augmented" else []
     fitted = fit(
         stage.config,
         dataset,
         stage.folder,
         resume=resume,
         soft_targets=targets_to_learn(stage, dataset),
-        teach=TeacherTargets(teachers, dataset.outputs, stage.config) if teachers else None,
+        teach=_teach(stage, dataset),
         initial=None if resume else _initial_weights(stage),
         devices=devices,
         callbacks=callbacks,
@@ -157,6 +157,24 @@ def targets_to_learn(stage: Stage, dataset: Dataset) -> np.ndarray | None:
     return targets
 
 
+def _teach(stage: Stage, dataset: Dataset) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+    """Return what changes the targets of augmented faces, if anything does."""
+    config, outputs = stage.config, dataset.outputs
+    steps: list[Callable[[np.ndarray, np.ndarray], np.ndarray]] = []
+    new = [name for index, name in enumerate(outputs) if not (dataset.train.targets == index).any()]
+    if config.background_teacher and new:
+        steps.append(BackgroundTargets(config.background_teacher, outputs, new, config))
+    if config.teacher_views == "augmented" and (teachers := _teachers(stage)):
+        steps.append(TeacherTargets(teachers, outputs, config))
+
+    def teach(faces: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        for step in steps:
+            targets = step(faces, targets)
+        return targets
+
+    return teach if steps else None
+
+
 def _teachers(stage: Stage) -> list[str]:
     """Return the models that a stage learns from."""
     own = [str(stage.folder / TEACHER_FOLDER)] if stage.config.teacher_epochs else []
@@ -171,6 +189,7 @@ def _initial_weights(stage: Stage) -> tuple[keras.Model, tuple[str, ...]] | None
     classifier = EmotionClassifier.from_pretrained(
         stage.folder / TEACHER_FOLDER if reference == OWN_TEACHER else reference
     )
+    logger.info("Starting from the weights of %s (--initial-weights '': from nothing).", reference)
     if classifier.folder is None:
         raise RuntimeError("A classifier that was loaded has a folder.")
     return load_keras(classifier.folder), classifier.outputs
@@ -235,16 +254,65 @@ class TeacherTargets:
         self.teachers = _load_teachers(teachers, outputs)
         self.outputs, self.weight = outputs, config.teacher_weight
         for name, teacher in zip(teachers, self.teachers, strict=True):
-            if (teacher.input_size, teacher.channels) != (config.image_size, config.channels):
-                raise DataError(
-                    f"The teacher {name} takes faces of {teacher.input_size} pixels and {teacher.channels} "
-                    "channels. Give --teacher-views clean, or the same --image-size and --channels."
-                )
+            _check_faces(name, teacher, config)
 
     def __call__(self, faces: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the blended targets: float32 (n, outputs), of float32 faces and targets."""
         answers = [_as_trained(teacher, teacher.network(faces), self.outputs) for teacher in self.teachers]
         return blend_targets(targets, np.mean(answers, axis=0), self.weight)
+
+
+def with_background(dataset: Dataset, config: TrainingConfig) -> Dataset:
+    """Add the background classes that `config.background_teacher` knows to the outputs of a data set.
+
+    One that most pictures of a label are taken for, such as surprise for a label "shocked", is left out: it
+    is that label under another name.
+    """
+    if config.background_teacher is None:
+        return dataset
+    teacher = EmotionClassifier.from_pretrained(config.background_teacher)
+    taken = {name.lower() for name in dataset.outputs}
+    for target, label in enumerate(dataset.outputs):
+        own = np.flatnonzero(dataset.train.targets == target)[:ENOUGH_TO_TELL]
+        if label not in teacher.outputs and len(own):
+            faces = dataset.train.load(own, teacher.input_size, teacher.channels).astype(np.float32)
+            taken.add(teacher.outputs[int(teacher.network(faces).mean(axis=0).argmax())].lower())
+    new = tuple(name for name in teacher.outputs[len(teacher.labels) :] if name.lower() not in taken)
+    if new:
+        logger.info("Learning along what %s says of %s.", config.background_teacher, ", ".join(new))
+    return replace(dataset, outputs=(*dataset.outputs, *new))
+
+
+class BackgroundTargets:
+    """Gives each augmented face the share of background that a trained model sees in it.
+
+    After Li and Hoiem, "Learning without forgetting", 2016: `new` outputs, which have no pictures, keep what
+    the model says of them, and the labels share the rest.
+    """
+
+    def __init__(
+        self, teacher: str, outputs: Sequence[str], new: Sequence[str], config: TrainingConfig
+    ) -> None:
+        self.teacher = EmotionClassifier.from_pretrained(teacher)
+        _check_faces(teacher, self.teacher, config)
+        known = [name for name in new if name in self.teacher.outputs]
+        self.to = [outputs.index(name) for name in known]
+        self.known = [self.teacher.outputs.index(name) for name in known]
+
+    def __call__(self, faces: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return the targets, float32 (n, outputs), of float32 faces and of targets among the labels."""
+        background = self.teacher.network(faces)[:, self.known]
+        blended = targets * (1 - background.sum(axis=1, keepdims=True))
+        blended[:, self.to] += background
+        return blended.astype(np.float32)
+
+
+def _check_faces(name: str, teacher: EmotionClassifier, config: TrainingConfig) -> None:
+    if (teacher.input_size, teacher.channels) != (config.image_size, config.channels):
+        raise DataError(
+            f"The teacher {name} takes faces of {teacher.input_size} pixels and {teacher.channels} "
+            "channels. Give --teacher-views clean, or the same --image-size and --channels."
+        )
 
 
 def _load_teachers(teachers: Sequence[str], outputs: Sequence[str]) -> list[EmotionClassifier]:
@@ -271,7 +339,7 @@ def _answers(teacher: EmotionClassifier, dataset: Dataset, workers: int) -> np.n
         seed=0,
         workers=workers,
     )
-    shown = tqdm(range(len(batches)), desc="Asking a teacher", leave=False)
+    shown = tqdm(range(len(batches)), desc="Teacher's answers", leave=False, disable=None)
     probabilities = np.concatenate([teacher.network(batches[index][0]) for index in shown])
     return _as_trained(teacher, probabilities, dataset.outputs)
 

@@ -49,17 +49,21 @@ def test_there_must_be_a_run_to_resume(drawn_data, tmp_path):
         fit(config, load_dataset(config, progress=False), tmp_path, resume=True)
 
 
-def test_a_start_gives_its_last_layer_to_the_same_outputs_only(trained_model):
+def test_a_start_gives_every_output_that_both_have_its_weights(trained_model):
     trained = load_keras(trained_model)
+    inner = trained.get_layer("resnet")
     known = EmotionClassifier.from_pretrained(trained_model).outputs
-    for outputs, kept in ((known, True), (known[::-1], False), (known[:2], False)):
+    for outputs in (known, known[::-1], known[:2], ("joy", "sad")):
         network = build_network(TrainingConfig(**SMALL_RUN), len(outputs))
-        last = network.layers[-1].get_weights()[0]
+        new = network.layers[-1].get_weights()
         adopt_weights(network, trained, known, outputs)
-        inner = trained.get_layer("resnet")
         np.testing.assert_array_equal(network.layers[2].get_weights()[0], inner.layers[2].get_weights()[0])
-        expected = inner.layers[-1].get_weights()[0] if kept else last
-        np.testing.assert_array_equal(network.layers[-1].get_weights()[0], expected)
+        for kept, old, random in zip(
+            network.layers[-1].get_weights(), inner.layers[-1].get_weights(), new, strict=True
+        ):
+            for index, name in enumerate(outputs):
+                expected = old[..., known.index(name)] if name in known else random[..., index]
+                np.testing.assert_array_equal(kept[..., index], expected)
 
 
 def test_the_default_network_can_start_from_the_embedded_model():

@@ -47,8 +47,10 @@ def test_a_killed_run_goes_on_where_it_was(drawn_data, tmp_path):
 
     resumed = _train("--resume", "--output", output)
     assert resumed.returncode == 0, resumed.stderr
-    assert f"Epoch {done + 1}/6" in resumed.stdout
-    assert f"Epoch {done}/6" not in resumed.stdout
+    printed = resumed.stdout + resumed.stderr
+    assert f"Epoch {done + 1} of 6: validation accuracy" in printed
+    assert f"Epoch {done} of 6" not in printed
+    assert not set("\r\b\x1b") & set(printed), "no control codes where no terminal shows them"
     report = json.loads((output / "report.json").read_text())
     assert len(report["history"]["loss"]) == 6
     assert EmotionClassifier.from_pretrained(output).labels == ("angry", "happy", "sad")
@@ -61,7 +63,7 @@ def test_ctrl_c_keeps_what_was_trained_and_says_where(drawn_data, tmp_path):
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=120)
     assert process.returncode == 0, printed
-    assert str(output) in printed
+    assert f"To continue the run: python train.py --resume --output {output}" in printed
     assert EmotionClassifier.from_pretrained(output).report.model["epochs_trained"] < 500
 
 

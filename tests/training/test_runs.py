@@ -2,17 +2,22 @@
 
 import csv
 import json
+import shlex
 
 import numpy as np
 import pytest
 
-from emotion.config import TrainingConfig
+from emotion.config import EMBEDDED, FINE_TUNING, TrainingConfig
 from emotion.errors import DataError
+from emotion.model.classifier import EmotionClassifier
+from emotion.report.card import training_command
 from emotion.report.report import read_report
+from emotion.training.arguments import parse
+from emotion.training.command import chosen_config
 from emotion.training.evaluation import summary
-from emotion.training.runs import evaluate_model, train_model
+from emotion.training.runs import evaluate_model, starting_config, train_model
 from tests.conftest import SMALL_RUN, TINY_RUN
-from tests.drawn_faces import write_faces
+from tests.drawn_faces import draw_face, write_faces
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +69,7 @@ def test_training_can_start_from_a_trained_model(trained_model, drawn_data, tmp_
         "no folder of this computer"
     )
     assert "Training started from the weights of" in classifier.card
+    assert "guessing reaches 33.3%" in summary(classifier.report)
     assert classifier.report.groups["camera"].groups["phone"].faces == classifier.report.accuracy.faces
     assert classifier.description.training["groups"] == "cameras.csv"
 
@@ -110,3 +116,47 @@ def test_faces_with_other_labels_are_refused(trained_model, tmp_path):
     write_faces(tmp_path / "others", ("angry", "happy"), 5, np.random.default_rng(99))
     with pytest.raises(DataError, match="sad"):
         evaluate_model(str(trained_model), str(tmp_path / "others"), tmp_path / "evaluation")
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "background"),
+    [
+        ({}, EMBEDDED, EMBEDDED),
+        ({"background": ("neutral",)}, EMBEDDED, None),
+        ({"labels": ("joy", "rage"), "blocks": (1, 2, 2)}, EMBEDDED, EMBEDDED),
+        ({"architecture": "lenet5"}, None, None),
+        ({"width": 8}, None, None),
+        ({"initial_weights": ""}, None, None),
+        ({"initial_weights": EMBEDDED, "freeze": True}, EMBEDDED, None),
+    ],
+)
+def test_a_run_starts_from_what_is_known_unless_another_network_is_asked_for(given, start, background):
+    config = starting_config(None, {}, given)
+    assert (config.initial_weights, config.background_teacher) == (start, background)
+    fine_tuned = start is not None and not config.freeze
+    assert (config.epochs == FINE_TUNING["epochs"]) == fine_tuned
+    # The command on the card gives the same settings.
+    typed = shlex.split(training_command(config.to_dict()))[2:]
+    assert chosen_config(parse(typed)) == config
+
+
+def test_recipes_and_settings_of_other_runs_say_where_they_start():
+    assert starting_config("best", {}, {}).initial_weights == "teacher"
+    assert starting_config(None, TrainingConfig(epochs=7).to_dict(), {}).initial_weights is None
+
+
+def test_a_default_run_keeps_what_the_embedded_model_knows_of_faces_at_rest(tmp_path):
+    rng = np.random.default_rng(5)
+    write_faces(tmp_path / "few", ("angry", "happy", "sad"), 16, rng)
+    given = {"data": (str(tmp_path / "few"),), "epochs": 1, "learning_rate": 1e-4, "workers": 1}
+    classifier = train_model(starting_config(None, {}, given), tmp_path / "run")
+    embedded = EmotionClassifier.from_pretrained("embedded")
+    assert classifier.outputs == embedded.outputs
+    assert classifier.threshold >= embedded.threshold, (
+        "chosen on labels alone, it would let everything through"
+    )
+    answers = classifier.predict_faces([draw_face(name, rng) for name in 20 * ["happy"] + 20 * ["neutral"]])
+    confidence = np.array([answer.confidence for answer in answers])
+    assert confidence[:20].mean() > confidence[20:].mean() + 0.05
+    assert "Training started from the weights of the model embedded in emotion-faces" in classifier.card
+    assert classifier.report.model["base_model"][0].startswith("the model embedded in emotion-faces")

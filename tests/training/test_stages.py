@@ -1,6 +1,7 @@
 """A run is a list of stages: a teacher if asked for, the network, further members taught by the first."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,21 @@ from emotion.data.dataset import load_dataset
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.keras_engine import KerasNetwork, load_keras
+from emotion.model.loading import EMBEDDED
 from emotion.training.arguments import RECIPES
 from emotion.training.fit import correct_priors
 from emotion.training.runs import train_model
-from emotion.training.stages import TeacherTargets, blend_targets, forget_stages, plan_stages, teacher_answers
+from emotion.training.stages import (
+    BackgroundTargets,
+    TeacherTargets,
+    blend_targets,
+    forget_stages,
+    plan_stages,
+    teacher_answers,
+    with_background,
+)
 from tests.conftest import SMALL_RUN, TINY_RUN
+from tests.drawn_faces import write_faces
 
 pytestmark = pytest.mark.slow
 
@@ -210,3 +221,34 @@ def test_a_teacher_of_other_faces_can_only_answer_for_clean_ones(trained_model):
     config = TrainingConfig(background=("neutral",), image_size=64)
     with pytest.raises(DataError, match="--teacher-views clean, or the same --image-size"):
         TeacherTargets([str(trained_model)], ("angry", "happy", "sad", "neutral"), config)
+
+
+def test_classes_without_pictures_keep_the_share_that_the_teacher_gives_them():
+    embedded = EmotionClassifier.from_pretrained("embedded")
+    faces = np.random.default_rng(1).uniform(0, 255, (5, 48, 48, 1)).astype(np.float32)
+    outputs = ("rage", "surprise", "neutral", "fear")
+    teach = BackgroundTargets("embedded", outputs, ("neutral", "fear"), TrainingConfig())
+    targets = teach(faces, np.eye(4, dtype=np.float32)[[0, 1, 0, 1, 0]])
+    known = embedded.network(faces)[:, [embedded.outputs.index(name) for name in ("neutral", "fear")]]
+    np.testing.assert_allclose(targets[:, 2:], known, rtol=1e-5)
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-5)
+    assert (targets[[0, 2, 4], 1] == 0).all()
+
+
+def test_background_classes_join_the_outputs_but_not_under_another_name(tmp_path):
+    teacher = shutil.copytree(EMBEDDED, tmp_path / "teacher")
+    description = json.loads((teacher / "emotion.json").read_text())
+    description["labels"] = ["angry", "happy"]
+    description["outputs"][2] = {"name": "sad", "label": None}
+    (teacher / "emotion.json").write_text(json.dumps(description))
+    write_faces(tmp_path / "faces", ("happy", "sad"), 12, np.random.default_rng(2))
+    for drawn, label in (("happy", "joy"), ("sad", "gloom")):
+        (tmp_path / "faces" / drawn).rename(tmp_path / "faces" / label)
+    config = TrainingConfig(
+        data=str(tmp_path / "faces"),
+        labels=("joy", "gloom"),
+        background_teacher=str(teacher),
+        validation_fraction=0.3,
+    )
+    outputs = with_background(load_dataset(config, progress=False), config).outputs
+    assert outputs == ("joy", "gloom", "neutral", "fear", "surprise", "disgust"), "gloom is its sad"
