@@ -282,7 +282,7 @@ def _estimate(value: float, interval: Interval) -> Estimate:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """Return what was compared, the table, a sentence on every pair, and the gaps between groups."""
+    """Return the verdict on every pair, what was compared, the table, and the gaps between groups."""
     letters = letters_of(comparison)
     others = comparison.data.faces - comparison.labelled_faces
     background = f", and {others} that show none of them" if others else ""
@@ -290,15 +290,15 @@ def comparison_text(comparison: Comparison) -> str:
     pairs = [(f"{letters[pair.first]} − {letters[pair.second]}", pair) for pair in comparison.pairs]
     together = len(pairs) == 1
     parts = [
+        "\n".join(verdict(pair, letters) for _, pair in pairs),
+        "\n".join(f"{letter}: {name}" for name, letter in letters.items()),
         f"{comparison.labelled_faces} faces of {', '.join(comparison.labels)}{background}, from "
         f"{comparison.data.source}{where}. In brackets: 95% intervals, those of differences by a paired "
         "bootstrap.",
-        "\n".join(f"{letter}: {name}" for name, letter in letters.items()),
         _table(comparison, letters, pairs if together else []),
         ""
         if together
         else aligned([["", *(title for title, _ in pairs)], *_difference_rows(comparison, pairs)]),
-        "\n".join(verdict(pair, letters) for _, pair in pairs),
         "\n\n".join(
             groups_text(model.report.groups, f"{letters[model.name]}: ") for model in comparison.models
         ),
@@ -327,8 +327,8 @@ def verdict(pair: Pair, letters: dict[str, str]) -> str:
         f"(p < {SIGNIFICANT})."
     )
     return (
-        f"{first} alone is right on {pair.only_first} faces, {second} alone on {pair.only_second}; McNemar's "
-        f"exact test: {p_in_words(pair.p_value)}{corrected}. {finding}"
+        f"{finding} {first} alone is right on {pair.only_first} faces, {second} alone on {pair.only_second}; "
+        f"McNemar's exact test: {p_in_words(pair.p_value)}{corrected}."
     )
 
 
