@@ -31,6 +31,8 @@ def test_from_the_first_cell_to_the_published_model(hub, tmp_path, monkeypatch):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     (parameters,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
     parameters.source += f"\nDATA, SETTINGS = {str(data)!r}, {options!r}"
+    for cell in notebook.cells:  # one epoch on a few faces may be no better than guessing
+        cell.source = cell.source.replace('"--push"', '"--push", "--publish-anyway"')
     # The kernel is a process of its own: it finds the program and the Hub by its environment.
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
 
