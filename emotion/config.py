@@ -19,7 +19,7 @@ NETWORK_SETTINGS = (
     "architecture", "image_size", "channels", "width", "blocks", "filters", "kernel_size", "dense_units",
 )  # fmt: skip
 # What replaces the defaults in a run of `train.py` that starts from trained weights.
-FINE_TUNING: dict[str, Any] = {"epochs": 12, "batch_size": 32, "learning_rate": 5e-4, "warmup_epochs": 1.0}
+FINE_TUNING: dict[str, Any] = {"epochs": 8, "batch_size": 32, "learning_rate": 5e-4, "warmup_epochs": 1.0}
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,14 @@ def test_temperature_undoes_a_known_distortion(temperature):
     assert temperature == 1 or error(probabilities) > 3 * error(restored)
 
 
+def test_a_handful_of_faces_hardly_moves_the_temperature():
+    probabilities = np.tile([0.7, 0.2, 0.1], (11, 1))
+    assert 0.5 < calibrating.fit_temperature(probabilities, np.zeros(11, int)) < 1
+    assert calibrating.fit_temperature(np.tile([0.7, 0.2, 0.1], (5000, 1)), np.zeros(5000, int)) < 0.3
+
+
 def test_temperature_is_where_the_likelihood_is_highest():
-    probabilities, targets = synthetic(faces=300, outputs=3, temperature=1.7)
+    probabilities, targets = synthetic(faces=3000, outputs=3, temperature=1.7)
 
     def loss(temperature):
         tempered = calibrating.apply_temperature(probabilities, temperature)
@@ -34,9 +40,10 @@ def test_temperature_is_where_the_likelihood_is_highest():
 
 
 def test_temperature_stays_in_its_range_for_faultless_and_for_missing_answers():
-    faultless = np.array([[0.9, 0.1], [0.2, 0.8]])
-    assert calibrating.fit_temperature(faultless, np.array([0, 1])) == calibrating.TEMPERATURES[0]
-    assert calibrating.fit_temperature(faultless, np.array([1, 0])) == calibrating.TEMPERATURES[1]
+    faultless = np.tile([[0.9, 0.1], [0.2, 0.8]], (100_000, 1))
+    right = np.tile([0, 1], 100_000)
+    assert calibrating.fit_temperature(faultless, right) == calibrating.TEMPERATURES[0]
+    assert calibrating.fit_temperature(faultless, 1 - right) == calibrating.TEMPERATURES[1]
     assert calibrating.fit_temperature(faultless[:0], np.array([], int)) == 1.0
 
 
