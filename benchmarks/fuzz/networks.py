@@ -21,11 +21,11 @@ import numpy as np
 
 from benchmarks.fuzz.changes import EDGES, damaged
 from benchmarks.fuzz.pictures import check_message
-from emotion import EmotionClassifier
-from emotion.errors import EmotionError
-from emotion.model import isolation
+from emotion.errors import EmotionError, ModelLoadError
 from emotion.model.loading import EMBEDDED
-from emotion.vision.sandbox import Sandbox, SandboxError
+from emotion.untrusted import networks
+from emotion.untrusted.networks import STOPPED, VISITORS, load_visitors_model
+from emotion.untrusted.process import Header, LimitedProcess, Message
 
 FACES = 2
 # One of so many is a folder that a visitor named, in a process of its own from the first to the last.
@@ -42,7 +42,7 @@ class Networks:
         self._model = unpacked(self._content)
         self._folder = folder / "network"
         shutil.copytree(EMBEDDED, self._folder)
-        self._worker = Sandbox(__name__, memory=isolation.MOST_MEMORY, seconds=isolation.MOST_SECONDS)
+        self._worker = LimitedProcess(__name__, VISITORS, error=ModelLoadError, stopped=STOPPED)
 
     def try_one(self, chance: random.Random) -> str:
         """Run one network; return what became of it."""
@@ -50,12 +50,10 @@ class Networks:
         if chance.randrange(WHOLE_WAY) == 0:
             return self._whole_way(content)
         try:
-            answer = self._worker.ask(content)
-        except SandboxError:
-            return "stopped"
-        if answer[:1] == isolation.FAILED:
-            check_message(answer[1:].decode())
-            return "refused"
+            self._worker.ask({}, np.frombuffer(content, np.uint8))
+        except ModelLoadError as error:
+            check_message(str(error))
+            return "stopped" if str(error) == STOPPED else "refused"
         return "ran"
 
     def close(self) -> None:
@@ -68,11 +66,11 @@ class Networks:
         # Without hashes, as an attacker would publish it.
         description.write_text(description.read_text().replace('"files"', '"were"'))
         try:
-            classifier = EmotionClassifier.from_pretrained(self._folder, isolated=True)
+            classifier = load_visitors_model(self._folder, seconds=60)
             try:
                 classifier.predict_faces([np.zeros((48, 48), np.uint8)] * FACES)
             finally:
-                classifier.network.close()
+                classifier.close()
         except EmotionError as error:
             check_message(str(error))
             return "stopped" if "was stopped" in str(error) else "refused"
@@ -187,15 +185,14 @@ def schema() -> ModuleType:
 
 # What follows runs inside the process: one network after the other, each as its first.
 
-prepare = isolation.prepare
 
+class Work:
+    """Loads a network, and runs it on some faces if it could be loaded."""
 
-def answer(question: bytes) -> bytes:
-    """Load a network, and run it on some faces if it could be loaded."""
-    isolation._network.clear()
-    told = isolation.answer(question)
-    if told[:1] != isolation.WELL:
-        return told
-    [network] = isolation._network
-    faces = np.zeros((FACES, *network.input_shape), np.float32)
-    return isolation.answer(isolation.COUNT.pack(FACES) + faces.tobytes())
+    def __init__(self) -> None:
+        networks.Work()
+
+    def answer(self, header: Header, arrays: list[np.ndarray]) -> Message:
+        work = networks.Work()
+        told, _ = work.answer(header, arrays)
+        return work.answer({}, [np.zeros((FACES, *told["input_shape"]), np.float32)])

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from benchmarks.fuzz.changes import EDGES, damaged
 from emotion import EmotionClassifier
 from emotion.errors import EmotionError
-from emotion.vision.decoding import PictureDecoder
+from emotion.untrusted.pictures import PictureDecoder
 from emotion.vision.images import readable_formats
 
 SIDE = 72  # pixels: small files are damaged where it matters

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from emotion.errors import ModelLoadError
 from emotion.model.description import CARD_FILE, LONGEST_TEXT, Description
 from emotion.model.engines import Network
-from emotion.model.isolation import IsolatedNetwork
-from emotion.model.loading import (
-    EMBEDDED,
-    EMBEDDED_NAME,
-    Fetch,
-    SavedModel,
-    isolated_network,
-    load,
-    load_folder,
-    rehearsed_network,
-)
+from emotion.model.loading import EMBEDDED, SavedModel, load, load_folder
 from emotion.model.saving import save
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
 from emotion.vision.crop import Located, crop_face, scaled_place, whole_crop
@@ -94,9 +83,7 @@ class EmotionClassifier:
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
-        isolated: bool = False,
-        seconds: float | None = None,
-    ) -> EmotionClassifier:
+    ) -> Self:
         """Load a model: the embedded default, a folder, or one from the Hub. No Python code from it is run.
 
         Parameters
@@ -107,29 +94,16 @@ class EmotionClassifier:
             Branch, tag or commit on the Hub.
         token, cache_dir : optional
             As for every Hugging Face library; `token=False` reads public models only.
-        isolated : bool
-            For models that strangers name: run the `model.tflite` in a process with limits of its own.
-        seconds : float, optional
-            Give up a download after this time; by default it goes on as long as bytes come.
 
         Raises
         ------
         ModelLoadError
             If there is no such model, or it cannot be read or trusted.
         """
-        return cls.of(
-            load(
-                reference,
-                revision=revision,
-                token=token,
-                cache_dir=cache_dir,
-                fetch=_fetch_within(seconds, serving_only=isolated),
-                open_network=isolated_network if isolated else None,
-            )
-        )
+        return cls.of(load(reference, revision=revision, token=token, cache_dir=cache_dir))
 
     @classmethod
-    def of(cls, saved: SavedModel) -> EmotionClassifier:
+    def of(cls, saved: SavedModel) -> Self:
         """Return the classifier of a loaded model."""
         return cls(
             saved.network,
@@ -140,33 +114,6 @@ class EmotionClassifier:
             notice=saved.notice,
         )
 
-    @classmethod
-    def rehearsed(
-        cls, reference: str | None, *, revision: str | None = None, seconds: float | None = None
-    ) -> EmotionClassifier:
-        """Load the model of a program that serves: its network runs once in a process that may crash."""
-        return cls.of(
-            load(
-                reference,
-                revision=revision,
-                fetch=_fetch_within(seconds, serving_only=False),
-                open_network=rehearsed_network,
-            )
-        )
-
-    @classmethod
-    def from_pretrained_or_default(cls, reference: str, *, seconds: float | None = None) -> EmotionClassifier:
-        """Load a model `rehearsed`, or the embedded one with a notice that says why."""
-        try:
-            return cls.rehearsed(reference or None, seconds=seconds)
-        except ModelLoadError as error:
-            if not EMBEDDED.is_dir():
-                raise
-            classifier = cls.from_pretrained()
-            classifier.notice = f"{error} Until then the {EMBEDDED_NAME} model answers."
-            logger.warning("%s", classifier.notice)
-            return classifier
-
     def __reduce__(self) -> tuple[Callable[..., EmotionClassifier], tuple[object, ...]]:
         """Pickle where the model is and what its outputs mean, not its weights.
 
@@ -175,7 +122,7 @@ class EmotionClassifier:
         ModelLoadError
             If it was never saved to a folder.
         """
-        if self.folder is None or isinstance(self.network, IsolatedNetwork):
+        if self.folder is None:
             raise ModelLoadError(
                 "A model in memory cannot be handed to another process. Save it with "
                 "save_pretrained(folder), and load it from there."
@@ -430,16 +377,3 @@ def _load_pickled(
     # What was changed in memory, such as the threshold, goes along.
     classifier.description = description
     return classifier
-
-
-def _fetch_within(seconds: float | None, *, serving_only: bool) -> Fetch | None:
-    """Return what pulls a model, in a process of its own where the time is limited."""
-    if seconds is not None:
-        from emotion.model.deadline import pull_within
-
-        return functools.partial(pull_within, seconds, serving_only=serving_only)
-    if serving_only:
-        from emotion.model.pull import pull
-
-        return functools.partial(pull, serving_only=True)
-    return None

@@ -17,10 +17,8 @@ from emotion.model.description import (
     Description,
 )
 from emotion.model.engines import Network, load_network, try_on_one_face
-from emotion.model.isolation import IsolatedNetwork
 from emotion.model.saving import finish_interrupted_save, hash_file
 from emotion.report.reading import loads
-from emotion.vision.litert import litert_is_installed
 
 if TYPE_CHECKING:
     from emotion.model.pull import Snapshot
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 EMBEDDED = Path(__file__).parents[1] / "pretrained"
 EMBEDDED_NAME = "embedded default"
 EMBEDDED_REFERENCE = "embedded"  # how a person names it
-# Bytes of a model that the host names, bytes of memory and seconds of processor time for its first face.
-HOSTS_LARGEST, HOSTS_MEMORY, HOSTS_SECONDS = 2**30, 2**32, 60.0
 
 
 @dataclass(frozen=True)
@@ -129,29 +125,6 @@ def load_folder(
         )
     try_on_one_face(network, description.input_size, description.channels)
     return SavedModel(network, description, folder, model_name, revision)
-
-
-def isolated_network(folder: Path, _: Description) -> Network:
-    """Run a stranger's network in a process of its own."""
-    return IsolatedNetwork(folder / LITERT_FILE)
-
-
-def rehearsed_network(folder: Path, description: Description) -> Network:
-    """Run a network here, after one face in a process that may crash."""
-    if (folder / LITERT_FILE).is_file() and litert_is_installed():
-        _rehearse(folder, description)
-    return load_network(folder)
-
-
-def _rehearse(folder: Path, description: Description) -> None:
-    """Run the network on one face apart: a crash of LiteRT cannot be caught, and would end the program."""
-    network = IsolatedNetwork(
-        folder / LITERT_FILE, largest=HOSTS_LARGEST, memory=HOSTS_MEMORY, seconds=HOSTS_SECONDS
-    )
-    try:
-        try_on_one_face(network, description.input_size, description.channels)
-    finally:
-        network.close()
 
 
 def read_description(folder: Path) -> Description:

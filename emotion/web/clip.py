@@ -10,8 +10,8 @@ import gradio as gr
 
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
+from emotion.untrusted.clips import IsolatedClip
 from emotion.video.follow import follow_faces
-from emotion.video.isolation import IsolatedClip
 from emotion.video.tracking import Moment, Timeline
 from emotion.web.components import UploadedFiles
 from emotion.web.events import PROGRESS, Update

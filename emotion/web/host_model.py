@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from emotion.errors import EmotionError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.hub import DEFAULT_NAME
+from emotion.model.loading import EMBEDDED, EMBEDDED_NAME
 from emotion.model.pull import newest_commit
 from emotion.program import MODEL_VARIABLE, REFRESH_VARIABLE
+from emotion.untrusted.networks import load_hosts_model
 
 if TYPE_CHECKING:
     from emotion.web.session import Session
@@ -49,16 +51,29 @@ def find_model(environment: Mapping[str, str]) -> tuple[str | None, EmotionClass
         If no model at all can be loaded.
     """
     if reference := environment.get(MODEL_VARIABLE):
-        return reference, EmotionClassifier.from_pretrained_or_default(reference, seconds=PULL_SECONDS)
+        return reference, load_or_default(reference)
     if space := environment.get("SPACE_ID"):
         owner = environment.get("SPACE_AUTHOR_NAME") or space.split("/")[0]
         reference = f"{owner}/{DEFAULT_NAME}"
         try:
-            return reference, EmotionClassifier.rehearsed(reference, seconds=PULL_SECONDS)
+            return reference, load_hosts_model(reference, seconds=PULL_SECONDS)
         except ModelLoadError as error:
             # Nobody asked for it, so that visitors need not know.
             logger.info("%s is not set, and %s cannot be had: %s", MODEL_VARIABLE, reference, error)
     return None, EmotionClassifier.from_pretrained()
+
+
+def load_or_default(reference: str) -> EmotionClassifier:
+    """Load the model that the host named, or else the embedded one with a notice that says why."""
+    try:
+        return load_hosts_model(reference, seconds=PULL_SECONDS)
+    except ModelLoadError as error:
+        if not EMBEDDED.is_dir():
+            raise
+        classifier = EmotionClassifier.from_pretrained()
+        classifier.notice = f"{error} Until then the {EMBEDDED_NAME} model answers."
+        logger.warning("%s", classifier.notice)
+        return classifier
 
 
 def refresh_minutes(environment: Mapping[str, str]) -> float | None:
@@ -118,7 +133,7 @@ class Refresh:
             newest = newest_commit(repo_id, revision=revision or None)
             if newest != self._session.classifier.revision:
                 # Tried on one face, first in a process of its own: this one has visitors.
-                found = EmotionClassifier.rehearsed(repo_id, revision=newest, seconds=PULL_SECONDS)
+                found = load_hosts_model(repo_id, revision=newest, seconds=PULL_SECONDS)
                 self._session.classifier = found
                 logger.info("%s: the commit %s answers from now on", self._reference, newest[:12])
             self.problem, self._cause = None, ""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from emotion.vision.sandbox import memory_trimmer
+from emotion.untrusted.process import memory_trimmer
 
 # glibc's numbers for the settings.
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8

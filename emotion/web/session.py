@@ -10,14 +10,13 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from emotion.errors import InvalidImageError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.isolation import IsolatedNetwork
 from emotion.teaching.teach import Teacher
+from emotion.untrusted.networks import VisitorsClassifier, load_visitors_model
+from emotion.untrusted.pictures import PictureDecoder
 from emotion.video.accepted import MAX_SECONDS
-from emotion.vision.decoding import PictureDecoder
 from emotion.vision.detector import face_network
 from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
@@ -125,7 +124,7 @@ class Session:
         self.visitors = Visitors()
         self.memory = Memory(self.limits.remembered_bytes)
         self.decoder = PictureDecoder(workers=self.limits.decoders)
-        self._visitor_models: OrderedDict[int, EmotionClassifier] = OrderedDict()
+        self._visitor_models: OrderedDict[int, VisitorsClassifier] = OrderedDict()
         self._teacher: Teacher | None = None
         self._lock = threading.Lock()
         self.examples = sorted(path for path in examples.iterdir() if path.suffix in PICTURE_ENDINGS)
@@ -191,16 +190,14 @@ class Session:
 
     def ready(self, classifier: EmotionClassifier) -> EmotionClassifier:
         """Return a model that may be asked now; of visitors' models, the process of the oldest one ends."""
-        if not isinstance(classifier.network, IsolatedNetwork):
+        if not isinstance(classifier, VisitorsClassifier):
             return classifier
         with self._lock:
             # The classifier itself stays here, so that no other one gets its id meanwhile.
             self._visitor_models[id(classifier)] = classifier
             self._visitor_models.move_to_end(id(classifier))
             while len(self._visitor_models) > self.limits.visitor_models:
-                oldest = self._visitor_models.popitem(last=False)[1].network
-                # As `load_for_visitor` loaded it.
-                cast(IsolatedNetwork, oldest).close()
+                self._visitor_models.popitem(last=False)[1].close()
         return classifier
 
     @property
@@ -229,6 +226,4 @@ class Session:
         if not HUB_REFERENCE.fullmatch(reference) or Path(reference.partition("@")[0]).exists():
             raise ModelLoadError("Write the model as owner/name or owner/name@revision, as on the Hub.")
         # token=False: a visitor must not read private models with the rights of whoever runs this page.
-        return EmotionClassifier.from_pretrained(
-            reference, token=False, isolated=True, seconds=self.limits.pull_seconds
-        )
+        return load_visitors_model(reference, seconds=self.limits.pull_seconds)

@@ -7,9 +7,9 @@ import pytest
 from huggingface_hub import constants
 
 from emotion.errors import ModelLoadError
-from emotion.model.deadline import pull_within
 from emotion.model.description import KERAS_FILES
 from emotion.model.pull import WITHOUT_TOKEN, make_room, pull
+from emotion.untrusted.pulls import pull_within
 from tests.hub_server import WRITE_TOKEN, HubServer
 from tests.model.test_hub import PUBLISHED, UNREACHABLE, content_of
 

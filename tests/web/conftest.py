@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from emotion import EmotionClassifier
-from emotion.vision.decoding import PictureDecoder
+from emotion.untrusted.pictures import PictureDecoder
 from tests.app_process import EXAMPLES
 
 if TYPE_CHECKING:

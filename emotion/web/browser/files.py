@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
 
 ENGINE = Path(__file__).with_name("engine")
+# In an installed package, and in a clone.
+EXAMPLES = (Path(__file__).parents[1] / "examples", Path(__file__).parents[3] / "examples")
 ENGINE_ENDINGS = (".js", ".gz", "LICENSE")
 
 
@@ -44,6 +46,12 @@ def model_files(classifier: EmotionClassifier) -> dict[str, bytes]:
         "face_detector.tflite.gz": _packed(WEIGHTS),
         "model.tflite.gz": _packed(network),
     }
+
+
+def example_pictures() -> list[Path]:
+    """Return the pictures that a visitor can try."""
+    folder = next(folder for folder in EXAMPLES if folder.is_dir())
+    return sorted(folder.glob("*.jpg"))
 
 
 def _packed(path: Path) -> bytes:

@@ -10,10 +10,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from emotion.predictions import calibration
-from emotion.predictions.display import NOT_SURE_COLOUR, emotion_colour
+from emotion.predictions.display import NOT_SURE_COLOUR, emotion_colour, text_colour
 from emotion.predictions.face import NEUTRAL_OR_MIXED
+from emotion.predictions.table import FORMULA_SIGNS
 from emotion.video import tracking
 from emotion.vision import crop, detector, faces, images, look, quality
+from emotion.web.html.timeline import DASHES
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
@@ -47,8 +49,10 @@ def settings(classifier: EmotionClassifier) -> dict[str, Any]:
             "temperature": description.calibration.temperature,
             "threshold": description.calibration.threshold,
         },
-        "colours": {label: emotion_colour(label) for label in description.labels},
-        "notSureColour": NOT_SURE_COLOUR,
+        "colours": {label: _colour(emotion_colour(label)) for label in description.labels},
+        "notSureColour": _colour(NOT_SURE_COLOUR),
+        "dashes": list(DASHES),
+        "formulaSigns": list(FORMULA_SIGNS),
     }
 
 
@@ -61,6 +65,10 @@ def constants() -> dict[str, Any]:
         "LOOK": _named(look, LOOK_NAMES),
         "TRACKER": _defaults(tracking.FaceTracker) | _named(tracking, TRACKER_NAMES),
     }
+
+
+def _colour(background: str) -> dict[str, str]:
+    return {"background": background, "text": text_colour(background)}
 
 
 def _named(module: ModuleType, names: str) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def _figures(report: Report) -> str:
     rows = [("accuracy", "Accuracy", between), *SHOWN]
     values = [(FIGURES[key].read(report), name, note) for key, name, note in rows]
     cells = "".join(
-        f"<div><dt>{name}</dt><dd>{value:.1%}</dd><small>{note}</small></div>"
+        f"<div><dt>{name}</dt><dd>{value:.1%}<small>{note}</small></dd></div>"
         for value, name, note in values
         if value is not None
     )

@@ -78,11 +78,21 @@ export interface Model {
   threshold: number;
 }
 
+/** `#rrggbb`, and black or white, which can be read on it. */
+export interface Colour {
+  background: string;
+  text: string;
+}
+
 /** The content of engine.json. */
 export interface Settings {
   constants: Constants;
   model: Model;
-  /** Of every label, `#rrggbb`. */
-  colours: Record<string, string>;
-  notSureColour: string;
+  /** Of every label. */
+  colours: Record<string, Colour>;
+  notSureColour: Colour;
+  /** Of the lines of a chart, as SVG writes them. */
+  dashes: string[];
+  /** What a spreadsheet takes for the beginning of a formula. */
+  formulaSigns: string[];
 }

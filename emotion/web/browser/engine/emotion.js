@@ -1,7 +1,7 @@
 // For any page: what the faces in its pictures and videos show, worked out on the visitor's own device.
 //
 //     import { load } from "…/engine/emotion.js";
-//     const emotion = await load("…/model/");
+//     const emotion = await load();
 //     const faces = await emotion.look(document.querySelector("img"));
 
 /**
@@ -13,16 +13,16 @@
 
 /**
  * Load the engine into a worker of its own.
- * @param {string | URL} [folder] with the model's files; by default `model/` beside the engine's folder
+ * @param {string | URL} [site] where `model/` is; by default the folder that holds the engine's, too
  * @returns {Promise<Emotion>}
  */
-export async function load(folder = new URL("../model/", import.meta.url)) {
-  const base = new URL(folder, document.baseURI);
+export async function load(site = new URL("../", import.meta.url)) {
+  const model = new URL("model/", new URL(site, document.baseURI));
   const script = new URL("worker.js", import.meta.url);
   const worker = new Worker(script.origin === location.origin ? script : fromElsewhere(script), { type: "module" });
   const emotion = new Emotion(worker);
   try {
-    await emotion.start(base.href);
+    await emotion.start(model.href);
   } catch (error) {
     emotion.close();
     throw error;

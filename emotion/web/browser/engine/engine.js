@@ -26,8 +26,8 @@ import { Tracker } from "./tracker.js";
  */
 
 /**
- * The faces that are followed after a frame, and the last half minute.
- * @typedef {{ faces: TrackedFace[], moments: Moment[] }} Followed
+ * The faces that are followed after a frame, and the last half minute; null where that is as it was.
+ * @typedef {{ faces: TrackedFace[], moments: Moment[] | null }} Followed
  */
 
 /** Reads a file of the engine's folder. @typedef {(name: string) => Promise<Uint8Array>} Read */
@@ -111,8 +111,9 @@ export class Engine {
       answers.push({ ...place, ...(await this.#answer(place, crop)) });
       looks.push(look(crop, this.settings.constants.LOOK));
     }
+    const { changes } = this.tracker;
     const faces = this.tracker.update(answers, time, looks);
-    return { faces, moments: this.tracker.moments };
+    return { faces, moments: changes === this.tracker.changes ? null : this.tracker.moments };
   }
 
   /** Forget the faces that were followed. */

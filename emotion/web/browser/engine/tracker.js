@@ -45,6 +45,8 @@ export class Tracker {
   #start = null;
   #now = 0;
   #previous = 0;
+  /** How often `moments` has changed. */
+  changes = 0;
 
   /** @param {Constants} constants @param {Model} model */
   constructor(constants, model) {
@@ -86,10 +88,14 @@ export class Tracker {
       this.#remember(track, looks[index], now);
       if (now - track.recorded >= history_step - 1e-6) {
         track.recorded = now;
+        this.changes++;
         this.#moments.push({ time: now, face: this.#snapshot(track) });
       }
     });
-    while (this.#moments.length && this.#moments[0].time < now - history) this.#moments.shift();
+    while (this.#moments.length && this.#moments[0].time < now - history) {
+      this.changes++;
+      this.#moments.shift();
+    }
     return this.faces;
   }
 
@@ -181,6 +187,7 @@ export class Tracker {
   /** @param {Track} track @param {Track} old */
   #rename(track, old) {
     if (track.id === this.#facesSeen) this.#facesSeen--;
+    this.changes++;
     this.#moments = this.#moments.map((moment) =>
       moment.face.id === track.id ? { ...moment, face: { ...moment.face, id: old.id } } : moment,
     );

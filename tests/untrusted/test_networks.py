@@ -1,6 +1,8 @@
 """Strangers' networks: the same answers as in this process, and a message instead of a crash."""
 
+import pickle
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,9 @@ import pytest
 from benchmarks.fuzz.networks import packed, unpacked
 from emotion import EmotionClassifier, ModelLoadError
 from emotion.model.engines import LiteRTNetwork
-from emotion.model.isolation import IsolatedNetwork
 from emotion.model.loading import EMBEDDED
-from emotion.vision.sandbox import Sandbox, SandboxError
+from emotion.untrusted.networks import IsolatedNetwork, load_visitors_model
+from emotion.web.host_model import load_or_default
 from tests.app_process import EXAMPLES
 
 pytestmark = pytest.mark.slow
@@ -45,33 +47,30 @@ def test_the_same_answers_as_in_this_process():
 
 
 def test_a_classifier_of_a_stranger_s_model_answers_as_any_other(folder):
-    stranger = EmotionClassifier.from_pretrained(folder, isolated=True)
+    stranger = load_visitors_model(folder, seconds=60)
     assert stranger.predict(EXAMPLES / "2-happy.jpg") == EmotionClassifier.from_pretrained().predict(
         EXAMPLES / "2-happy.jpg"
     )
+
+
+def test_a_stranger_s_model_stays_in_this_program(folder):
+    stranger = load_visitors_model(folder, seconds=60)
+    stranger.close()
+    with pytest.raises(ModelLoadError, match="another process"):
+        pickle.dumps(stranger)
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x1c\0\0\0TFL3" + bytes(100)])
 def test_what_is_no_network_is_refused(folder, content):
     (folder / "model.tflite").write_bytes(content)
     with pytest.raises(ModelLoadError):
-        EmotionClassifier.from_pretrained(folder, isolated=True)
+        load_visitors_model(folder, seconds=60)
 
 
 def test_a_model_without_a_litert_file_is_refused_in_plain_words(folder):
     (folder / "model.tflite").unlink()
     with pytest.raises(ModelLoadError, match=r"needs a model\.tflite"):
-        EmotionClassifier.from_pretrained(folder, isolated=True)
-
-
-@pytest.mark.parametrize("deed", [b"crash", b"hang", b"exit", b"babble"])
-def test_a_process_that_dies_is_noticed_by_who_asked_and_the_next_question_is_answered(deed):
-    sandbox = Sandbox("tests.model.misbehaving", memory=100_000_000, seconds=0.3)
-    assert sandbox.ask(b"hello") == b"hello"
-    with pytest.raises(SandboxError):
-        sandbox.ask(deed)
-    assert sandbox.ask(b"hello again") == b"hello again"
-    sandbox.close()
+        load_visitors_model(folder, seconds=60)
 
 
 def test_thousands_of_damaged_files_never_reach_this_process(folder):
@@ -99,9 +98,9 @@ def test_what_litert_says_on_several_lines_becomes_one(folder):
     description = folder / "emotion.json"
     description.write_text(description.read_text().replace('"files"', '"were"'))
     (folder / "model.tflite").write_bytes(packed(model))
-    for isolated in (True, False):
+    for load in (EmotionClassifier.from_pretrained, partial(load_visitors_model, seconds=60)):
         with pytest.raises(ModelLoadError, match=r"version.*Save or download the model again\.$") as error:
-            EmotionClassifier.from_pretrained(folder, isolated=isolated)
+            load(folder)
         assert "\n" not in str(error.value)
 
 
@@ -111,11 +110,11 @@ def test_a_host_s_network_that_would_end_the_program_is_replaced_with_a_notice(f
     description.write_text(description.read_text().replace('"files"', '"were"'))
     (folder / "model.tflite").write_bytes(crashing_network())
     with pytest.raises(ModelLoadError, match="crashed"):
-        EmotionClassifier.from_pretrained(folder, isolated=True)
-    classifier = EmotionClassifier.from_pretrained_or_default(str(folder))
+        load_visitors_model(folder, seconds=60)
+    classifier = load_or_default(str(folder))
     assert classifier.model_name == "embedded default"
     assert "crashed" in classifier.notice
 
 
 def test_a_host_s_network_that_runs_is_taken(folder):
-    assert EmotionClassifier.from_pretrained_or_default(str(folder)).model_name == str(folder)
+    assert load_or_default(str(folder)).model_name == str(folder)

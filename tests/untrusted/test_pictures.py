@@ -1,22 +1,21 @@
-"""Opening strangers' pictures apart: the same pixels as here, and an end to whatever takes too long."""
+"""Strangers' pictures are opened apart: the same pixels as here, and an end to what takes too long."""
 
 import io
-import os
 import struct
 import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from emotion.errors import InvalidImageError
-from emotion.vision.decoding import PictureDecoder
+from emotion.untrusted.pictures import PICTURE, PictureDecoder
 from emotion.vision.images import open_picture
-from emotion.vision.sandbox import Sandbox
-from tests.vision.heic import tiled_heic
+from tests.untrusted.heic import tiled_heic
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +30,7 @@ def decoder():
 @pytest.fixture(scope="module")
 def hasty_decoder():
     """Gives up early, as the tests of what takes too long would like."""
-    decoder = PictureDecoder(workers=2, seconds=1.5)
+    decoder = PictureDecoder(limits=replace(PICTURE, seconds=1.5))
     yield decoder
     decoder.close()
 
@@ -117,24 +116,23 @@ def test_bombs_end_in_a_message_and_the_next_picture_opens(hasty_decoder, bomb):
 
 
 def test_a_picture_that_lacks_memory_is_not_called_damaged():
-    decoder = PictureDecoder(workers=1, memory=400_000_000)
-    content = encode(Image.new("RGB", (6000, 5000)), "WEBP", quality=0, method=0)
+    decoder = PictureDecoder(workers=1, limits=replace(PICTURE, memory=50_000_000))
+    content = encode(Image.new("RGB", (6000, 4000)), "PNG", compress_level=1)
     with pytest.raises(
         InvalidImageError, match=r"within the limits on time and memory.*at most 25 megapixels"
     ):
         decoder.open(content)
-    half = encode(gradient(200, 150), "WEBP")[:200]
     with pytest.raises(InvalidImageError, match="damaged"):
-        decoder.open(half)
+        decoder.open(encode(gradient(200, 150), "WEBP")[:200])
     decoder.close()
 
 
 def test_a_phone_s_photograph_in_tiles_opens_every_time():
-    decoder = PictureDecoder(workers=1, memory=200_000_000)
+    decoder = PictureDecoder(workers=1, limits=replace(PICTURE, memory=200_000_000))
     content = tiled_heic(4032, 3024)
-    shapes = [decoder.open(content).pixels.shape for _ in range(3)]
+    shapes = [decoder.open(content).pixels.shape for _ in range(2)]
     decoder.close()
-    assert shapes == [(1512, 2016, 3)] * 3
+    assert shapes == [(1512, 2016, 3)] * 2
 
 
 @pytest.mark.parametrize(
@@ -173,23 +171,3 @@ def test_several_at_once_share_the_processes(decoder):
     with ThreadPoolExecutor(6) as pool:
         sizes = [picture.size for picture in pool.map(decoder.open, pictures)]
     assert sizes == [(50 + number, 40) for number in range(12)]
-
-
-def test_the_process_keeps_no_rights():
-    sandbox = Sandbox("tests.vision.curious", memory=200_000_000, seconds=1)
-    try:
-        found = sandbox.ask(b"what can you do?").decode()
-        assert "token" not in found
-        assert found == "no file, no connection, no memory"
-        if os.getuid() == 0:
-            assert sandbox.ask(b"who are you?") == b"65534"
-    finally:
-        sandbox.close()
-
-
-def test_threads_that_allocate_leave_the_memory_to_others():
-    sandbox = Sandbox("tests.vision.curious", memory=250_000_000, seconds=1)
-    try:
-        assert sandbox.ask(b"allocate in threads, then 100 MB") == b"allocated"
-    finally:
-        sandbox.close()

@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
+from emotion.untrusted.clips import IsolatedClip
 from emotion.video.accepted import InvalidVideoError
 from emotion.video.annotate import annotate_clip
 from emotion.video.follow import follow_faces
-from emotion.video.isolation import IsolatedClip
 from tests.video.clips import HappyOnTheLeft, decode, encode, loudness, quarters
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,7 @@ def test_a_process_that_is_killed_is_explained(tmp_path):
         with open(f"/proc/self/task/{os.getpid()}/children") as children:
             for child in map(int, children.read().split()):
                 with open(f"/proc/{child}/cmdline") as command:
-                    if "emotion.video.isolated" in command.read():
+                    if "emotion.untrusted.clips" in command.read():
                         os.kill(child, signal.SIGKILL)
         with pytest.raises(InvalidVideoError, match="limits on time and memory"):
             list(frames)

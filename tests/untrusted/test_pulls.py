@@ -3,8 +3,8 @@
 import pytest
 
 from emotion.errors import ModelLoadError
-from emotion.model.deadline import pull_within
 from emotion.model.pull import pull
+from emotion.untrusted.pulls import pull_within
 from tests.hub_server import WRITE_TOKEN, HubServer
 from tests.model.test_hub import PUBLISHED, content_of
 

@@ -1,0 +1,70 @@
+// The page as a whole: its words, its sections, its engine, and what keeps it for visits without a connection.
+
+import { load } from "../engine/emotion.js";
+import { byId, element } from "./dom.js";
+import { hint } from "./hints.js";
+import { Live } from "./live.js";
+import { Photo } from "./photo.js";
+import { startTabs } from "./tabs.js";
+import { alternatives, keep, languages, preferredLanguage, say, speak } from "./words.js";
+
+/** @import { Emotion } from "../engine/emotion.js" */
+
+const engine = load();
+// Told below, wherever it is waited for.
+engine.catch(() => {});
+
+await speak(preferredLanguage());
+const photo = new Photo(engine);
+const live = new Live(engine, photo);
+startTabs();
+offerLanguages();
+photo.clear();
+live.refresh();
+engine.then(start).catch(tellFailure);
+keepForOffline();
+
+/** @param {Emotion} emotion */
+function start(emotion) {
+  photo.ready(emotion);
+  name(emotion);
+  document.body.dataset.ready = "true";
+  emotion.warmUp(640, 480);
+}
+
+/** Name the labels where the page asks its question. @param {Emotion} emotion */
+function name(emotion) {
+  byId("question", HTMLElement).textContent = say("question", { labels: alternatives(emotion.labels) });
+}
+
+/** @param {unknown} error */
+function tellFailure(error) {
+  const reason = error instanceof Error ? error.message : String(error);
+  const box = hint(say("failed"), say("failed.todo", { reason }));
+  box.setAttribute("role", "alert");
+  byId("trouble", HTMLElement).replaceChildren(box);
+}
+
+function offerLanguages() {
+  const choice = byId("language", HTMLSelectElement);
+  const names = new Map(languages.map((code) => [code, new Intl.DisplayNames([code], { type: "language" }).of(code)]));
+  const current = document.documentElement.lang;
+  choice.append(
+    ...[...names].map(([code, name]) =>
+      element("option", { value: code, lang: code, selected: code === current }, name ?? code),
+    ),
+  );
+  byId("languages", HTMLElement).hidden = languages.length < 2;
+  choice.addEventListener("change", async () => {
+    keep(choice.value);
+    await speak(choice.value);
+    photo.refresh();
+    live.refresh();
+    engine.then(name, () => {});
+  });
+}
+
+function keepForOffline() {
+  // Not in a page that was opened as a file, nor where a frame forbids it.
+  navigator.serviceWorker?.register("offline.js").catch(() => {});
+}
