@@ -54,7 +54,7 @@ def trained_model(tmp_path_factory, drawn_data) -> Path:
 
 
 # Fixtures that train, or start a process of their own: whatever needs one of them is slow.
-SLOW_FIXTURES = {"trained_model", "trained", "app", "decoder", "session"}
+SLOW_FIXTURES = {"trained_model", "trained", "app", "decoder", "service"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

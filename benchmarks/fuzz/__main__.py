@@ -36,7 +36,7 @@ from benchmarks.fuzz.descriptions import Descriptions
 from benchmarks.fuzz.networks import Networks
 from benchmarks.fuzz.payloads import Payloads
 from benchmarks.fuzz.pictures import Pictures
-from emotion.web.resources import share_memory
+from emotion.web.process import share_memory
 
 LONGEST = 2.0  # seconds of processor time
 LARGEST = 500  # MB of a process that serves

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.apps import API, OURS, App, running
 from benchmarks.fuzz.changes import changed, damaged, odd
 from benchmarks.fuzz.pictures import check_message, corpus, damaged_picture
-from emotion.web.session import Limits
+from emotion.web.service import Limits
 
 ANSWERS_WITHIN = 60  # seconds, on a busy machine
 # What the log of an app must not hold.

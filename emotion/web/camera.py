@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from emotion.web.components import MemoryImage
-from emotion.web.events import SILENT
+from emotion.web.tab import SILENT
 
 # Opens the camera inside a component that was just shown anew.
 OPEN_CAMERA = Path(__file__).with_name("open_camera.js").read_text("utf-8")

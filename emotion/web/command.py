@@ -14,8 +14,7 @@ from typing import Any
 from emotion import __version__
 from emotion.errors import EmotionError
 from emotion.program import APP_COMMAND, INSTALL_APP
-from emotion.web.process import end_on_signals, use_private_folder
-from emotion.web.resources import usable_processors
+from emotion.web.process import end_on_signals, usable_processors, use_private_folder
 
 DESCRIPTION = """Tell how angry, happy or sad faces look, in a browser.
 
@@ -44,17 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with without_type_stubs():
             from emotion.quiet import log_to_terminal
             from emotion.web.page import build_app, launch
-            from emotion.web.session import Session
+            from emotion.web.service import Service
     except ImportError as error:
         print(f"error: {error}. The app needs it; type: {INSTALL_APP}", file=sys.stderr)
         return 2
     log_to_terminal("%(levelname)s %(name)s: %(message)s")
     try:
-        session = Session.start(os.environ, examples=_examples())
+        service = Service.start(os.environ, examples=_examples())
     except EmotionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    launch(build_app(session), session)
+    launch(build_app(service), service)
     return 0
 
 

@@ -1,12 +1,14 @@
-"""Gradio components that keep people's pictures off the disk: they travel inside the page as data URLs.
+"""Gradio components that keep people's pictures off the disk: the page holds them as data URLs.
 
-Gradio itself saves every picture that it shows as a file. What the page looks like is elsewhere.
+Gradio itself saves every picture that it shows as a file.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -15,9 +17,12 @@ from gradio.components.gallery import GalleryData, GalleryImage
 from gradio.data_classes import FileData, ImageData, ListFiles
 from PIL import Image
 
+from emotion.predictions.face import FacePrediction
+from emotion.vision.crop import Place, scaled_place
+from emotion.vision.images import Picture
 from emotion.web.inside.uploads import uploaded
 
-# Pixels: larger pictures are shown reduced, which every screen forgives.
+# Pixels: larger pictures are shown reduced; few screens show more.
 SHOWN_SIDE = 1280
 # Of JPEG; higher only makes the page slower.
 QUALITY = 88
@@ -43,7 +48,7 @@ class MemoryImage(gr.Image):
     """A `gr.Image` that hands on what was sent, undecoded, and shows pictures without writing them to disk.
 
     As an input it gives bytes (a camera frame) or the `pathlib.Path` of an upload, to be opened with
-    `Session.open_picture` and released with `Uploads.using`. As an output it takes an array or PIL image.
+    `Service.open_picture` and released with `Uploads.using`. As an output it takes an array or PIL image.
     """
 
     is_template = True  # Gradio draws it as an Image
@@ -58,7 +63,7 @@ class MemoryImage(gr.Image):
             try:
                 return base64.b64decode(payload.url.partition(",")[2])
             except ValueError:
-                # No picture either; whoever opens it says so.
+                # Opening it will fail with a message.
                 return b""
         return uploaded(payload.path) if payload.path else None
 
@@ -95,3 +100,29 @@ class UploadedFiles(gr.File):
             return []
         files = payload.root if isinstance(payload, ListFiles) else [payload]
         return [str(uploaded(file.path)) for file in files]
+
+
+def at_shown_size(
+    picture: Picture, faces: Sequence[FacePrediction], side: int
+) -> tuple[np.ndarray, list[FacePrediction]]:
+    """Return a picture as uint8 (H, W, 3) of at most `side` pixels, and its faces in these pixels."""
+    shown = picture.shown(side)
+    if shown.scale == 1:
+        return shown.pixels, list(faces)
+    places = [scaled_place(place_of(face), 1 / shown.scale) for face in faces]
+    return shown.pixels, [
+        replace(face, box=place.box, eyes=place.eyes) for face, place in zip(faces, places, strict=True)
+    ]
+
+
+def place_of(face: FacePrediction) -> Place:
+    """Return where a face is in its picture.
+
+    Raises
+    ------
+    ValueError
+        If it came as a crop, without a picture.
+    """
+    if face.box is None:
+        raise ValueError("This face came without a picture.")
+    return Place(face.box, face.eyes, face.tight)

@@ -1,4 +1,4 @@
-"""The model that everybody gets: which one it is, and taking over its new commits while the app runs."""
+"""The host's model: which one it is, and taking over its new commits while the app runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from emotion.errors import EmotionError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
@@ -16,15 +16,12 @@ from emotion.model.pull import newest_commit
 from emotion.program import MODEL_VARIABLE, REFRESH_VARIABLE
 from emotion.untrusted.networks import load_hosts_model
 
-if TYPE_CHECKING:
-    from emotion.web.session import Session
-
 # The model may be large, but a start must come to an end.
 PULL_SECONDS = 600
 # Minutes: the Hub limits how often it is asked.
 LEAST_MINUTES = 1.0
 NOT_TAKEN_OVER = (
-    "A newer model could not be taken over, so this one goes on answering. The log of this app says why."
+    "The newest version of this model could not be loaded, so this one still answers. The app’s log says why."
 )
 
 logger = logging.getLogger(__name__)
@@ -43,7 +40,7 @@ def find_model(environment: Mapping[str, str]) -> tuple[str | None, EmotionClass
     reference : str or None
         Folder or name on the Hub; None for the embedded model.
     classifier : EmotionClassifier
-        Has a notice where the model that was named could not be had.
+        With a notice if the model that was named could not be loaded.
 
     Raises
     ------
@@ -58,8 +55,8 @@ def find_model(environment: Mapping[str, str]) -> tuple[str | None, EmotionClass
         try:
             return reference, load_hosts_model(reference, seconds=PULL_SECONDS)
         except ModelLoadError as error:
-            # Nobody asked for it, so that visitors need not know.
-            logger.info("%s is not set, and %s cannot be had: %s", MODEL_VARIABLE, reference, error)
+            # The host did not ask for it, so the page need not mention it.
+            logger.info("%s is not set, and %s could not be loaded: %s", MODEL_VARIABLE, reference, error)
     return None, EmotionClassifier.from_pretrained()
 
 
@@ -82,7 +79,7 @@ def refresh_minutes(environment: Mapping[str, str]) -> float | None:
     Raises
     ------
     EmotionError
-        If EMOTION_REFRESH_MINUTES is no number of minutes.
+        If EMOTION_REFRESH_MINUTES is not a number of minutes.
     """
     text = environment.get(REFRESH_VARIABLE, "").strip()
     if not text:
@@ -99,19 +96,25 @@ def refresh_minutes(environment: Mapping[str, str]) -> float | None:
     return minutes
 
 
+class Serving(Protocol):
+    """What answers with the host's model."""
+
+    classifier: EmotionClassifier
+
+
 class Refresh:
     """Takes over new commits of the host's model, between two requests.
 
     Parameters
     ----------
-    session : Session
-        Whose model is replaced.
+    service : Serving
+        Its model is replaced.
     reference : str
         "owner/name" or "owner/name@revision" on the Hub.
     """
 
-    def __init__(self, session: Session, reference: str) -> None:
-        self._session = session
+    def __init__(self, service: Serving, reference: str) -> None:
+        self._session = service
         self._reference = reference
         self._stopped = threading.Event()
         # For the page; None while all is well.
@@ -119,11 +122,11 @@ class Refresh:
         self._cause = ""
 
     def start(self, seconds: float) -> None:
-        """Look every so often, until the program ends or `stop`."""
+        """Look every so many seconds, until the program ends or `stop` is called."""
         threading.Thread(target=self._run, args=[seconds], name="model refresh", daemon=True).start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking for new commits."""
         self._stopped.set()
 
     def look(self) -> None:
@@ -132,14 +135,14 @@ class Refresh:
             repo_id, _, revision = self._reference.partition("@")
             newest = newest_commit(repo_id, revision=revision or None)
             if newest != self._session.classifier.revision:
-                # Tried on one face, first in a process of its own: this one has visitors.
+                # Rehearsed in another process, because a crash in this one would end the app.
                 found = load_hosts_model(repo_id, revision=newest, seconds=PULL_SECONDS)
                 self._session.classifier = found
                 logger.info("%s: the commit %s answers from now on", self._reference, newest[:12])
             self.problem, self._cause = None, ""
         except EmotionError as error:
             self.problem = NOT_TAKEN_OVER
-            # Once, as it may stay so for days. It names folders of this server: not for visitors.
+            # Logged once, as it may last for days; not shown, because it names folders of this server.
             if str(error) != self._cause:
                 logger.warning("%s: no newer commit is taken over: %s", self._reference, error)
             self._cause = str(error)
@@ -149,17 +152,17 @@ class Refresh:
             try:
                 self.look()
             except Exception:
-                # Whatever else went wrong: the next look may go well, and the old model answers.
+                # The next look may succeed; until then the old model answers.
                 logger.exception("Looking for a newer model failed")
 
 
-def refreshing(session: Session, reference: str | None, minutes: float | None) -> Refresh | None:
-    """Start to look for new commits, where that was asked for and the model comes from the Hub."""
+def refreshing(service: Serving, reference: str | None, minutes: float | None) -> Refresh | None:
+    """Start to look for new commits if the host asked for it and the model comes from the Hub."""
     if minutes is None:
         return None
     if reference is None or Path(reference).is_dir():
         logger.warning("%s does nothing: the model does not come from the Hub.", REFRESH_VARIABLE)
         return None
-    refresh = Refresh(session, reference)
+    refresh = Refresh(service, reference)
     refresh.start(60 * minutes)
     return refresh

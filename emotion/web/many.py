@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -19,90 +17,73 @@ from emotion.predictions.display import NOT_SURE
 from emotion.predictions.face import FacePrediction
 from emotion.predictions.table import PredictionTable
 from emotion.vision.images import Picture
-from emotion.web.components import MemoryGallery, UploadedFiles
-from emotion.web.events import PROGRESS, Update
+from emotion.web.components import MemoryGallery, UploadedFiles, at_shown_size
 from emotion.web.html.messages import csv_link, many_summary, problem
 from emotion.web.memory import Kept
-from emotion.web.session import Session
-from emotion.web.shown import at_shown_size
+from emotion.web.service import Service
+from emotion.web.tab import PROGRESS, Page, Tab, Update
 
 # Pixels.
 GALLERY_SIDE = 640
 
 
-@dataclass(frozen=True)
-class ManyTab:
-    """The components of the tab."""
+class Many(Tab):
+    """The tab for many pictures."""
 
-    pictures: UploadedFiles
-    words: gr.HTML
-    shares: gr.Label
-    gallery: MemoryGallery
-    link: gr.HTML
+    id, title = "many", "Many pictures"
 
-    @property
-    def outputs(self) -> list[Any]:
-        """Whatever an upload changes."""
-        return [self.pictures, self.words, self.shares, self.gallery, self.link]
-
-
-def build(session: Session) -> ManyTab:
-    """Lay out the tab, empty."""
-    limits = session.limits
-    gr.Markdown(
-        f"Up to **{limits.pictures} pictures** at a time, {limits.file_bytes / 1e6:g} MB each, "
-        f"{limits.upload_bytes / 1e9:g} GB together."
-    )
-    pictures = UploadedFiles(
-        label="Pictures", file_count="multiple", file_types=["image"], height=140, elem_id="pictures"
-    )
-    words = gr.HTML(elem_id="many-summary")
-    with gr.Row(equal_height=False):
-        shares = gr.Label(
-            label="Share of all faces", show_heading=False, visible=False, min_width=240, elem_id="shares"
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        limits = service.limits
+        gr.Markdown(
+            f"Up to **{limits.pictures} pictures** at a time, {limits.file_bytes / 1e6:g} MB each, "
+            f"{limits.upload_bytes / 1e9:g} GB together."
         )
-        gallery = MemoryGallery(
-            show_label=False,
-            columns=4,
-            height="auto",
-            visible=False,
-            buttons=["fullscreen"],
-            scale=3,
-            elem_id="gallery",
+        self.pictures = UploadedFiles(
+            label="Pictures", file_count="multiple", file_types=["image"], height=140, elem_id="pictures"
         )
-    link = gr.HTML(elem_id="many-csv")
-    return ManyTab(pictures=pictures, words=words, shares=shares, gallery=gallery, link=link)
+        self.words = gr.HTML(elem_id="many-summary")
+        with gr.Row(equal_height=False):
+            self.shares = gr.Label(
+                label="Share of all faces",
+                show_heading=False,
+                visible=False,
+                min_width=240,
+                elem_id="shares",
+            )
+            self.gallery = MemoryGallery(
+                show_label=False,
+                columns=4,
+                height="auto",
+                visible=False,
+                buttons=["fullscreen"],
+                scale=3,
+                elem_id="gallery",
+            )
+        self.link = gr.HTML(elem_id="many-csv")
 
-
-def wire(tab: ManyTab, session: Session, own: gr.State) -> None:
-    """Connect the one event."""
-    tab.pictures.upload(Many(tab, session).show, [tab.pictures, own], tab.outputs, api_visibility="private")
-
-
-class Many:
-    """The handler of the tab."""
-
-    def __init__(self, tab: ManyTab, session: Session) -> None:
-        self.tab = tab
-        self.session = session
+    def wire(self, page: Page) -> None:
+        """Connect the upload."""
+        outputs = [self.pictures, self.words, self.shares, self.gallery, self.link]
+        self.pictures.upload(self.show, [self.pictures, page.own], outputs, api_visibility="private")
 
     def show(
         self, paths: list[str], own: Kept[EmotionClassifier] | None, progress: gr.Progress = PROGRESS
     ) -> Update:
         """Show a gallery, totals and a CSV; pictures that cannot be read are named."""
-        tab, most = self.tab, self.session.limits.pictures
+        most = self.service.limits.pictures
         rows: list[tuple[str, list[FacePrediction]]] = []
         boxed: list[tuple[Image.Image, str]] = []
         problems: list[tuple[str, str]] = []
-        with self.session.uploads.using(*paths):
+        with self.service.uploads.using(*paths):
             try:
-                classifier = self.session.classifier_for(own)
+                classifier = self.service.classifier_for(own)
             except EmotionError as error:
-                return {tab.pictures: None, tab.words: problem(str(error))}
+                return {self.pictures: None, self.words: problem(str(error))}
             for path in progress.tqdm(paths[:most], desc="Looking at the pictures"):
                 name = Path(path).name
                 try:
-                    picture = self.session.open_picture(Path(path))
+                    picture = self.service.open_picture(Path(path))
                     faces = classifier.predict(picture)
                 except EmotionError as error:
                     problems.append((name, str(error)))
@@ -110,18 +91,18 @@ class Many:
                 rows.append((name, faces))
                 boxed.append((_boxed(picture, faces), f"{name}: {', '.join(_answers(faces)) or 'no face'}"))
         if len(paths) > most:
-            problems.append((f"{len(paths) - most} more", f"only {most} pictures are taken at a time."))
+            problems.append((f"{len(paths) - most} more", f"At most {most} pictures at a time."))
         answers = Counter(answer for _, faces in rows for answer in _answers(faces))
         link = csv_link(_csv(rows, classifier.labels), "emotions.csv", "Download the CSV")
         return {
-            tab.pictures: None,
-            tab.gallery: gr.update(value=boxed, visible=bool(boxed)),
-            tab.shares: gr.update(
+            self.pictures: None,
+            self.gallery: gr.update(value=boxed, visible=bool(boxed)),
+            self.shares: gr.update(
                 value={answer: number / answers.total() for answer, number in answers.items()},
                 visible=bool(answers),
             ),
-            tab.words: many_summary(len(rows), answers.total(), problems),
-            tab.link: link if rows else "",
+            self.words: many_summary(len(rows), answers.total(), problems),
+            self.link: link if rows else "",
         }
 
 

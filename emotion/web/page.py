@@ -1,89 +1,83 @@
-"""The page: its tabs side by side, what they share, and the server that shows it."""
+"""The page: its tabs side by side, what they share, how it looks, and the server that shows it."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
 
-from emotion.web import api, camera, clip, live, many, model_tab, photo, teach
+from emotion.predictions.display import EMOTION_COLOURS, NOT_SURE, NOT_SURE_COLOUR
+from emotion.web import camera
+from emotion.web.clip import Clip
 from emotion.web.html.messages import PRIVACY, header
 from emotion.web.inside.blocks import PrivateBlocks
 from emotion.web.inside.requests import AnswerBusy, AnswerErrors, AnswerFalseAlarms, CountUploads, LimitBodies
 from emotion.web.inside.routes import OpenRoutes
 from emotion.web.inside.uploads import SWEPT_AFTER, keep_sweeping
 from emotion.web.inside.visitors import NoteVisitors
-from emotion.web.resources import usable_processors
-from emotion.web.session import Session
-from emotion.web.theme import style_sheet, theme
+from emotion.web.live import Live
+from emotion.web.many import Many
+from emotion.web.model_tab import Model
+from emotion.web.photo import PICTURE_HEIGHT, Photo
+from emotion.web.process import usable_processors
+from emotion.web.service import Service
+from emotion.web.tab import Page, Tab
+from emotion.web.teach import Teach
 
+# In the order of the page. A new tab needs its file and its place here.
+TABS: tuple[type[Tab], ...] = (Photo, Live, Clip, Many, Teach, Model)
+STYLE = Path(__file__).with_name("style.css")
 # Seconds: a day. Gradio's own look for old uploads ends for good when one comes meanwhile; so it only deletes
 # them all at the end.
 LEFT_TO_GRADIO = 86_400
 
 
-def build_app(session: Session) -> PrivateBlocks:
+def build_app(service: Service) -> PrivateBlocks:
     """Build the page, its events and its API."""
     with PrivateBlocks(
-        session.visitors,
+        service.visitors,
         title="Facial emotion",
         analytics_enabled=False,
         delete_cache=(LEFT_TO_GRADIO, SWEPT_AFTER),
     ) as app:
-        # The visitor's own model; None: the one that everybody gets.
         own = gr.State()
-        title = gr.HTML(header(session.classifier), elem_id="title")
-        with gr.Tabs() as tabs:
-            with gr.Tab("Photo", id="photo"):
-                photo_tab = photo.build(session)
-            with gr.Tab("Live", id="live"):
-                live_tab = live.build(session)
-            with gr.Tab("Video file", id="video"):
-                clip_tab = clip.build(session)
-            with gr.Tab("Many pictures", id="many"):
-                many_tab = many.build(session)
-            with gr.Tab("Teach it", id="teach"):
-                teach_tab = teach.build(session)
-            with gr.Tab("Model", id="model"):
-                model = model_tab.build(session)
+        heading = gr.HTML(header(service.classifier), elem_id="title")
+        tabs: list[Tab] = []
+        with gr.Tabs() as bar:
+            for kind in TABS:
+                with gr.Tab(kind.title, id=kind.id):
+                    tabs.append(kind(service))
         gr.HTML(f'<p class="em-privacy">{PRIVACY}</p>')
-
-        api.wire(photo_tab.picture, session)
-        photo.wire(photo_tab, session, own)
-        live.wire(live_tab, session, own, tabs=tabs, photo=photo_tab)
-        clip.wire(clip_tab, session, own)
-        many.wire(many_tab, session, own)
-        teach.wire(teach_tab, session, own, title=title, page=app)
-        model_tab.wire(model, session, own, title=title, page=app)
-        camera.wire_tabs(tabs)
-
-        # A model stays, should the page only sleep.
-        app.forget_when_closed([photo_tab.answer, live_tab.watching, teach_tab.lesson, teach_tab.frame])
-    # Gradio would keep 10,000 events with their visitors, and sum all of them up after each; nobody reads it.
+        page = Page(app, heading, own, bar, tabs)
+        for tab in tabs:
+            tab.wire(page)
+        camera.wire_tabs(bar)
+        app.forget_when_closed([state for tab in tabs for state in tab.forgets])
+    # Gradio would keep statistics of 10,000 events, and add them up after each.
     os.environ.update(GRADIO_ANALYTICS_MAX_EVENTS="1", GRADIO_ANALYTICS_CACHE_FREQUENCY=str(sys.maxsize))
     processors = usable_processors()
-    # Closed to calls past the queue, which would know no limit.
     app.queue(
-        api_open=False,
-        max_size=session.limits.waiting_per_processor * processors,
+        api_open=False,  # calls past the queue would have no limit
+        max_size=service.limits.waiting_per_processor * processors,
         default_concurrency_limit=processors,
     )
     return app
 
 
-def launch(app: PrivateBlocks, session: Session, **options: Any) -> None:
+def launch(app: PrivateBlocks, service: Service, **options: Any) -> None:
     """Serve the page; `options` are those of `gradio.Blocks.launch`, which also reads GRADIO_SERVER_PORT."""
-    limits = session.limits
+    limits = service.limits
     keep_sweeping(app.temp_file_sets)
-    # What it logs as errors are the malformed requests of its clients, and parts of them.
+    # It logs malformed requests as errors, and quotes them.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     app.launch(
         theme=theme(),
-        css=style_sheet(camera_height=photo.PICTURE_HEIGHT),
+        css=style_sheet(camera_height=PICTURE_HEIGHT),
         head=camera.head(limits.live_minutes),
         mcp_server=True,
         run_history=False,
@@ -96,11 +90,47 @@ def launch(app: PrivateBlocks, session: Session, **options: Any) -> None:
                 Middleware(OpenRoutes, alive=lambda: app.steady_queue.alive),
                 Middleware(AnswerErrors),
                 Middleware(LimitBodies, upload_bytes=limits.upload_bytes, body_bytes=limits.body_bytes),
-                Middleware(AnswerBusy, uploads=session.uploads),
-                Middleware(CountUploads, uploads=session.uploads),
+                Middleware(AnswerBusy, uploads=service.uploads),
+                Middleware(CountUploads, uploads=service.uploads),
                 Middleware(AnswerFalseAlarms),
-                Middleware(NoteVisitors, visitors=session.visitors),
+                Middleware(NoteVisitors, visitors=service.visitors),
             ]
         },
         **options,
     )
+
+
+def theme() -> gr.themes.Base:
+    """Return Gradio's theme, with fonts of the visitor's machine, as the page asks no other server."""
+    return gr.themes.Soft(
+        primary_hue="blue",
+        neutral_hue="slate",
+        font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
+        font_mono=["ui-monospace", "Consolas", "monospace"],
+    ).set(
+        # Darker than the theme's own on light, lighter on dark: a contrast of at least 4.5 to 1.
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_label_text_color="*primary_700",
+        block_label_text_color_dark="*primary_100",
+        block_title_text_color="*primary_700",
+        block_title_text_color_dark="*primary_100",
+        color_accent="*primary_600",
+        # Buttons that are seen on a white page, too.
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_border_width="1px",
+        button_secondary_background_fill="*neutral_100",
+        button_secondary_background_fill_hover="*neutral_200",
+        button_secondary_border_color="*neutral_300",
+    )
+
+
+def style_sheet(*, camera_height: int) -> str:
+    """Return the page's CSS, with the colour of every emotion and the height of the camera in pixels."""
+    meters = "\n".join(
+        f'[data-testid="{label}-confidence-set"] {{ --stat-background-fill: {colour}; }}'
+        for label, colour in {**EMOTION_COLOURS, NOT_SURE: NOT_SURE_COLOUR}.items()
+    )
+    height = f":root {{ --em-camera-height: {camera_height}px; }}"
+    return f"{height}\n{meters}\n{STYLE.read_text('utf-8')}"

@@ -1,4 +1,4 @@
-"""What the tests of the page share: a session with the embedded model."""
+"""What the tests of the page share: a service with the embedded model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emotion.untrusted.pictures import PictureDecoder
 from tests.app_process import EXAMPLES
 
 if TYPE_CHECKING:
-    from emotion.web.session import Session
+    from emotion.web.service import Service
 
 
 @pytest.fixture(scope="session")
@@ -24,11 +24,11 @@ def decoder() -> Iterator[PictureDecoder]:
 
 
 @pytest.fixture
-def session(decoder: PictureDecoder) -> Session:
-    """One app's session, as `app.py` makes it."""
+def service(decoder: PictureDecoder) -> Service:
+    """One app's service, as `app.py` makes it."""
     # Gradio takes longer to import than what stands without it takes to test.
-    from emotion.web.session import Session
+    from emotion.web.service import Service
 
-    session = Session(EmotionClassifier.from_pretrained(), examples=EXAMPLES)
-    session.decoder = decoder
-    return session
+    service = Service(EmotionClassifier.from_pretrained(), examples=EXAMPLES)
+    service.decoder = decoder
+    return service

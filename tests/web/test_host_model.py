@@ -9,7 +9,7 @@ import pytest
 from emotion.errors import EmotionError
 from emotion.model.loading import EMBEDDED, read_description
 from emotion.web.host_model import Refresh, find_model, refresh_minutes
-from emotion.web.session import Session
+from emotion.web.service import Service
 from tests.app_process import EXAMPLES
 
 pytestmark = pytest.mark.slow
@@ -69,10 +69,10 @@ def test_minutes_that_make_no_sense_are_named(text):
 
 
 @pytest.fixture
-def session(published) -> Session:
+def service(published) -> Service:
     _, classifier = find_model({"EMOTION_MODEL": "user/other"})
     assert classifier.revision == published.repository("user/other").branches["main"].sha
-    return Session(classifier, examples=EXAMPLES)
+    return Service(classifier, examples=EXAMPLES)
 
 
 def commit_threshold(hub, threshold: float) -> str:
@@ -83,29 +83,29 @@ def commit_threshold(hub, threshold: float) -> str:
     return hub.add_commit(hub.repository("user/other"), {"emotion.json": json.dumps(changed).encode()}).sha
 
 
-def test_a_new_commit_answers_from_the_next_request_on(session, published):
-    old = session.classifier
-    refresh = Refresh(session, "user/other")
+def test_a_new_commit_answers_from_the_next_request_on(service, published):
+    old = service.classifier
+    refresh = Refresh(service, "user/other")
 
     refresh.look()
-    assert session.classifier is old
+    assert service.classifier is old
 
     commit = commit_threshold(published, 0.99)
     refresh.look()
-    assert (session.classifier.revision, session.classifier.threshold) == (commit, 0.99)
+    assert (service.classifier.revision, service.classifier.threshold) == (commit, 0.99)
     assert refresh.problem is None
 
 
-def test_a_commit_that_does_not_work_changes_nothing_and_is_told_once(session, published, caplog):
-    old = session.classifier
-    refresh = Refresh(session, "user/other")
+def test_a_commit_that_does_not_work_changes_nothing_and_is_told_once(service, published, caplog):
+    old = service.classifier
+    refresh = Refresh(service, "user/other")
     published.add_commit(published.repository("user/other"), {"model.tflite": b"TFL3 of another kind"})
 
     for _ in range(2):
         refresh.look()
 
-    assert session.classifier is old
-    assert "this one goes on answering" in refresh.problem
+    assert service.classifier is old
+    assert "this one still answers" in refresh.problem
     (logged,) = [record.getMessage() for record in caplog.records]
     assert logged.startswith("user/other: no newer commit is taken over: model.tflite in ")
     assert "hub" not in refresh.problem, "visitors need not know where files lie"
@@ -115,43 +115,43 @@ def test_a_commit_that_does_not_work_changes_nothing_and_is_told_once(session, p
         published.repository("user/other"), {"model.tflite": (EMBEDDED / "model.tflite").read_bytes()}
     )
     refresh.look()
-    assert (session.classifier.threshold, refresh.problem) == (0.99, None)
+    assert (service.classifier.threshold, refresh.problem) == (0.99, None)
 
 
-def test_a_hub_that_does_not_answer_changes_nothing(session, published, caplog):
-    old = session.classifier
-    refresh = Refresh(session, "user/other")
+def test_a_hub_that_does_not_answer_changes_nothing(service, published, caplog):
+    old = service.classifier
+    refresh = Refresh(service, "user/other")
     published.refuse("GET /api/models", 503)
     refresh.look()
-    assert session.classifier is old
+    assert service.classifier is old
     assert refresh.problem
     assert "The Hub cannot be reached (HTTP 503)" in caplog.text
 
 
-def test_a_pinned_revision_stays(session, published):
-    old = session.classifier
+def test_a_pinned_revision_stays(service, published):
+    old = service.classifier
     commit_threshold(published, 0.99)
-    Refresh(session, f"user/other@{old.revision}").look()
-    assert session.classifier is old
+    Refresh(service, f"user/other@{old.revision}").look()
+    assert service.classifier is old
 
 
 def test_the_embedded_model_gives_way_as_soon_as_the_named_one_can_be_had(hub):
     _, classifier = find_model({"EMOTION_MODEL": "user/late"})
-    session = Session(classifier, examples=EXAMPLES)
+    service = Service(classifier, examples=EXAMPLES)
     hub.add_repository("user/late", EMBEDDED)
-    Refresh(session, "user/late").look()
-    assert session.classifier.model_name == "user/late"
-    assert session.classifier.notice is None
+    Refresh(service, "user/late").look()
+    assert service.classifier.model_name == "user/late"
+    assert service.classifier.notice is None
 
 
-def test_it_looks_by_itself_and_survives_whatever_goes_wrong(session, published):
-    refresh = Refresh(session, "user/other")
+def test_it_looks_by_itself_and_survives_whatever_goes_wrong(service, published):
+    refresh = Refresh(service, "user/other")
     published.impersonate("GET /api/models")
     refresh.start(0.02)
     wait_until(lambda: refresh.problem)
     published.heal()
     commit = commit_threshold(published, 0.99)
-    wait_until(lambda: session.classifier.revision == commit)
+    wait_until(lambda: service.classifier.revision == commit)
     refresh.stop()
 
 
@@ -164,6 +164,6 @@ def wait_until(condition) -> None:
 
 @pytest.mark.parametrize("environment", [{}, {"EMOTION_MODEL": str(EMBEDDED)}])
 def test_a_model_that_is_not_on_the_hub_has_no_commits_to_look_for(environment, caplog):
-    session = Session.start({**environment, "EMOTION_REFRESH_MINUTES": "5"}, examples=EXAMPLES)
-    assert session.refresh is None
+    service = Service.start({**environment, "EMOTION_REFRESH_MINUTES": "5"}, examples=EXAMPLES)
+    assert service.refresh is None
     assert "does nothing: the model does not come from the Hub" in caplog.text

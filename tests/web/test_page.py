@@ -21,8 +21,8 @@ from emotion.web.health import main as check_health
 from emotion.web.inside import queue
 from emotion.web.inside.requests import BUSY
 from emotion.web.page import build_app, launch
-from emotion.web.resources import usable_processors
-from emotion.web.session import Limits, Session
+from emotion.web.process import usable_processors
+from emotion.web.service import Limits, Service
 from tests.app_process import EXAMPLES, ROOT, free_port
 
 pytestmark = pytest.mark.slow
@@ -45,23 +45,23 @@ print(sorted({{"av", "matplotlib", "keras", "tensorflow"}} & set(sys.modules)))
 
 
 @pytest.fixture
-def crowded(session, tmp_path, monkeypatch):
+def crowded(service, tmp_path, monkeypatch):
     """An app that looks at pictures as long as it must, with room for two more to wait per processor."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     go_on = threading.Event()
     slow = SimpleNamespace(
         **{
-            name: getattr(session.classifier, name)
+            name: getattr(service.classifier, name)
             for name in ("labels", "outputs", "threshold", "report", "card")
         },
         **dict.fromkeys(("model_name", "revision", "notice"), "slow"),
         predict=lambda _: [] if go_on.wait(60) else None,
     )
     limits = Limits(waiting_per_processor=2, sessions=SESSIONS)
-    session = Session(slow, examples=EXAMPLES, limits=limits)
-    app = build_app(session)
+    service = Service(slow, examples=EXAMPLES, limits=limits)
+    app = build_app(service)
     port = free_port()
-    launch(app, session, server_port=port, prevent_thread_lock=True, quiet=True)
+    launch(app, service, server_port=port, prevent_thread_lock=True, quiet=True)
     yield SimpleNamespace(port=port, url=f"http://127.0.0.1:{port}", go_on=go_on, page=app)
     go_on.set()
     app.close()

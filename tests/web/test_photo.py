@@ -20,9 +20,9 @@ SEVERAL = next(EXAMPLES.glob("*-several-faces.*"))
 
 
 @pytest.fixture
-def tab(session):
+def tab(service):
     with gr.Blocks():
-        return photo.Photo(photo.build(session), session)
+        return photo.Photo(service)
 
 
 def enlarged(path, factor):
@@ -40,9 +40,9 @@ def click(index):
 
 def test_a_visitor_is_remembered_with_the_picture_at_the_size_that_is_shown(tab):
     picture = enlarged(SEVERAL, 4)
-    answer = tab.show_upload(picture, None)[tab.tab.answer].value
+    answer = tab.show_upload(picture, None)[tab.answer].value
     assert max(answer.picture.shape) == SHOWN_SIDE
-    direct = tab.session.classifier.predict(picture)
+    direct = tab.service.classifier.predict(picture)
     assert [face.label for face in answer.faces] == [face.label for face in direct]
     scale = 4 * max(Image.open(SEVERAL).size) / SHOWN_SIDE
     for face, whole in zip(answer.faces, direct, strict=True):
@@ -50,11 +50,11 @@ def test_a_visitor_is_remembered_with_the_picture_at_the_size_that_is_shown(tab)
 
 
 def test_the_smallest_face_that_was_clicked_is_selected_in_a_large_picture(tab):
-    answer = tab.show_upload(enlarged(SEVERAL, 4), None)[tab.tab.answer]
+    answer = tab.show_upload(enlarged(SEVERAL, 4), None)[tab.answer]
     x, y, width, height = answer.value.faces[1].box
-    selected = tab.select_point(answer, click([x + width / 2, y + height / 2]))[tab.tab.answer]
+    selected = tab.select_point(answer, click([x + width / 2, y + height / 2]))[tab.answer]
     assert selected.value.selected == 1
-    assert tab.tab.answer not in tab.select_point(answer, click([-5, -5]))
+    assert tab.answer not in tab.select_point(answer, click([-5, -5]))
 
 
 def small_in_large():
@@ -70,7 +70,7 @@ def small_in_large():
     "picture", [SEVERAL.read_bytes(), small_in_large()], ids=["several", "small in large"]
 )
 def test_why_explains_the_very_crop_that_was_answered_and_looks_for_none(tab, picture):
-    answer = tab.show_upload(picture, None)[tab.tab.answer].value
+    answer = tab.show_upload(picture, None)[tab.answer].value
     crops = []
     classifier = answer.classifier
     watched = SimpleNamespace(
@@ -78,8 +78,8 @@ def test_why_explains_the_very_crop_that_was_answered_and_looks_for_none(tab, pi
         temperature=classifier.temperature,
         network=lambda faces: crops.append(faces[0]) or classifier.network(faces),
     )
-    shown = tab.explain(tab.session.memory.keep(replace(answer, classifier=watched), 0))
-    assert "rests most" in shown[tab.tab.heat_words]
+    shown = tab.explain(tab.service.memory.keep(replace(answer, classifier=watched), 0))
+    assert "rests most" in shown[tab.heat_words]
     best = max(answer.face.probabilities, key=answer.face.probabilities.get)
     again = classifier.predict_faces([crops[0][..., 0].astype(np.uint8)])[0]
     assert again.probabilities[best] == pytest.approx(answer.face.probabilities[best], abs=1e-6)
@@ -87,23 +87,23 @@ def test_why_explains_the_very_crop_that_was_answered_and_looks_for_none(tab, pi
 
 def test_a_forgotten_picture_is_explained(tab):
     for shown in (tab.select_card(None, click(0)), tab.select_point(None, click([1, 1])), tab.explain(None)):
-        assert "was forgotten" in shown[tab.tab.verdict]
+        assert "was forgotten" in shown[tab.verdict]
 
 
 @pytest.mark.parametrize("index", [-1, 99, "0", None, [1], 0.5])
 def test_a_program_that_chooses_what_is_not_shown_is_told_so(tab, index):
-    answer = tab.show_upload(SEVERAL.read_bytes(), None)[tab.tab.answer]
+    answer = tab.show_upload(SEVERAL.read_bytes(), None)[tab.answer]
     with pytest.raises(gr.Error, match="Choose one"):
         tab.select_card(answer, click(index))
     with pytest.raises(gr.Error, match="Choose one"):
         tab.show_example(None, click(index))
-    with pytest.raises(gr.Error, match="Click a place"):
+    with pytest.raises(gr.Error, match="Click inside"):
         tab.select_point(answer, click(index))
 
 
 def test_what_is_no_picture_is_explained_without_the_servers_folders(tab, tmp_path):
     for source in (b"", b"no picture", None, tmp_path / "gone.jpg"):
         shown = tab.show_upload(source, None)
-        assert "That did not work" in shown[tab.tab.verdict]
-        assert str(tmp_path) not in shown[tab.tab.verdict]
-        assert shown[tab.tab.answer] is None
+        assert "That did not work" in shown[tab.verdict]
+        assert str(tmp_path) not in shown[tab.verdict]
+        assert shown[tab.answer] is None

@@ -10,11 +10,11 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from emotion import EmotionClassifier
 from emotion.teaching.last_layer import FOLDS, Gain
-from emotion.web import teach
 from emotion.web.html.lesson import what_is_gained
-from emotion.web.lesson import Lesson
-from emotion.web.session import Limits, Session
+from emotion.web.service import Limits, Service
+from emotion.web.teach import Lesson, Teach
 from tests.app_process import EXAMPLES
+from tests.web.tabs import wired
 
 pytestmark = pytest.mark.slow
 
@@ -31,9 +31,9 @@ def snapshot(name, number=0):
     return buffer.getvalue()
 
 
-def page(session):
-    with gr.Blocks():
-        return teach.Teaching(teach.build(session), session, gr.State(), gr.HTML())
+def page(service):
+    (tab,) = wired(service, Teach)
+    return tab
 
 
 def take(pupil, source, shown, kept=None):
@@ -42,8 +42,8 @@ def take(pupil, source, shown, kept=None):
 
 
 @pytest.fixture
-def pupil(session):
-    return page(session)
+def pupil(service):
+    return page(service)
 
 
 @pytest.fixture
@@ -52,18 +52,18 @@ def lesson(pupil):
     lesson = None
     for name in SHOWN_BY:
         for number in range(FOLDS):
-            lesson = take(pupil, snapshot(name, number), name, lesson)[pupil.tab.lesson]
+            lesson = take(pupil, snapshot(name, number), name, lesson)[pupil.lesson]
     return lesson
 
 
 def test_of_a_snapshot_only_features_and_a_small_portrait_are_kept(pupil):
     update = take(pupil, snapshot("happy"), "happy")
-    (kept,) = update[pupil.tab.lesson].value.snapshots
+    (kept,) = update[pupil.lesson].value.samples
     assert kept.shown == "happy"
     assert kept.features.dtype == np.float32
     assert kept.features.nbytes + len(kept.portrait) < 10_000
-    assert "1 of 5" in update[pupil.tab.taken]
-    assert kept.portrait in update[pupil.tab.taken]
+    assert "1 of 5" in update[pupil.taken]
+    assert kept.portrait in update[pupil.taken]
 
 
 def test_what_is_no_face_is_refused_in_plain_words(pupil):
@@ -75,89 +75,89 @@ def test_what_is_no_face_is_refused_in_plain_words(pupil):
         (None, "camera is off"),
     ):
         update = take(pupil, source, "happy", None)
-        assert words in update[pupil.tab.message]
-        assert pupil.tab.lesson not in update or not update[pupil.tab.lesson].value.snapshots
+        assert words in update[pupil.message]
+        assert pupil.lesson not in update or not update[pupil.lesson].value.samples
 
 
 @pytest.mark.parametrize("shown", ["joy", "", None, ["happy"], {"happy": 1}])
 def test_a_program_can_teach_nothing_that_the_page_does_not_offer(pupil, shown):
     update = take(pupil, snapshot("happy"), shown, None)
-    assert not update[pupil.tab.lesson].value.snapshots
-    assert "Choose one" in update[pupil.tab.message]
+    assert not update[pupil.lesson].value.samples
+    assert "Choose one" in update[pupil.message]
 
 
 def test_a_click_on_a_snapshot_removes_it(pupil):
-    lesson = take(pupil, snapshot("happy"), "happy")[pupil.tab.lesson]
-    lesson = take(pupil, snapshot("sad"), "sad", lesson)[pupil.tab.lesson]
-    kept = pupil.remove(lesson, SimpleNamespace(index=0))[pupil.tab.lesson]
-    assert [each.shown for each in kept.value.snapshots] == ["sad"]
+    lesson = take(pupil, snapshot("happy"), "happy")[pupil.lesson]
+    lesson = take(pupil, snapshot("sad"), "sad", lesson)[pupil.lesson]
+    kept = pupil.remove(lesson, SimpleNamespace(index=0))[pupil.lesson]
+    assert [each.shown for each in kept.value.samples] == ["sad"]
     with pytest.raises(gr.Error):
         pupil.remove(kept, SimpleNamespace(index=7))
 
 
-def test_a_visitor_can_fill_the_memory_only_so_far(session):
-    pupil = page(Session(session.classifier, examples=EXAMPLES, limits=Limits(snapshots=2)))
+def test_a_visitor_can_fill_the_memory_only_so_far(service):
+    pupil = page(Service(service.classifier, examples=EXAMPLES, limits=Limits(snapshots=2)))
     lesson = None
     for number in range(3):
         update = take(pupil, snapshot("happy", number), "happy", lesson)
-        lesson = update[pupil.tab.lesson]
-    assert len(lesson.value.snapshots) == 2
-    assert "2 snapshots of “happy” are enough" in update[pupil.tab.message]
+        lesson = update[pupil.lesson]
+    assert len(lesson.value.samples) == 2
+    assert "2 snapshots of “happy” are enough" in update[pupil.message]
 
 
 def test_too_few_snapshots_are_named(pupil):
-    lesson = take(pupil, snapshot("happy"), "happy")[pupil.tab.lesson]
+    lesson = take(pupil, snapshot("happy"), "happy")[pupil.lesson]
     for state in (lesson, None):
-        assert "angry, happy, sad and neutral" in pupil.teach(state)[pupil.tab.message]
+        assert "angry, happy, sad and neutral" in pupil.teach(state)[pupil.message]
 
 
 def test_a_lesson_says_what_it_brought_and_answers_before_and_after(pupil, lesson):
     update = pupil.teach(lesson)
-    assert "gain" in update[pupil.tab.result].lower()
-    assert "of 20" in update[pupil.tab.result]
-    taught = update[pupil.tab.lesson]
-    compared = pupil.compare(pupil.watch(snapshot("happy", 7)), taught)[pupil.tab.compared]
+    assert "gain" in update[pupil.result].lower()
+    assert "of 20" in update[pupil.result]
+    taught = update[pupil.lesson]
+    compared = pupil.compare(pupil.watch(snapshot("happy", 7)), taught)[pupil.compared]
     assert compared.index("Before") < compared.index("After")
     used = pupil.use(taught)
-    assert pupil.session.classifier_for(used[pupil.own]) is taught.value.taught
-    assert "taught by you" in used[pupil.title]
-    assert "data:application/zip;base64," in pupil.pack(taught)[pupil.tab.link]
-    assert pupil.start_over()[pupil.tab.lesson].value == Lesson()
+    assert pupil.service.classifier_for(used[pupil.own]) is taught.value.taught
+    assert "taught by you" in used[pupil.heading]
+    assert "data:application/zip;base64," in pupil.pack(taught)[pupil.link]
+    assert pupil.start_over()[pupil.lesson].value == Lesson()
     assert taught.size < 200_000, "no picture and no network of one's own"
 
 
 def test_what_was_forgotten_is_said(pupil, lesson):
-    pupil.session.memory.most = 0
+    pupil.service.memory.most = 0
     frame = pupil.watch(snapshot("happy"))
-    pupil.session.memory.keep("another visitor's", 1)
-    assert "camera is off" in pupil.take(frame, "happy", None)[pupil.tab.message]
-    assert "were forgotten" in pupil.teach(lesson)[pupil.tab.message]
-    assert "were forgotten" in pupil.remove(lesson, SimpleNamespace(index=0))[pupil.tab.message]
-    pupil.session.memory.most = 10**9
-    assert "was forgotten" in pupil.compare(pupil.watch(snapshot("happy")), lesson)[pupil.tab.compared]
-    assert "was forgotten" in pupil.use(None)[pupil.tab.link]
-    assert "was forgotten" in pupil.pack(None)[pupil.tab.link]
+    pupil.service.memory.keep("another visitor's", 1)
+    assert "camera is off" in pupil.take(frame, "happy", None)[pupil.message]
+    assert "were forgotten" in pupil.teach(lesson)[pupil.message]
+    assert "were forgotten" in pupil.remove(lesson, SimpleNamespace(index=0))[pupil.message]
+    pupil.service.memory.most = 10**9
+    assert "was forgotten" in pupil.compare(pupil.watch(snapshot("happy")), lesson)[pupil.compared]
+    assert "was forgotten" in pupil.use(None)[pupil.link]
+    assert "was forgotten" in pupil.pack(None)[pupil.link]
     begun = take(pupil, snapshot("happy"), "happy", lesson)
-    assert "were forgotten" in begun[pupil.tab.message]
-    assert len(begun[pupil.tab.lesson].value.snapshots) == 1
+    assert "were forgotten" in begun[pupil.message]
+    assert len(begun[pupil.lesson].value.samples) == 1
 
 
-def test_a_model_that_cannot_be_taught_says_so_gently(session):
+def test_a_model_that_cannot_be_taught_says_so_gently(service):
     # As where LiteRT has no wheel: nothing is known of the file that answers.
-    session.classifier.folder = None
-    update = take(page(session), snapshot("happy"), "happy")
+    service.classifier.folder = None
+    update = take(page(service), snapshot("happy"), "happy")
     assert any("cannot be taught" in str(text) for text in update.values())
 
 
 def test_a_lesson_goes_on_with_the_model_that_it_began_with(pupil, lesson, trained_model):
     """The host may serve another model meanwhile, whose features are others."""
-    pupil.session.classifier = EmotionClassifier.from_pretrained(trained_model)
-    lesson = take(pupil, snapshot("happy", 8), "happy", lesson)[pupil.tab.lesson]
-    taught = pupil.teach(lesson)[pupil.tab.lesson].value.taught
+    pupil.service.classifier = EmotionClassifier.from_pretrained(trained_model)
+    lesson = take(pupil, snapshot("happy", 8), "happy", lesson)[pupil.lesson]
+    taught = pupil.teach(lesson)[pupil.lesson].value.taught
     assert taught.model_name == "embedded default, taught by you"
-    begun = take(pupil, snapshot("happy"), "happy")[pupil.tab.lesson]
-    assert begun.value.teacher.classifier is pupil.session.classifier
-    assert pupil.offer()[pupil.tab.shown]["choices"] == ["angry", "happy", "sad", "neutral"]
+    begun = take(pupil, snapshot("happy"), "happy")[pupil.lesson]
+    assert begun.value.teacher.classifier is pupil.service.classifier
+    assert pupil.offer()[pupil.shown]["choices"] == ["angry", "happy", "sad", "neutral"]
 
 
 @pytest.mark.parametrize(

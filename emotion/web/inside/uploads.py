@@ -11,7 +11,7 @@ from pathlib import Path
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from emotion.web.resources import repeat
+from emotion.web.process import repeat
 
 # Seconds: how old uploads are that are deleted because nobody asked about them, and how often they are looked
 # for.

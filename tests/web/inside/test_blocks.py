@@ -19,62 +19,62 @@ HAPPY = next(EXAMPLES.glob("*-happy.*")).read_bytes()
 
 
 @pytest.fixture
-def page(session, tmp_path, monkeypatch):
-    """The page of a session, served from this process."""
+def page(service, tmp_path, monkeypatch):
+    """The page of a service, served from this process."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    blocks = build_app(session)
+    blocks = build_app(service)
     port = free_port()
-    launch(blocks, session, server_port=port, prevent_thread_lock=True, quiet=True)
+    launch(blocks, service, server_port=port, prevent_thread_lock=True, quiet=True)
     yield blocks, App(port, os.getpid(), 0, tmp_path / "log", tmp_path)
     blocks.close()
 
 
-def test_a_visitor_s_picture_is_kept_until_the_page_is_closed_and_nowhere_else(page, session):
+def test_a_visitor_s_picture_is_kept_until_the_page_is_closed_and_nowhere_else(page, service):
     blocks, app = page
     visitor = Visitor(app)
     with visitor.page_open():
         assert visitor.show_photo(HAPPY).error is None
         [kept] = blocks.state_holder.session_data.values()
         assert kept.config_values == {}
-        assert session.memory.taken > 0
+        assert service.memory.taken > 0
     visitor.close()
     end = time.monotonic() + 60
-    while session.memory.taken and time.monotonic() < end:
+    while service.memory.taken and time.monotonic() < end:
         time.sleep(0.1)
-    assert session.memory.taken == 0
+    assert service.memory.taken == 0
 
 
-def test_who_leaves_before_the_answer_leaves_nothing(page, session):
+def test_who_leaves_before_the_answer_leaves_nothing(page, service):
     _, app = page
     visitor = Visitor(app)
     with visitor.page_open():
         visitor.begin("photo", HAPPY)
     visitor.close()
     end = time.monotonic() + 60
-    while (list(Path(app.uploads).rglob("*.jpg")) or session.memory.taken) and time.monotonic() < end:
+    while (list(Path(app.uploads).rglob("*.jpg")) or service.memory.taken) and time.monotonic() < end:
         time.sleep(0.1)
     assert not list(Path(app.uploads).rglob("*.jpg"))
-    assert session.memory.taken == 0
+    assert service.memory.taken == 0
 
 
-def test_who_left_before_their_turn_came_leaves_nothing(page, session):
+def test_who_left_before_their_turn_came_leaves_nothing(page, service):
     _, app = page
     visitor = Visitor(app)
     with visitor.page_open():
         assert visitor.show_photo(HAPPY).error is None
     end = time.monotonic() + 60
-    while session.memory.taken and time.monotonic() < end:
+    while service.memory.taken and time.monotonic() < end:
         time.sleep(0.1)
     assert visitor.show_photo(HAPPY).error is None, "as one that waited in the queue"
     visitor.close()
-    assert session.memory.taken == 0
+    assert service.memory.taken == 0
 
 
-def test_a_mistake_of_ours_is_admitted_and_logged(page, session, caplog, monkeypatch):
+def test_a_mistake_of_ours_is_admitted_and_logged(page, service, caplog, monkeypatch):
     def broken(_):
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr(session, "open_picture", broken)
+    monkeypatch.setattr(service, "open_picture", broken)
     _, app = page
     visitor = Visitor(app)
     assert FAILED in visitor.classify(HAPPY).error

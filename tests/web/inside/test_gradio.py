@@ -79,24 +79,24 @@ def test_what_the_page_overrides_is_still_called_so():
     assert "session_hash" in inspect.signature(gr.Blocks.process_api).parameters
 
 
-def test_statistics_of_events_can_still_be_left_out(session):
-    queue = build_app(session)._queue
+def test_statistics_of_events_can_still_be_left_out(service):
+    queue = build_app(service)._queue
     said = f"Gradio {gr.__version__} keeps statistics in another way; see emotion/web/page.py"
     assert queue.ANALYTICS_MAX_EVENTS == 1, said
     # Gradio's own spelling.
     assert queue.ANAYLTICS_CACHE_FREQUENCY > 10**9, said
 
 
-def test_sessions_still_keep_values_where_they_are_dropped(session):
-    state = SessionState(build_app(session))
+def test_sessions_still_keep_values_where_they_are_dropped(service):
+    state = SessionState(build_app(service))
     said = f"Gradio {gr.__version__} keeps sessions' values elsewhere; see emotion/web/inside/blocks.py"
     assert isinstance(state.config_values, dict), said
     assert state.config_values, said
     assert isinstance(state.state_data, dict), said
 
 
-def test_a_session_still_describes_the_page_only_to_keep_values(session):
-    app = build_app(session)
+def test_a_session_still_describes_the_page_only_to_keep_values(service):
+    app = build_app(service)
     sessions = StateHolder()
     sessions.set_blocks(app)
     said = f"Gradio {gr.__version__} makes sessions in another way; see LightSessions in inside/blocks.py"
@@ -105,7 +105,7 @@ def test_a_session_still_describes_the_page_only_to_keep_values(session):
     assert set(sessions["somebody"].blocks_config.blocks) == set(app.blocks), said
 
 
-def test_gradio_still_leaves_a_timer_for_every_frame_of_a_camera_and_the_page_does_not(session):
+def test_gradio_still_leaves_a_timer_for_every_frame_of_a_camera_and_the_page_does_not(service):
     async def left_by(wait):
         signal = asyncio.Event()
         signal.set()
@@ -114,7 +114,7 @@ def test_gradio_still_leaves_a_timer_for_every_frame_of_a_camera_and_the_page_do
         assert await wait(SimpleNamespace(signal=signal), 0) == "timeout"
         return len(asyncio.all_tasks()) - 1
 
-    build_app(session)
+    build_app(service)
     assert asyncio.run(left_by(Queue.wait_for_event_or_timeout)) == 0
     said = f"Gradio {gr.__version__} leaves none any more: delete signal_or_timeout in inside/blocks.py"
     assert asyncio.run(left_by(AS_GRADIO_WAITS)) > 0, said

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from emotion.web.resources import usable_memory, usable_processors
-from emotion.web.session import Limits
+from emotion.web.process import usable_memory, usable_processors
+from emotion.web.service import Limits
 
 pytestmark = pytest.mark.slow
 

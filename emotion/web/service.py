@@ -1,4 +1,4 @@
-"""What the handlers of all tabs get as an argument: the model, the uploads, the examples, the limits."""
+"""One running app, as every tab gets it: the model, the uploads, the examples, the limits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emotion.web.host_model import Refresh, find_model, refresh_minutes, refresh
 from emotion.web.inside.uploads import Uploads
 from emotion.web.inside.visitors import Visitors
 from emotion.web.memory import Kept, Memory
-from emotion.web.resources import return_memory, share_memory, usable_memory, usable_processors
+from emotion.web.process import return_memory, share_memory, usable_memory, usable_processors
 
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
 # Bytes set aside for the app itself, each process that opens a picture, and each that runs a visitor's model.
@@ -35,64 +35,41 @@ PICTURE_ENDINGS = (".jpg", ".png", ".webp")
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one visitor, or all of them together, may ask for.
+    """How much one visitor, or all of them together, may ask for."""
 
-    Attributes
-    ----------
-    pictures : int
-        Per request on the tab for many.
-    clip_seconds : float
-        Length of a clip.
-    live_faces : int
-        People in front of one camera.
-    live_visitors : int
-        Cameras at the same time; further ones wait for their turn.
-    live_minutes : float
-        A forgotten tab gives its turn back after this time.
-    remembered_seconds : int
-        How long an idle visitor's last picture stays in memory.
-    file_bytes, upload_bytes : int
-        One uploaded file, and all files of one upload.
-    remembered_bytes : int
-        Pictures and models of all visitors together; beyond, what was asked for longest ago is forgotten.
-    sessions : int
-        Visitors that Gradio keeps a page's state for; beyond, the one who did nothing for longest is a new
-        one. Calls of programs do not count.
-    body_bytes : int
-        Any other request: pictures inside JSON, as a camera's frames and tools send them.
-    snapshots : int
-        Of one expression, that a visitor teaches.
-    visitor_models : int
-        Models that visitors named and that are ready at the same time, each in a process of its own; the one
-        that answered longest ago goes first, and starts again when its visitor comes back.
-    decoders : int
-        Pictures that are opened at the same time, each in a process of its own.
-    pull_seconds : float
-        How long the Hub may take to hand over a model that a visitor named.
-    waiting_per_processor : int
-        Requests that wait; beyond, the app says that it is busy. This many take a few seconds.
-    """
-
+    # On the tab for many, at a time.
     pictures: int = 50
     clip_seconds: float = MAX_SECONDS
+    # Faces in front of one camera.
     live_faces: int = 5
+    # Cameras at the same time; further ones wait for their turn.
     live_visitors: int = 16
+    # A forgotten camera goes off after this time.
     live_minutes: float = 15
+    # How long an idle visitor's last picture stays in memory.
     remembered_seconds: int = 3600
+    # Pictures and models of all visitors; beyond, the one used longest ago is forgotten.
     remembered_bytes: int = 256_000_000
+    # Visitors whose page Gradio remembers; beyond, the one idle longest is taken for a new one.
     sessions: int = 300
+    # One uploaded file, all files of one upload, and any other request, such as a camera's frame.
     file_bytes: int = 100_000_000
     upload_bytes: int = 1_000_000_000
     body_bytes: int = 16_000_000
+    # Of one expression, in "Teach it".
     snapshots: int = 40
+    # Models named by visitors that are ready, each in its own process; beyond, the one used longest ago ends.
     visitor_models: int = 4
+    # Processes that open pictures.
     decoders: int = 2
+    # How long the Hub may take to deliver a model that a visitor named.
     pull_seconds: float = 25
+    # Requests in the queue for each processor, a few seconds of work; beyond, the app says that it is busy.
     waiting_per_processor: int = 32
 
     @classmethod
     def within(cls, memory: float, processors: int) -> Limits:
-        """Return what a machine or container of so many bytes and processors can bear."""
+        """Return the limits for a machine or container with this memory (bytes) and these processors."""
         pair = PICTURE_MEMORY + NETWORK_MEMORY
         pairs = int((memory - APP_MEMORY) // pair) if memory < math.inf else sys.maxsize
         return cls(
@@ -101,17 +78,16 @@ class Limits:
         )
 
 
-class Session:
+class Service:
     """One running app.
 
     Parameters
     ----------
     classifier : EmotionClassifier
-        The host's model: everybody gets it.
+        The host's model.
     examples : path
         Folder of example pictures, named "1-happy.jpg" and so on.
     limits : Limits
-        How much may be asked for.
     """
 
     def __init__(
@@ -130,13 +106,13 @@ class Session:
         self.examples = sorted(path for path in examples.iterdir() if path.suffix in PICTURE_ENDINGS)
 
     @classmethod
-    def start(cls, environment: Mapping[str, str], *, examples: Path) -> Session:
-        """Load the model that the environment variables name, and keep it new where they say so.
+    def start(cls, environment: Mapping[str, str], *, examples: Path) -> Service:
+        """Load the model that the environment variables name, and refresh it if they say so.
 
         Raises
         ------
         EmotionError
-            If they make no sense, or no model can be loaded.
+            If a variable is malformed, or no model can be loaded.
         """
         share_memory()
         return_memory()
@@ -145,22 +121,17 @@ class Session:
         minutes = refresh_minutes(environment)
         reference, classifier = find_model(environment)
         limits = Limits.within(usable_memory(), usable_processors())
-        session = cls(classifier, examples=examples, limits=limits)
-        session.refresh = refreshing(session, reference, minutes)
-        return session
+        service = cls(classifier, examples=examples, limits=limits)
+        service.refresh = refreshing(service, reference, minutes)
+        return service
 
     def open_picture(self, source: bytes | Path | None) -> Picture:
-        """Open a picture that a visitor sent, in a process of its own; every one goes this way.
-
-        Parameters
-        ----------
-        source : bytes, Path or None
-            What a component gave.
+        """Open a picture that a visitor sent, in a process of its own.
 
         Raises
         ------
         InvalidImageError
-            If it is no picture. The message names no file of the server.
+            If it is not a picture; the message does not name a file of the server.
         """
         if source is None:
             raise InvalidImageError("There is no picture. Send one first.")
@@ -176,24 +147,24 @@ class Session:
         Raises
         ------
         ModelLoadError
-            If their own was forgotten; no other one answers in its name.
+            If their own was forgotten; no other model answers in its place.
         """
         if own is None:
             return self.classifier
         classifier = self.memory.recall(own)
         if classifier is None:
             raise ModelLoadError(
-                "The model that you loaded was forgotten, because many people are here. Load it again on the "
-                "Model tab, or go back to the default there."
+                "The model that you loaded was forgotten, because there are many visitors. Load it again on "
+                "the Model tab, or go back to the default there."
             )
         return self.ready(classifier)
 
     def ready(self, classifier: EmotionClassifier) -> EmotionClassifier:
-        """Return a model that may be asked now; of visitors' models, the process of the oldest one ends."""
+        """Make a model ready to answer; of too many visitors' models, the process used longest ago ends."""
         if not isinstance(classifier, VisitorsClassifier):
             return classifier
         with self._lock:
-            # The classifier itself stays here, so that no other one gets its id meanwhile.
+            # Holding the classifier keeps its id from being used again.
             self._visitor_models[id(classifier)] = classifier
             self._visitor_models.move_to_end(id(classifier))
             while len(self._visitor_models) > self.limits.visitor_models:
@@ -202,7 +173,7 @@ class Session:
 
     @property
     def teacher(self) -> Teacher:
-        """What teaches the model that the host serves now a visitor's face, ready from its first use on.
+        """Teaches the host's model a visitor's face; prepared at its first use.
 
         Raises
         ------
@@ -225,5 +196,4 @@ class Session:
         reference = reference.strip()
         if not HUB_REFERENCE.fullmatch(reference) or Path(reference.partition("@")[0]).exists():
             raise ModelLoadError("Write the model as owner/name or owner/name@revision, as on the Hub.")
-        # token=False: a visitor must not read private models with the rights of whoever runs this page.
         return load_visitors_model(reference, seconds=self.limits.pull_seconds)

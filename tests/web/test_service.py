@@ -1,4 +1,4 @@
-"""What every handler asks the session for."""
+"""What every handler asks the service for."""
 
 from types import SimpleNamespace
 
@@ -8,42 +8,42 @@ from PIL import Image
 
 from emotion import InvalidImageError, ModelLoadError
 from emotion.vision.images import Picture
-from emotion.web.shown import at_shown_size
+from emotion.web.components import at_shown_size
 from tests.web.faces import face
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\xff\xd8\xff\xe0 not really"])
-def test_no_message_names_a_file_of_the_server(session, tmp_path, content):
+def test_no_message_names_a_file_of_the_server(service, tmp_path, content):
     path = tmp_path / "portrait.jpg"
     path.write_bytes(content)
     with pytest.raises(InvalidImageError, match=r"^The (file|picture) ") as refused:
-        session.open_picture(path)
+        service.open_picture(path)
     assert str(tmp_path) not in str(refused.value)
     path.unlink()
     with pytest.raises(InvalidImageError, match=r"^The file is no longer here\. Send it again\.$"):
-        session.open_picture(path)
+        service.open_picture(path)
 
 
-def test_a_visitor_without_a_model_of_their_own_gets_the_hosts(session):
-    assert session.classifier_for(None) is session.classifier
+def test_a_visitor_without_a_model_of_their_own_gets_the_hosts(service):
+    assert service.classifier_for(None) is service.classifier
     own = SimpleNamespace(network=None)
-    assert session.classifier_for(session.keep_model(own)) is own
+    assert service.classifier_for(service.keep_model(own)) is own
 
 
-def test_a_model_that_was_forgotten_is_not_replaced_in_silence(session):
-    kept = session.keep_model(SimpleNamespace(network=None))
-    others = [session.memory.keep(number, session.limits.remembered_bytes // 2) for number in range(2)]
+def test_a_model_that_was_forgotten_is_not_replaced_in_silence(service):
+    kept = service.keep_model(SimpleNamespace(network=None))
+    others = [service.memory.keep(number, service.limits.remembered_bytes // 2) for number in range(2)]
     assert len(others) == 2
     with pytest.raises(ModelLoadError, match=r"was forgotten.*Load it again on the Model tab"):
-        session.classifier_for(kept)
+        service.classifier_for(kept)
 
 
-def test_a_large_picture_is_shown_small_and_its_faces_with_it(session, tmp_path):
+def test_a_large_picture_is_shown_small_and_its_faces_with_it(service, tmp_path):
     path = tmp_path / "large.jpg"
     Image.new("RGB", (4000, 3000)).save(path)
-    picture = session.open_picture(path)
+    picture = service.open_picture(path)
     pixels, (shown,) = at_shown_size(picture, [face(box=(1000, 2000, 400, 200))], 400)
     assert pixels.shape == (300, 400, 3)
     assert shown.box == (100, 200, 40, 20)

@@ -1,0 +1,109 @@
+"""What a tab is, what all tabs share, and what their events have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import gradio as gr
+
+from emotion.web.service import Service
+
+SILENT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+
+# As a default value, it asks Gradio for a progress bar.
+PROGRESS = gr.Progress()
+
+# What a handler returns: new values for some of the components.
+Update = dict[Any, Any]
+
+
+class Tab(ABC):
+    """A tab: its components, laid out when it is made, and the handlers of their events.
+
+    Attributes
+    ----------
+    id, title : str
+        For links, and for visitors.
+    forgets : sequence of gr.State
+        What is forgotten when the visitor closes the page.
+    """
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    forgets: Sequence[gr.State] = ()
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    @abstractmethod
+    def wire(self, page: Page) -> None:
+        """Connect the events; all tabs are laid out by now."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What all tabs share.
+
+    Attributes
+    ----------
+    blocks : gr.Blocks
+        The page itself.
+    heading : gr.HTML
+        Names the model that answers.
+    own : gr.State
+        The visitor's own model; None for the host's.
+    bar : gr.Tabs
+        Chooses a tab by its id.
+    tabs : sequence of Tab
+    """
+
+    blocks: gr.Blocks
+    heading: gr.HTML
+    own: gr.State
+    bar: gr.Tabs
+    tabs: Sequence[Tab]
+
+
+def state(service: Service) -> gr.State:
+    """Return a place for what a tab remembers for its visitor."""
+    return gr.State(time_to_live=service.limits.remembered_seconds)
+
+
+def chosen(event: gr.EventData, count: int) -> int:
+    """Return which of `count` shown things a visitor chose.
+
+    Raises
+    ------
+    gradio.Error
+        If it is none of them: a program may send anything.
+    """
+    index = _index(event)
+    if not isinstance(index, int) or not 0 <= index < count:
+        raise gr.Error("Choose one of those that are shown.", print_exception=False)
+    return index
+
+
+def point(event: gr.EventData) -> tuple[float, float]:
+    """Return where a picture was clicked, x and y in pixels of what is shown.
+
+    Raises
+    ------
+    gradio.Error
+        If the event names no point.
+    """
+    match _index(event):
+        case [int() | float() as x, int() | float() as y]:
+            return x, y
+    raise gr.Error("Click inside the picture.", print_exception=False)
+
+
+def _index(event: gr.EventData) -> object:
+    """Return what an event says was chosen; a program may send anything instead of an object."""
+    try:
+        return event.index
+    except (AttributeError, TypeError, KeyError, IndexError):
+        return None
