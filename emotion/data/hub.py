@@ -7,7 +7,9 @@ No code of a data set runs: the library has no loading scripts any more, and of 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
+import os
 import re
 import threading
 import zipfile
@@ -88,13 +90,12 @@ def is_reachable(url: str) -> bool:
 
 def _load(repo_id: str, configuration: str | None, revision: str | None) -> Mapping[str, Dataset]:
     """Download what is not in the cache; without a network, open what is there."""
+    if constants.HF_HUB_OFFLINE or not is_reachable(constants.ENDPOINT):
+        return _cached(repo_id, configuration, revision)
     try:
-        import datasets
+        importlib.import_module("datasets")
     except ImportError:
         raise DataError(f"Data sets on the Hub need one more package: {INSTALL_TRAINING}.") from None
-    offline = constants.HF_HUB_OFFLINE or datasets.config.HF_HUB_OFFLINE
-    if offline or not is_reachable(constants.ENDPOINT):
-        return _cached(repo_id, configuration, revision)
     refusal: DataError | None = None
     for candidate in (revision,) if revision else (None, CONVERTED):
         found = _information(repo_id, candidate)
@@ -171,9 +172,15 @@ def _other_configurations(configuration: str | None, known: Sequence[str]) -> Da
 
 def _cached(repo_id: str, configuration: str | None, revision: str | None) -> Mapping[str, Dataset]:
     """Open what an earlier run downloaded; of a branch or tag, the state that was downloaded last."""
+    refusal = DataError(
+        f"The data set {repo_id} cannot be downloaded: no connection to the Hub, and it is not in the cache. "
+        "Check the network."
+    )
+    # Importing the library takes seconds: not for this.
+    if not any(_cache_folder().glob(f"{repo_id.split('/')[0]}___*")):
+        raise refusal
     from datasets.packaged_modules.cache.cache import Cache
 
-    builder = None
     nothing: dict[str, Any] = {}
     for settings in (nothing, UNLABELLED):
         with contextlib.suppress(ValueError):
@@ -186,10 +193,7 @@ def _cached(repo_id: str, configuration: str | None, revision: str | None) -> Ma
                 **settings,
             )
     if builder is None:
-        raise DataError(
-            f"The data set {repo_id} cannot be downloaded: no connection to the Hub, and it is not in the "
-            "cache. Check the network."
-        )
+        raise refusal
     if revision and re.fullmatch("[0-9a-f]{40}", revision) and builder.hash != revision:
         raise DataError(
             f"The data set {repo_id} cannot be downloaded: no connection to the Hub, and the cache holds "
@@ -211,6 +215,11 @@ def _download(builder: DatasetBuilder, repo_id: str) -> None:
             f"The files of the data set {repo_id} cannot be read: {in_one_line(error.__cause__ or error)}. "
             "Take another revision of it, or tell its author."
         ) from error
+
+
+def _cache_folder() -> Path:
+    """Return where `datasets` keeps what it downloaded."""
+    return Path(os.environ.get("HF_DATASETS_CACHE") or Path(constants.HF_HOME, "datasets")).expanduser()
 
 
 def _splits(builder: DatasetBuilder) -> dict[str, Dataset]:

@@ -92,16 +92,16 @@ def download_from_kaggle(handle: str) -> Path:
     page = f"https://www.kaggle.com/datasets/{handle}"
     by_hand = f"download it at {page}, unpack it and pass the folder with --data"
     failed = f"Kaggle did not give the data set {handle}"
+    if not is_reachable("https://www.kaggle.com"):
+        raise DataError(
+            f"{failed}: no connection. Check the network. Or {by_hand}; your own pictures will do as well."
+        )
     try:
         import kagglehub
     except ImportError:
         raise DataError(
             f"Data sets on Kaggle need one more package: {INSTALL_TRAINING}. Or {by_hand}."
         ) from None
-    if not is_reachable("https://www.kaggle.com"):
-        raise DataError(
-            f"{failed}: no connection. Check the network. Or {by_hand}; your own pictures will do as well."
-        )
     try:
         return Path(kagglehub.dataset_download(handle))
     except Exception as error:  # the client raises a dozen unrelated types

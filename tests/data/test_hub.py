@@ -256,3 +256,9 @@ def test_hub_refusals_say_what_to_do(hub: HubServer):
 
     assert "hf auth login" in refusal("hf:owner/nothing")
     assert "holds no pictures in folders, zip files, CSV or Parquet" in refusal("hf:owner/sounds")
+
+
+def test_without_a_network_and_a_cache_the_message_comes_at_once(hub: HubServer):
+    hub.stop()
+    expected = "owner/nothing cannot be downloaded: no connection to the Hub, and it is not in the cache."
+    assert expected in refusal("hf:owner/nothing")

@@ -89,6 +89,7 @@ def test_without_a_network_kaggles_real_client_gives_up_at_once(monkeypatch: pyt
     assert "download it at https://www.kaggle.com/datasets/owner/emotions, unpack it" in message
 
 
+@pytest.mark.usefixtures("network")
 def test_kaggle_without_its_client(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     assert "pip install -r requirements.txt" in refusal("kaggle:owner/emotions")
