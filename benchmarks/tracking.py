@@ -20,7 +20,7 @@ from PIL import Image, ImageEnhance
 from benchmarks.rows import Row, as_json, print_rows
 from benchmarks.scenes import background, face_files
 from emotion import EmotionClassifier
-from emotion.video.looks import answers_and_looks
+from emotion.video.follow import answers_and_looks
 from emotion.video.tracking import FaceTracker
 from emotion.vision.faces import detect_faces_in_frame
 

@@ -14,6 +14,10 @@ class InvalidImageError(EmotionError, ValueError):
     """The input is not a picture that can be classified."""
 
 
+class InvalidVideoError(EmotionError, ValueError):
+    """The input is not a clip that can be annotated."""
+
+
 class DataError(EmotionError, ValueError):
     """The labelled pictures cannot be trained or evaluated on."""
 

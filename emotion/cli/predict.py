@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from emotion.cli.output import DONE, SOME_SKIPPED, Answer, CsvWriter, JsonWriter, TableWriter, Writer
-from emotion.errors import EmotionError, InvalidImageError
+from emotion.errors import EmotionError, InvalidImageError, InvalidVideoError
 from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.display import counted
-from emotion.video.accepted import EXTENSIONS as CLIP_EXTENSIONS
-from emotion.video.accepted import InvalidVideoError
+from emotion.video.clip import EXTENSIONS as CLIP_EXTENSIONS
 from emotion.video.clip import Clip
 from emotion.video.follow import follow_faces
 from emotion.video.writer import ClipWriter

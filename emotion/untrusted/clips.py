@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from emotion.errors import InvalidVideoError
 from emotion.untrusted.process import Header, LimitedProcess, Limits, Message, one_picture
-from emotion.video.accepted import InvalidVideoError
 
 # Enough for clips in 4K of any usual codec (tests/untrusted/test_clips.py); the time is for one frame.
 CLIP = Limits(memory=800_000_000, seconds=5.0)

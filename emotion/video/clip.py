@@ -1,6 +1,7 @@
 """Reading an untrusted clip: what it must be, and its frames upright, at an ordinary size and rate.
 
-FFmpeg comes inside PyAV's wheels, so nothing has to be installed on the system. Its sound is in `sound`.
+FFmpeg comes inside PyAV's wheels, so nothing has to be installed on the system; it is imported when a clip is
+opened, so a program that opens clips only in other processes never loads it. Sound is in `sound`.
 """
 
 from __future__ import annotations
@@ -10,22 +11,37 @@ import io
 import os
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import av
 import numpy as np
-from av.container import InputContainer
 
-from emotion.video.accepted import (
-    CONTAINERS,
-    GRACE,
-    MAX_PIXELS,
-    MAX_RATE,
-    MAX_SECONDS,
-    MAX_SIDE,
-    NOT_A_CLIP,
-    InvalidVideoError,
-)
+from emotion.errors import InvalidVideoError
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+
+# Seconds: the longest clip that is accepted unless the caller says otherwise, and what is let pass on top,
+# because cameras that stop after a minute write a few frames more.
+MAX_SECONDS, GRACE = 60.0, 0.5
+# Pixels: larger frames are scaled down, which detection and browsers are grateful for.
+MAX_SIDE = 1280
+# Frames per second; slow-motion clips lose the frames in between.
+MAX_RATE = 30
+# Per frame, checked before the first one is decoded.
+MAX_PIXELS = 50_000_000
+TIME_BASE = 1_000_000  # ticks a second of FFmpeg's durations
+
+# Containers that people's cameras, browsers and editors write. Playlists (HLS, DASH, concat) stay out: they
+# would make FFmpeg open other files and addresses on behalf of whoever uploads one.
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif"
+# How the files of these are named; a GIF counts as a picture.
+EXTENSIONS = frozenset({
+    ".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
+    ".mts", ".ogv", ".ts", ".webm", ".wmv",
+})  # fmt: skip
+
+NOT_A_CLIP = "This is not a video that can be read. Use an MP4, MOV, WebM, MKV or AVI file."
 
 Source = str | os.PathLike[str] | bytes
 
@@ -96,6 +112,8 @@ class Clip:
         InvalidVideoError
             If the clip turns out to be too long, or is damaged.
         """
+        import av
+
         rate = float(self._stream.average_rate or 25)
         decoded, time, shown = 0, 0.0, -1.0
         size, quarter_turns = (0, 0), 0
@@ -147,7 +165,7 @@ class Clip:
         if self._stream.duration is not None and self._stream.time_base is not None:
             self.seconds = float(self._stream.duration * self._stream.time_base)
         elif self._container.duration is not None:
-            self.seconds = self._container.duration / av.time_base
+            self.seconds = self._container.duration / TIME_BASE
         if self.seconds is not None and self.seconds > self.max_seconds + GRACE:
             raise self._too_long()
 
@@ -179,6 +197,8 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, InputContainer]]:
     InvalidVideoError
         If it is no video.
     """
+    import av
+
     with contextlib.ExitStack() as resources:
         try:
             file: BinaryIO
@@ -201,7 +221,7 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, InputContainer]]:
         yield file, container
 
 
-def _target_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+def _target_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
     """Width and height before rotation: square pixels, at most MAX_SIDE, even (as H.264 wants)."""
     width, height = frame.width * float(pixel_aspect or 1), float(frame.height)
     scale = min(1.0, MAX_SIDE / max(width, height))

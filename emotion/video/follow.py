@@ -6,18 +6,22 @@ The faces' numbers are given in `tracking`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from emotion.drawing import annotate
 from emotion.model.classifier import EmotionClassifier
-from emotion.video.accepted import MAX_RATE
-from emotion.video.looks import answers_and_looks
-from emotion.video.tracking import FaceTracker, Moment, TrackedFace
-from emotion.vision.faces import detect_faces_in_frame
+from emotion.predictions.face import FacePrediction
+from emotion.video.clip import MAX_RATE, MAX_SECONDS, Clip
+from emotion.video.tracking import FaceTracker, Moment, Timeline, TrackedFace
+from emotion.vision.faces import DetectedFace, detect_faces_in_frame
+from emotion.vision.images import Picture
+from emotion.vision.look import look
 
 # Faces are looked for this often; their boxes glide in between.
 DETECTIONS_PER_SECOND = 10.0
@@ -31,6 +35,63 @@ class Frames(Protocol):
     def frames(self) -> Iterator[tuple[float, np.ndarray]]:
         """Decode the clip once: seconds and uint8 (height, width, 3), upright RGB."""
         ...
+
+
+def annotate_clip(
+    classifier: EmotionClassifier,
+    path_in: str | os.PathLike[str],
+    path_out: str | os.PathLike[str],
+    *,
+    progress: Callable[[float], None] | None = None,
+    max_seconds: float = MAX_SECONDS,
+    detections_per_second: float = DETECTIONS_PER_SECOND,
+) -> Timeline:
+    """Write a copy of a clip with a box and the emotion at every face, and return the answers over time.
+
+    The result is an MP4 (H.264) with the sound of the clip, upright, with sides of at most 1280 pixels and at
+    most 30 frames per second.
+
+    Parameters
+    ----------
+    classifier : EmotionClassifier
+    path_in, path_out : path
+        The clip, and where to write the annotated one (".mp4"; an existing file is replaced).
+    progress : callable, optional
+        Called with the finished fraction, 0 to 1. What it raises ends the work, so it can cancel.
+    max_seconds : float
+        Longest clip that is accepted; `math.inf` for any.
+    detections_per_second : float
+        How often faces are looked for and classified; their boxes glide in between.
+
+    Returns
+    -------
+    Timeline
+        One moment per face and detection. Empty when no face was found.
+
+    Raises
+    ------
+    InvalidVideoError
+        If the file is no video, is too long, or breaks off in the middle. Nothing is left at `path_out` then.
+    ValueError
+        If both paths are the same.
+    """
+    from emotion.video.writer import ClipWriter
+
+    if Path(path_in).resolve() == Path(path_out).resolve():
+        raise ValueError("The annotated clip would replace the original; name another file to write to.")
+    moments: list[Moment] = []
+    with Clip(path_in, max_seconds=max_seconds) as clip, ClipWriter(path_out, clip) as writer:
+        follow_faces(
+            classifier,
+            clip,
+            record=moments.append,
+            write=writer.write,
+            progress=progress,
+            detections_per_second=detections_per_second,
+        )
+    if progress is not None:
+        progress(1.0)
+    return Timeline(classifier.labels, tuple(moments))
 
 
 def follow_faces(
@@ -96,6 +157,30 @@ def follow_faces(
     if write is not None:
         for time, picture in waiting:
             write(time, np.asarray(annotate(picture, tracker.faces)))
+
+
+def answers_and_looks(
+    classifier: EmotionClassifier, frame: np.ndarray, faces: Sequence[DetectedFace]
+) -> tuple[list[FacePrediction], list[np.ndarray]]:
+    """Tell what the faces of a frame show, and describe them so that they are known again.
+
+    Parameters
+    ----------
+    classifier : EmotionClassifier
+    frame : numpy.ndarray
+        uint8 (height, width, 3), upright RGB.
+    faces : sequence of DetectedFace
+        What `detect_faces_in_frame` found.
+
+    Returns
+    -------
+    tuple of list
+        One answer and one look per face, in the same order.
+    """
+    picture = Picture.of(frame)
+    return classifier.predict_located(picture, faces), [
+        look(classifier.crop(picture, face)) for face in faces
+    ]
 
 
 def _between(

@@ -15,8 +15,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
-from emotion.video.accepted import MAX_RATE
-from emotion.video.clip import Clip
+from emotion.video.clip import MAX_RATE, Clip
 from emotion.video.sound import Sound, sound_of
 
 # Seconds per tick; the customary clock of video.

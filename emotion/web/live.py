@@ -10,7 +10,7 @@ import numpy as np
 
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
-from emotion.video.looks import answers_and_looks
+from emotion.video.follow import answers_and_looks
 from emotion.video.tracking import MISSED_FRAMES, FaceTracker
 from emotion.vision.faces import detect_faces_in_frame
 from emotion.vision.images import Picture

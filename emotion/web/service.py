@@ -16,7 +16,7 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.teaching.teach import Teacher
 from emotion.untrusted.networks import VisitorsClassifier, load_visitors_model
 from emotion.untrusted.pictures import PictureDecoder
-from emotion.video.accepted import MAX_SECONDS
+from emotion.video.clip import MAX_SECONDS
 from emotion.vision.detector import face_network
 from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing

@@ -6,10 +6,9 @@ import signal
 
 import pytest
 
+from emotion.errors import InvalidVideoError
 from emotion.untrusted.clips import IsolatedClip
-from emotion.video.accepted import InvalidVideoError
-from emotion.video.annotate import annotate_clip
-from emotion.video.follow import follow_faces
+from emotion.video.follow import annotate_clip, follow_faces
 from tests.video.clips import HappyOnTheLeft, decode, encode, loudness, quarters
 
 pytestmark = pytest.mark.slow

@@ -13,10 +13,10 @@ import pytest
 from matplotlib import cbook
 from PIL import Image
 
+from emotion.errors import InvalidVideoError
 from emotion.model.classifier import EmotionClassifier
-from emotion.video.accepted import NOT_A_CLIP, InvalidVideoError
-from emotion.video.annotate import annotate_clip
-from emotion.video.clip import Clip
+from emotion.video.clip import NOT_A_CLIP, Clip
+from emotion.video.follow import annotate_clip
 from tests.video.clips import HappyOnTheLeft, decode, encode, loudness, people, quarters
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from emotion import EmotionClassifier
-from emotion.video.looks import answers_and_looks
+from emotion.video.follow import answers_and_looks
 from emotion.video.tracking import FaceTracker
 from emotion.vision.crop import Place, crop_face
 from emotion.vision.faces import detect_faces_in_frame
