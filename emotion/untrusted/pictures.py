@@ -16,9 +16,9 @@ from emotion.errors import InvalidImageError
 from emotion.untrusted.process import Header, LimitedProcess, Limits, Message, one_picture
 from emotion.vision.images import Picture, open_image, open_picture, readable_formats
 
-# Enough for every picture of 50 megapixels: WebP takes 16 bytes a pixel and a camera's HEIF 17; a megapixel
-# of that takes 0.2 seconds on a busy core, of a phone's 0.1.
-PICTURE = Limits(memory=1_000_000_000, seconds=20.0)
+# Enough for every picture of 50 megapixels: WebP takes 16 bytes a pixel, a camera's HEIF 17 and JPEG 2000 20.
+# On a busy core, that HEIF takes 0.2 seconds a megapixel and a phone's 0.1; slow machines take twice as long.
+PICTURE = Limits(memory=1_200_000_000, seconds=30.0)
 # Threads that decode one HEIF or AVIF; the default of one per processor takes address space for each.
 THREADS = 2
 TOO_MUCH = (

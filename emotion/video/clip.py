@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
 
-# Seconds: the longest clip that is accepted unless the caller says otherwise, and what is let pass on top,
-# because cameras that stop after a minute write a few frames more.
+# Seconds: the default for the longest clip, and a tolerance, because cameras that stop after a minute write
+# a few more frames.
 MAX_SECONDS, GRACE = 60.0, 0.5
-# Pixels: larger frames are scaled down, which detection and browsers are grateful for.
+# Pixels: larger frames are scaled down, for detection and for browsers.
 MAX_SIDE = 1280
-# Frames per second; slow-motion clips lose the frames in between.
+# Frames per second; slow-motion clips lose frames.
 MAX_RATE = 30
-# Per frame, checked before the first one is decoded.
+# Pixels of a frame, checked before the first one is decoded.
 MAX_PIXELS = 50_000_000
 TIME_BASE = 1_000_000  # ticks a second of FFmpeg's durations
 
-# Containers that people's cameras, browsers and editors write. Playlists (HLS, DASH, concat) stay out: they
-# would make FFmpeg open other files and addresses on behalf of whoever uploads one.
+# Containers that cameras, browsers and editors write. Playlists (HLS, DASH, concat) stay out: they would make
+# FFmpeg open other files and addresses on behalf of the person who uploads one.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif"
-# How the files of these are named; a GIF counts as a picture.
+# Their file names; a GIF counts as a picture.
 EXTENSIONS = frozenset({
     ".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
     ".mts", ".ogv", ".ts", ".webm", ".wmv",
@@ -52,25 +52,20 @@ class Clip:
     Parameters
     ----------
     source : path or bytes
-        The file, or what is in it.
+        The file, or its content.
     max_seconds : float
         Longest length that is accepted; `math.inf` for any.
     threads : int
-        That decode; 0 for as many as there are processors.
+        That decode; 0 for one per processor.
 
     Attributes
     ----------
     seconds : float or None
-        The length that the file states; None when it states none, as recordings made in a browser do.
+        The length that the file states; recordings made in a browser state none.
     start : float
         When the first frame is shown, on the clock of the file; known once it was decoded.
     done : float
-        How much of the clip was decoded, 0..1: by its length, or by its bytes where it states none.
-
-    Raises
-    ------
-    InvalidVideoError
-        If the file is no video, states a length above `max_seconds`, or has frames above 50 megapixels.
+        Share of the clip that was decoded, 0..1: by its length, or by its bytes if it states none.
     """
 
     def __init__(self, source: Source, *, max_seconds: float = MAX_SECONDS, threads: int = 0) -> None:
@@ -98,19 +93,10 @@ class Clip:
         return self._source
 
     def frames(self) -> Iterator[tuple[float, np.ndarray]]:
-        """Decode the clip once.
+        """Decode the clip once: seconds since the first frame, always rising, and uint8 (height, width, 3).
 
-        Yields
-        ------
-        time : float
-            Seconds since the first frame; always rising.
-        picture : numpy.ndarray
-            uint8 (height, width, 3), upright RGB; sides even, at most `MAX_SIDE`.
-
-        Raises
-        ------
-        InvalidVideoError
-            If the clip turns out to be too long, or is damaged.
+        Pictures are upright RGB with even sides of at most `MAX_SIDE`. InvalidVideoError if the clip turns
+        out to be too long or damaged.
         """
         import av
 
@@ -190,13 +176,7 @@ class Clip:
 
 @contextlib.contextmanager
 def opened(source: Source) -> Iterator[tuple[BinaryIO, InputContainer]]:
-    """Open a clip for FFmpeg, which gets an open file and never a name: names may be addresses ("http:").
-
-    Raises
-    ------
-    InvalidVideoError
-        If it is no video.
-    """
+    """Open a clip for FFmpeg, which gets an open file and never a name: names may be addresses ("http:")."""
     import av
 
     with contextlib.ExitStack() as resources:

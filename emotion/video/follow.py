@@ -23,12 +23,12 @@ from emotion.vision.faces import DetectedFace, detect_faces_in_frame
 from emotion.vision.images import Picture
 from emotion.vision.look import look
 
-# Faces are looked for this often; their boxes glide in between.
+# Faces are searched this often; their boxes move smoothly in between.
 DETECTIONS_PER_SECOND = 10.0
 
 
 class Frames(Protocol):
-    """What is followed of a clip, wherever it is decoded; see `emotion.video.clip.Clip`."""
+    """A clip that can be followed, in whichever process it is decoded; see `emotion.video.clip.Clip`."""
 
     done: float
 
@@ -61,7 +61,7 @@ def annotate_clip(
     max_seconds : float
         Longest clip that is accepted; `math.inf` for any.
     detections_per_second : float
-        How often faces are looked for and classified; their boxes glide in between.
+        How often faces are searched and classified; boxes move smoothly in between.
 
     Returns
     -------
@@ -109,7 +109,6 @@ def follow_faces(
     ----------
     classifier : EmotionClassifier
     clip : Frames
-        An open clip.
     record : callable
         Called with every moment: one per face and detection.
     write : callable, optional
@@ -118,11 +117,6 @@ def follow_faces(
         Called with the finished fraction, 0 to 1, after every detection.
     detections_per_second : float
         How often faces are looked for and classified.
-
-    Raises
-    ------
-    InvalidVideoError
-        If the clip is too long, or breaks off in the middle.
     """
     # Without a history, the tracker's timeline holds the moments of the last frame alone.
     tracker = FaceTracker(
@@ -162,21 +156,7 @@ def follow_faces(
 def answers_and_looks(
     classifier: EmotionClassifier, frame: np.ndarray, faces: Sequence[DetectedFace]
 ) -> tuple[list[FacePrediction], list[np.ndarray]]:
-    """Tell what the faces of a frame show, and describe them so that they are known again.
-
-    Parameters
-    ----------
-    classifier : EmotionClassifier
-    frame : numpy.ndarray
-        uint8 (height, width, 3), upright RGB.
-    faces : sequence of DetectedFace
-        What `detect_faces_in_frame` found.
-
-    Returns
-    -------
-    tuple of list
-        One answer and one look per face, in the same order.
-    """
+    """Classify the faces of an upright RGB frame, and describe each so that the tracker knows it again."""
     picture = Picture.of(frame)
     return classifier.predict_located(picture, faces), [
         look(classifier.crop(picture, face)) for face in faces

@@ -20,25 +20,17 @@ logger = logging.getLogger(__name__)
 
 # An MP4 holds these and browsers play them; all other sound is encoded anew.
 COPIED = ("aac", "mp3", "opus", "flac")
-# Of sound that is encoded anew.
+# For sound that is encoded anew.
 ENCODER, RATE = "aac", 48_000
-# Samples: so much may be missing before silence stands for it, as far as that is no damage.
+# Samples: a gap above the first number is filled with silence; one above the second is damage.
 TOLERANCE, MOST_SILENCE = RATE // 10, 600 * RATE
 
 
 class Sound:
-    """Carries sound over, as far as the pictures are.
+    """Carries the sound of an open container over to `target`, as far as its pictures are.
 
-    Parameters
-    ----------
-    container : InputContainer
-        Nothing else reads from it.
-    stream : AudioStream
-        One of its streams.
-    target : OutputContainer
-        A stream for the sound is added to it, so nothing must have been written yet.
-    start : float
-        Seconds on the clock of the stream: what sounds there begins the target.
+    `start` is the time on the stream's clock that begins the target. It adds its stream at once, so nothing
+    may have been written yet.
     """
 
     def __init__(
@@ -59,10 +51,7 @@ class Sound:
         self._packets: Iterator[Packet[AudioStream]] = container.demux(stream)
 
     def write_until(self, time: float) -> None:
-        """Carry over what sounds until a time in seconds since the start; `math.inf` for all the rest.
-
-        Damaged sound ends there, for what is wanted of a clip is its faces.
-        """
+        """Carry over the sound up to a time in seconds, `math.inf` for all; where it is damaged, it ends."""
         try:
             while not self._ended and self._time <= time:
                 packet = next(self._packets, None)
@@ -97,7 +86,7 @@ class Sound:
                 if missing < -TOLERANCE:
                     continue
                 self._silence(missing)
-            # What the resampler gives follows on what it gave before.
+            # The resampler's output continues where it ended.
             frame.pts = None
             for part in self._resampler.resample(frame):
                 self._put(part)

@@ -17,16 +17,15 @@ from emotion.predictions.calibration import renormalise
 from emotion.predictions.face import NEUTRAL_OR_MIXED, Box, FacePrediction
 from emotion.predictions.table import PredictionTable
 
-# A face may move by this part of its size between two frames, and grow or shrink by this factor, and still be
-# the same.
+# Between two frames, the same face may move by this share of its size, and grow or shrink by this factor.
 NEAREST, SCALE = 0.8, 1.8
 # Where frames are far apart, a face that is missing for less than this many of them is still the same.
 MISSED_FRAMES = 1.5
-# Likeness from which on a face is one that was gone (benchmarks/tracking.py).
+# With at least this likeness, a face is one that was gone (benchmarks/tracking.py).
 KNOWN = 0.55
-# Seconds: a face that comes in over the edge is whole only then; until then it may turn out to be known.
+# Seconds for which a new face may turn out to be a known one: at the edge of the picture it is not whole yet.
 STRANGE = 0.8
-# Of every face, so many looks are kept, and this many seconds lie between them.
+# How many looks of every face are kept, and the seconds between them.
 LOOKS, LOOKS_APART = 5, 0.5
 
 
@@ -69,33 +68,23 @@ class Timeline:
 
 
 class FaceTracker:
-    """Follow the faces of one camera or clip.
-
-    Holds plain values only, so that a session can keep it (`gradio.State` copies its values) and visitors
-    never share one.
+    """Follow the faces of one camera or clip. Holds plain values only, so that a session can keep it.
 
     Parameters
     ----------
-    labels : tuple of str
-        The classifier's labels, in order.
-    threshold : float
-        The classifier's threshold: a smoothed confidence below it makes the label None.
-    smoothing : float
-        Time constant of the answers in seconds: after this time a new expression counts for 63 %.
-    box_smoothing : float
-        The same for boxes.
+    labels, threshold
+        The classifier's.
+    smoothing, box_smoothing : float
+        Time constant of the answers and boxes in seconds: after it, a new value counts for 63 %.
     timeout : float
         Seconds after which a face that is no longer found is gone.
     memory : float
-        Seconds after which one that is gone is forgotten; until then it keeps its number where it is known
-        again by its look.
+        Seconds after which a face that is gone is forgotten; until then, its look brings back its number.
     margin : float
-        How far confidence has to fall below the threshold before a label is taken back, and how far
-        another label has to lead before it replaces the current one, so that labels do not flicker.
-    history : float
-        Length of the timeline in seconds; `math.inf` keeps everything.
-    history_step : float
-        Least number of seconds between two entries of one face in the timeline.
+        How far confidence must fall below the threshold before a label is withdrawn, and how far another
+        label must lead to replace it, so that labels do not flicker.
+    history, history_step : float
+        Length of the timeline in seconds, `math.inf` for all, and the least between two entries of a face.
     """
 
     def __init__(
@@ -140,23 +129,16 @@ class FaceTracker:
     def update(
         self, predictions: Sequence[FacePrediction], time: float, looks: Sequence[np.ndarray] | None = None
     ) -> tuple[TrackedFace, ...]:
-        """Take in the faces of one frame.
+        """Take in the faces of one frame and return `faces`.
 
         Parameters
         ----------
         predictions : list of FacePrediction
-            The answers of `EmotionClassifier.predict_located` (their boxes are needed). Empty is fine.
+            The answers of `EmotionClassifier.predict_located`, with boxes.
         time : float
-            When the frame was taken, in seconds on any clock that does not run backwards. Frames may
-            come at any rate; one that comes late (before an earlier frame's time) counts as simultaneous.
+            Seconds on any clock; a frame that comes late counts as simultaneous with the last.
         looks : list of numpy.ndarray, optional
-            What `emotion.vision.look.look` tells of every prediction. Without it, a face that was gone gets a
-            new number.
-
-        Returns
-        -------
-        tuple of TrackedFace
-            `faces`: also those that this frame missed, until their `timeout` ends.
+            `emotion.vision.look.look` of each; without it, a face that was gone gets a new number.
         """
         if self._start is None:
             self._start = time
@@ -215,7 +197,7 @@ class FaceTracker:
         for likeness, new, old in sorted(pairs, key=lambda pair: -pair[0]):
             if likeness < KNOWN:
                 break
-            # Whoever was there at the same time is somebody else.
+            # Two faces seen at the same time are two people.
             if old in self._gone and new.began > old.seen:
                 self._gone.remove(old)
                 self._rename(new, old)
@@ -228,7 +210,7 @@ class FaceTracker:
             replace(moment, face=replace(moment.face, id=old.id)) if moment.face.id == new.id else moment
             for moment in self._moments
         )
-        # It began when the other did, so it is not strange any more.
+        # It began when the other did, so it is known from now on.
         new.id, new.began, new.looks, new.looked = old.id, old.began, old.looks, old.looked
 
     def _follow(self, track: _Track, prediction: FacePrediction, box: Box, now: float) -> None:

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from emotion.video.clip import MAX_RATE, Clip
 from emotion.video.sound import Sound, sound_of
 
-# Seconds per tick; the customary clock of video.
+# Seconds per tick, as is usual in video.
 CLOCK = Fraction(1, 90_000)
 # The first one that this build of FFmpeg has is used; browsers play all of them in an MP4.
 ENCODERS: dict[str, dict[str, str]] = {
@@ -29,17 +29,10 @@ ENCODERS: dict[str, dict[str, str]] = {
 
 
 class ClipWriter:
-    """Writes what is made of a clip; an error inside its `with` block removes the file.
+    """Writes what is made of a clip, with its sound; an error inside its `with` block removes the file.
 
-    Parameters
-    ----------
-    target : path or io.BytesIO
-        An existing file is replaced. A file plays while it is still being fetched; in memory, the index of
-        the clip comes last.
-    clip : Clip
-        Whose sound is written, too.
-    threads : int
-        That encode; 0 for as many as there are processors.
+    A file plays while it is still being fetched; in memory, the index comes last. 0 threads stand for one per
+    processor.
     """
 
     def __init__(self, target: str | os.PathLike[str] | io.BytesIO, clip: Clip, *, threads: int = 0) -> None:
@@ -60,7 +53,7 @@ class ClipWriter:
         self._stream.pix_fmt = "yuv420p"
         codec = self._stream.codec_context
         codec.time_base, codec.thread_count = CLOCK, threads
-        # Said outright, because players guess the meaning of untagged colours from the size of the picture.
+        # Stated, because players guess the colour space of untagged pictures from their size.
         codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
         codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         self._sound: Sound | None = None
@@ -80,15 +73,7 @@ class ClipWriter:
             self._discard()
 
     def write(self, time: float, picture: np.ndarray) -> None:
-        """Append a picture.
-
-        Parameters
-        ----------
-        time : float
-            Seconds since the first one; always rising.
-        picture : numpy.ndarray
-            uint8 (height, width, 3), RGB; all of one size with even sides.
-        """
+        """Append an RGB picture, uint8 (height, width, 3), at a time in seconds; times rise, sizes stay."""
         if not self._begun:
             self._begin(picture)
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(

@@ -1,1 +1,1 @@
-"""Pixels: opening pictures and clips, finding faces, the one crop."""
+"""Pixels: opening pictures, finding faces, and the one crop."""

@@ -19,15 +19,15 @@ CHANNELS = (1, 3)
 FRAME_SIDE = 1.03
 FRAME_DROP = 0.01
 
-# Degrees: training faces are rolled so much themselves, and only what is more is turned back.
+# Degrees: training faces are rolled by up to this themselves; only the excess is turned back.
 LEAST_ROLL = 10.0
-# Degrees: beyond, the eyes are not where the detector thinks.
+# Degrees: beyond this, the detector misplaces the eyes.
 MOST_ROLL = 60.0
 # Measured on turned portraits: the detector sees a head of 30° rolled by 20°.
 ROLL_PER_EYES = 1.5
 
-# A square is made smaller than so many sides of the result before anything is filtered: what is seen does
-# not change, and a picture that is a thousand times as wide as it is high takes no gigabytes.
+# A square of more than this many sides of the result is reduced before anything is filtered. The result
+# looks the same, and a picture a thousand times as wide as high does not take gigabytes.
 MOST_REDUCTION = 8
 
 Box = tuple[int, int, int, int]
@@ -74,8 +74,8 @@ def crop_square(
 ) -> np.ndarray:
     """Cut the square around a box out of a picture and scale it to the network's input.
 
-    The square shares the box's centre and has its longer side. Where it leaves the picture, the picture's
-    edge is repeated. With the whole picture as box, this is how training files are read.
+    The square shares the box's centre and has its longer side; beyond the picture, the edge is repeated.
+    With the whole picture as box, this is how training files are read.
 
     Parameters
     ----------
@@ -83,17 +83,10 @@ def crop_square(
         ``uint8`` (H, W, 3), upright RGB.
     box : sequence of float
         x, y, width, height in pixels, whole or fractional.
-    size : int
-        Side of the result in pixels.
-    channels : int
-        1 for grey (ITU-R 601 luma), 3 for RGB.
+    size, channels : int
+        Side of the result; 1 for grey (ITU-R 601 luma), 3 for RGB. It is ``uint8`` (size, size[, 3]).
     angle : float
         Degrees by which the head is rolled clockwise; the crop is turned back by them.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``uint8`` (size, size) or (size, size, 3), 0..255.
     """
     x, y, width, height = box
     side = max(width, height)
@@ -121,22 +114,7 @@ def whole_crop(picture: np.ndarray, size: int, channels: int) -> np.ndarray:
 
 
 def crop_face(picture: np.ndarray, face: Located, *, size: int, channels: int = 1) -> np.ndarray:
-    """Cut a face out of a picture, upright and framed like the training faces.
-
-    Parameters
-    ----------
-    picture : numpy.ndarray
-        ``uint8`` (H, W, 3), upright RGB.
-    face : Located
-        What the detector found, or a prediction that was made for this picture.
-    size, channels : int
-        As for `crop_square`.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``uint8`` (size, size) or (size, size, 3), 0..255.
-    """
+    """Cut a face out of an upright picture, uint8 (H, W, 3), level and framed like the training faces."""
     if face.tight:
         return crop_square(picture, face.box, size=size, channels=channels)
     return crop_square(picture, frame(face), size=size, channels=channels, angle=roll(face))
@@ -163,23 +141,9 @@ def roll(face: Located) -> float:
 def cut_around(
     picture: np.ndarray, centre: Point, reach: float, *, reduce: int = 1
 ) -> tuple[Image.Image, int, int]:
-    """Cut a square of whole pixels around a point, repeating the picture's edge beyond it.
+    """Cut a square around a point, at least `reach` pixels to each side; beyond the picture, repeat its edge.
 
-    Parameters
-    ----------
-    picture : numpy.ndarray
-        ``uint8`` (H, W, 3).
-    centre : tuple of float
-        x, y in pixels.
-    reach : float
-        Half the side of the square, in pixels; what is cut is larger by up to two pixels of the result.
-    reduce : int
-        Average squares of so many pixels.
-
-    Returns
-    -------
-    tuple
-        The cut, and its left and upper edge in pixels of the picture.
+    Squares of `reduce` pixels are averaged. Returned are the cut, and its left and upper edge in pixels.
     """
     left, top = math.floor(centre[0] - reach), math.floor(centre[1] - reach)
     across = math.ceil(math.ceil(2 * reach + 1) / reduce) * reduce

@@ -19,12 +19,12 @@ import numpy as np
 from emotion.vision.litert import allocate, new_interpreter
 
 WEIGHTS = Path(__file__).with_name("face_detector.tflite")
-# Pixels. The network takes multiples of 32; of 64, there are fewer shapes to keep an interpreter ready for.
+# Pixels. The network takes multiples of 32; multiples of 64 need fewer interpreters.
 CANVAS_STEP = 64
-# Pixels of all canvases whose interpreters are kept for the next picture; each takes 45 bytes a pixel.
+# Pixels of all canvases whose interpreters are kept for the next picture; a pixel takes 45 bytes.
 KEPT_PIXELS = 2_000_000
-# Pixels of a canvas: beyond the first number two threads share the work, beyond the second one such look is
-# taken at a time, for the sake of memory.
+# Pixels of a canvas: above the first number two threads share the work; above the second, to save memory,
+# only one look is taken at a time.
 SMALL_CANVAS, LARGE_CANVAS = 320 * 320, 640 * 640
 # The network takes -128..127 for 0..255: the same eight bits but for the highest.
 SIGN = 0x80
@@ -43,38 +43,23 @@ COLUMNS = 15
 
 
 class FaceNetwork:
-    """YuNet (Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023).
+    """YuNet (Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023). Threads may share it.
 
-    Threads may share it.
-
-    Attributes
-    ----------
-    threads : int
-        So many share the work of one larger look. Where several pictures are looked at anyhow, 1 is faster.
+    `threads` share the work of one larger look; where several pictures are searched at once, 1 is faster.
     """
 
     threads = 2
 
     def __init__(self, path: Path = WEIGHTS) -> None:
         self._content = path.read_bytes()
-        # Those that no thread uses right now, the one used last at the end: (rows, columns), interpreter.
+        # Those not in use, the latest last: (rows, columns), interpreter.
         self._idle: list[tuple[tuple[int, int], Any]] = []
         self._lock, self._alone = threading.Lock(), threading.Lock()
 
     def __call__(self, picture: np.ndarray, minimum_score: float) -> np.ndarray:
-        """Find the faces of about 10 to 400 pixels in a picture.
+        """Find faces of about 10 to 400 pixels in uint8 (H, W, 3): float32 (n, 15), best first.
 
-        Parameters
-        ----------
-        picture : numpy.ndarray
-            ``uint8`` (H, W, 3), RGB.
-        minimum_score : float
-            0..1; what scores lower is left out.
-
-        Returns
-        -------
-        numpy.ndarray
-            ``float32`` (n, 15), best first: box, score and landmarks in pixels of the picture.
+        What scores less than `minimum_score`, 0..1, is left out.
         """
         height, width = picture.shape[:2]
         rows, columns = (-(-side // CANVAS_STEP) * CANVAS_STEP for side in (height, width))
@@ -116,10 +101,7 @@ def face_network() -> FaceNetwork:
 
 
 def suppress(detections: np.ndarray) -> np.ndarray:
-    """Keep the best of every group of overlapping detections, (n, 15) → (m, 15), best first.
-
-    Only the best `MOST_CANDIDATES` are looked at.
-    """
+    """Keep the best of every group of overlapping detections, (n, 15) → (m, 15), best first."""
     remaining = detections[np.argsort(-detections[:, SCORE], kind="stable")[:MOST_CANDIDATES]]
     kept = []
     while len(remaining):
@@ -143,12 +125,9 @@ def intersection(one: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _decode(output: np.ndarray, width: int, minimum_score: float) -> np.ndarray:
-    """Turn a feature map into detections.
-
-    (rows, columns, 16: class, object, box, landmarks) → float32 (n, 15).
-    """
+    """Turn a feature map (rows, columns, 16: class, object, box, landmarks) into detections (n, 15)."""
     stride = width // output.shape[1]
-    # A face that is out of the question overflows.
+    # Scores of impossible faces overflow.
     with np.errstate(over="ignore"):
         scores = 1 / np.sqrt((1 + np.exp(-output[..., 0])) * (1 + np.exp(-output[..., 1])))
     rows, columns = np.nonzero(scores >= minimum_score)

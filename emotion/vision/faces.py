@@ -1,7 +1,7 @@
 """Where the faces are: one look at a moderate size, and closer looks only at what that leaves in doubt.
 
-The network that finds faces is in `detector`, the crop in `crop`; emotions do not live here. Figures in
-remarks were measured on training faces, as `benchmarks.pipeline --seed 11 --set NAME=VALUE` composes them.
+The network that finds faces is in `detector`, the crop in `crop`. The figures in comments were measured on
+scenes composed of training faces: `benchmarks.pipeline --seed 11 --set NAME=VALUE`.
 """
 
 from __future__ import annotations
@@ -26,48 +26,48 @@ from emotion.vision.detector import (
     suppress,
 )
 
-# Pixels: longest side of the picture in the first look, all that most pictures of one face need. At 576, that
-# takes half more time, and one of 500 groups more is found whole.
+# Pixels: longest side of the picture in the first look, all that most pictures of one face need. 576 takes
+# 50 % longer and finds every face in one more group per 500.
 SEARCH_SIDE = 448
-# Pixels: so large a smaller picture is made for the fine look, by its longest side and in all. Of 100 groups
-# it finds 95 whole; at 960, 91.
+# Pixels: smaller pictures are enlarged to this longest side, or to this area, for the fine look. It finds
+# every face in 95 of 100 groups; at 960, in 91.
 FINE_SIDE, FINE_PIXELS = 1280, 1280 * 960
-# Pixels: what the pieces share in which a larger picture is looked at, so that faces on a seam are whole.
+# Pixels: larger pictures are searched in pieces, which overlap by this so that faces on a seam are whole.
 PIECE_MARGIN = 32
 
-# From this score on, a candidate is a face; below, it is in doubt and looked at from close by. From 0.6 on,
-# one of 100 pictures more had a false face.
+# A candidate with at least this score is a face; below, it is in doubt and gets a close look. At 0.6, one
+# more picture in 100 had a false detection.
 SURE = 0.7
-# Candidates in doubt that are looked at, of the small ones and of the large ones. With eight, one more of 100
-# that lean by 45° is found, and pictures without a face take a tenth longer.
+# How many doubtful candidates get a close look, of the small and of the large ones each. Eight find one more
+# head in 100 that lean by 45°, and pictures without a face take 10 % longer.
 MOST_DOUBTS = 4
 
-# Pixels, and sides of the face: the sizes of a close look, and how much of the picture it shows. With two at
-# 192, one of 100 groups less is found whole, and one of 100 things more is taken for a face; with 160 and
-# 320, 2 or 3 of 100 small faces less are found.
+# The sizes of a close look in pixels, and its reach in sides of the face. Two looks at 192 lose a face in
+# one more group per 100 and add a false face in one more thing per 100; 160 and 320 find 2 or 3 fewer small
+# faces in 100.
 CLOSE_SIDES, CLOSE_REACH = (192, 320), 1.67
-# What the score that left the doubt counts beside each of the two close looks.
+# The weight of the doubtful score beside each of the two close looks.
 DOUBT_WEIGHT = 0.5
-# Sides of the candidate: how far from its centre a close look may see the face. From anywhere, it sees the
-# neighbour's: 2 of 100 leaning heads gave a second face.
+# Sides of the candidate: how far from its centre a close look may find the face. Without this limit it
+# finds the neighbour: 2 of 100 leaning heads gave a second face.
 CLOSE_SHIFT = 0.3
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """How candidates in doubt are judged.
+    """How doubtful candidates are judged.
 
     Attributes
     ----------
     sides : tuple of float
-        Pixels: from how large a face on, and up to how large.
+        Pixels: the sizes of faces that it is for.
     possible : float
-        What scores less is not looked at.
+        Candidates that score less are not looked at.
     angles : tuple of float
         Degrees by which the close-up is turned.
     confirmed : float
-        It is a face from so much on: the mean of the score that left the doubt, weighted by `DOUBT_WEIGHT`,
-        and of both close looks. Accidents look like a face at one size, faces at every one.
+        Least mean of the candidate's score, weighted by `DOUBT_WEIGHT`, and of both close looks. Accidents
+        look like a face at one size, faces at every size.
     """
 
     sides: tuple[float, float]
@@ -76,39 +76,32 @@ class Doubt:
     confirmed: float
 
     def least(self, score: float) -> float:
-        """Return what a close look must score, or else the other one cannot make up for it."""
+        """Return the lowest score of one close look that the other can still make up for."""
         return (DOUBT_WEIGHT + 2) * self.confirmed - DOUBT_WEIGHT * score - 1
 
 
-# Small faces score low until they are enlarged: of 100 with 60 pixels in 12 megapixels, 78 are found, 75 if
-# only those above 0.01 are looked at, and no more above 0.003. Below 16 pixels it was letters and badges: of
-# 100 things, one more. Large ones lean or are blurred: of 100 that lean by 45°, 94 are found, and 70 if they
-# are not turned; confirmed from 0.5 on, one of 500 groups more is found whole, and one of 200 pictures
-# without a face has one.
+# Small faces score low until they are enlarged. Of 100 faces of 60 pixels in 12 megapixels, 78 are found;
+# 75 if only candidates above 0.01 get a close look, and no more from 0.003 on. Below 16 pixels, letters and
+# badges were taken for faces (one more thing in 100). Large doubtful faces lean or are blurred: of 100 that
+# lean by 45°, 94 are found, 70 without turning. Confirming at 0.5 finds every face in one more group per
+# 500, but adds a false face in one of 200 faceless pictures.
 SMALL = Doubt((16, 72), 0.005, (0,), 0.6)
 LARGE = Doubt((72, math.inf), 0.1, (0, -40, 40), 0.55)
 
-# Intersection over union of a face's frame and the picture, from which on the picture is taken whole.
+# With at least this intersection over union of a face's frame and the picture, the picture is taken whole.
 TIGHT_OVERLAP = 0.6
-# Of the picture's side: what is put around a picture to see whether it is one tight face; it is from this
-# score on. From 0.1 on, no more are found, but 3 of 100 things are taken for a face.
+# The margin, in sides of the picture, that is put around a picture to see whether it is one tight face, and
+# the least score of that face. At 0.1, no more are found, but 3 of 100 things are taken for a face.
 TIGHT_MARGIN, TIGHT_SCORE = 0.25, 0.3
 
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """One face in a picture.
+    """One face in a picture, in pixels of the upright picture.
 
-    Attributes
-    ----------
-    box : tuple of int
-        x, y, width, height in pixels of the upright picture.
-    score : float
-        0..1, the detector's belief that this is a face.
-    eyes : tuple or None
-        The eye that is left in the picture, then the right one, each (x, y) in pixels; None if unknown.
-    tight : bool
-        The box is the frame of a training face already, so it is cut out as it is.
+    `box` is x, y, width, height, `score` the detector's belief (0..1), `eyes` the (x, y) of the left and
+    the right one in the picture. If `tight`, the box is the frame of a training face already and is cut out
+    as it is.
     """
 
     box: Box
@@ -125,12 +118,12 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
     picture : numpy.ndarray
         ``uint8`` (H, W, 3), upright RGB.
     limit : int
-        At most so many faces are returned.
+        Return at most so many.
 
     Returns
     -------
     list of DetectedFace
-        Empty where no face was found. A picture that somebody cropped to one face is taken whole.
+        Empty if no face was found. A picture that was cropped to one face is taken whole.
     """
     found = _judged(picture, _first_look(picture))
     if len(found) != 1:
@@ -142,12 +135,7 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
 
 
 def detect_faces_in_frame(frame: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
-    """Find the faces in a frame of a camera or clip by the first look alone.
-
-    What it misses, the next frame shows.
-
-    Parameters and result are those of `detect_faces`.
-    """
+    """Find faces in a camera's or clip's frame by the first look; the next one usually shows the others."""
     return _faces(_judged(frame, _first_look(frame)), frame, limit)
 
 
@@ -167,7 +155,7 @@ def _first_look(picture: np.ndarray) -> np.ndarray:
 
 
 def _fine_look(picture: np.ndarray) -> np.ndarray:
-    """Do the same in the enlarged or full picture, piece by piece: memory does not grow with it."""
+    """Return the candidates in the enlarged or full picture, piece by piece, so that memory does not grow."""
     height, width = picture.shape[:2]
     factor = max(1.0, min(FINE_SIDE / max(height, width), math.sqrt(FINE_PIXELS / (height * width))))
     scaled = picture
@@ -242,8 +230,8 @@ def _look_turned(
 ) -> np.ndarray:
     """Detect the face in the middle of close-ups after turning them counter-clockwise by `angle` degrees.
 
-    The result (15,) is their mean in sides of the close-up, with the score that `Doubt` describes; or all 0
-    if one scores less than `least`.
+    The result (15,) is the mean in sides of the close-up, scored as `Doubt` says; all 0 if one scores below
+    `least`.
     """
     seen = []
     for side in CLOSE_SIDES:
@@ -261,14 +249,14 @@ def _look_turned(
     centre = face[:2] + face[2:4] / 2
     upright = _rotated(centre, angle, 0.5)
     face[:2] += upright - centre
-    # As far as the detector would have seen the head roll: `crop.roll` makes up for what it misses.
+    # As far as the detector would have seen the head roll: `crop.roll` corrects what it misses.
     landmarks = _rotated(face[LANDMARKS].reshape(-1, 2) - centre, angle / ROLL_PER_EYES, 0) + upright
     face[LANDMARKS] = landmarks.ravel()
     return face
 
 
 def _tight_face(picture: np.ndarray) -> DetectedFace | None:
-    """Take a picture in which no face was found for a tight face crop; None if it does not look like one."""
+    """Return the whole picture as a tight face crop; None if it does not look like one."""
     height, width = picture.shape[:2]
     side = CLOSE_SIDES[-1]
     factor = side / max(height, width) / (1 + 2 * TIGHT_MARGIN)
@@ -314,7 +302,7 @@ def _detected(detection: np.ndarray) -> DetectedFace:
 
 
 def _whole_if_tight(face: DetectedFace, picture: np.ndarray) -> DetectedFace:
-    """Take the whole picture where a face's frame is about the picture: it was cropped by somebody."""
+    """Take the whole picture if a face's frame nearly fills it: it was cropped before."""
     height, width = picture.shape[:2]
     if overlap(np.array(frame(face)), np.array([[0, 0, width, height]]))[0] < TIGHT_OVERLAP:
         return face

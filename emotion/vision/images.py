@@ -21,16 +21,16 @@ from emotion.errors import InvalidImageError, in_one_line
 
 logger = logging.getLogger(__name__)
 
-# Pixels of a picture and of a side, JPEG's own limit; more is refused before decoding (a bomb of 50 KB can
-# hold gigabytes).
+# Pixels of a picture and of a side (JPEG's own limit). More is refused before decoding: a bomb of 50 KB can
+# hold gigabytes.
 MAX_PIXELS, MAX_SIDE = 50_000_000, 65_535
-# Pixels; more is decoded at half size or less: 3 bytes a pixel stay below 75 MB.
+# Pixels; larger pictures are decoded at half size or less, so that 3 bytes a pixel stay below 75 MB.
 REDUCE_ABOVE = 25_000_000
-# Pixels: the longer side of a large picture after it was reduced by a power of two is at least this, which
-# shows faces of 60 pixels in 12 megapixels well enough to be found.
+# Pixels: large pictures are reduced by a power of two, but not below this longer side, which still shows
+# faces of 60 pixels in 12 megapixels.
 SEARCHED_SIDE = 1280
 
-# Only formats that people's pictures have: Pillow's other readers (EPS starts Ghostscript) see no bytes.
+# Only the formats of people's pictures: Pillow's other readers (EPS starts Ghostscript) see no bytes.
 FORMATS = (
     "JPEG",
     "PNG",
@@ -85,13 +85,7 @@ class Picture:
         return max(self.size) / max(self.pixels.shape[:2])
 
     def full(self) -> Picture:
-        """Return the picture as it came.
-
-        Raises
-        ------
-        InvalidImageError
-            If it cannot be opened a second time.
-        """
+        """Return the picture as it came; InvalidImageError if it cannot be opened a second time."""
         return self if self.open_full is None else replace(self, pixels=self.open_full(), open_full=None)
 
     def shown(self, side: int) -> Picture:
@@ -103,7 +97,11 @@ class Picture:
 
 
 def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Open a picture as upright RGB pixels.
+    """Open a picture as upright RGB pixels, ``uint8`` (H, W, 3).
+
+    EXIF orientation is applied, transparency is laid on white, an animation gives its first frame, and
+    files above 25 megapixels are reduced by a whole factor. Where a file is cut off, the missing part is
+    grey or black.
 
     Parameters
     ----------
@@ -113,26 +111,16 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     max_pixels : int
         Pictures with more pixels are refused before they are decoded.
 
-    Returns
-    -------
-    numpy.ndarray
-        ``uint8`` of shape (H, W, 3), 0..255. The EXIF orientation is applied, transparency is laid on white,
-        and an animation gives its first frame. Files above 25 megapixels come reduced by a whole factor.
-        Where a file is cut off, its missing part is grey or black.
-
     Raises
     ------
     InvalidImageError
-        If there is no such file, the content is not a readable picture, or it is too large.
+        If there is no such file, it is not a readable picture, or it is too large.
     """
     return _open(source, max_pixels, searched_side=None).pixels
 
 
 def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Open a picture as large as the search for faces needs it; JPEG files are decoded at that size.
-
-    Parameters and errors are those of `open_image`.
-    """
+    """Open a picture as large as the search for faces needs it; parameters and errors as for `open_image`."""
     picture = _open(source, max_pixels, searched_side=SEARCHED_SIDE)
     if picture.scale == 1:
         return picture
@@ -169,7 +157,7 @@ def _from_path(name: str, max_pixels: int, searched_side: int | None) -> Picture
         if isinstance(error, InvalidImageError):
             raise
         raise InvalidImageError(
-            f"{name} cannot be opened: {in_one_line(error)}. Check the path and its rights."
+            f"{name} cannot be opened: {in_one_line(error)}. Check the path and its permissions."
         ) from error
 
 
@@ -188,7 +176,7 @@ def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
         array = (array // 257).astype(np.uint8)
     elif array.dtype != np.uint8:
         raise InvalidImageError(
-            f"An array of {array.dtype} does not tell where white is. Scale it to 0..255 and pass uint8."
+            f"An array of {array.dtype} does not say which value is white. Scale it to 0..255 and pass uint8."
         )
     if len(shape) == 2 or shape[2] == 1:
         return np.repeat(array.reshape(*shape[:2], 1), 3, axis=2)

@@ -20,26 +20,12 @@ def litert_is_installed() -> bool:
 
 
 def new_interpreter(content: bytes, *, threads: int = 1) -> Any:
-    """Make an interpreter of a `.tflite` file that computes on so many threads.
-
-    Raises
-    ------
-    ImportError
-        If neither LiteRT nor TensorFlow is installed.
-    ValueError, RuntimeError
-        If the content cannot be run.
-    """
+    """Make an interpreter of a `.tflite` file; ValueError or RuntimeError if it cannot be run."""
     return _interpreter_class()(model_content=content, num_threads=threads)
 
 
 def allocate(interpreter: Any, shape: tuple[int, ...]) -> None:
-    """Resize an interpreter's only input to a shape, and set memory aside for running it.
-
-    Raises
-    ------
-    ValueError, RuntimeError
-        If the network cannot take that shape.
-    """
+    """Resize an interpreter's only input and allocate memory; ValueError or RuntimeError if it cannot."""
     interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], shape)
     with _first_time_silent():
         interpreter.allocate_tensors()

@@ -12,17 +12,9 @@ DARK = 20.0
 
 
 def look(crop: np.ndarray) -> np.ndarray:
-    """Describe a face by its features without the light on it.
+    """Describe the features of a face crop, uint8 (size, size[, 3]), without the light on it.
 
-    Parameters
-    ----------
-    crop : numpy.ndarray
-        As `emotion.vision.crop.crop_face` cuts it: ``uint8`` (size, size) or (size, size, 3).
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 (144,) of length 1. The product of two of them is their likeness, -1 to 1.
+    The result is float32 (144,) of length 1: the product of two of them is their likeness, -1 to 1.
     """
     image = Image.fromarray(crop).convert("L")
     light = image.filter(ImageFilter.GaussianBlur(LIGHT * image.width))

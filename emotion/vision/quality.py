@@ -16,19 +16,7 @@ JUDGED_SIDE = 48
 
 
 def quality_problem(box: tuple[int, int, int, int], crop: np.ndarray) -> str | None:
-    """Say why a face cannot be judged, or None if it can.
-
-    Parameters
-    ----------
-    box : tuple of int
-        x, y, width, height in pixels of the picture.
-    crop : numpy.ndarray
-        The face as the network sees it: ``uint8`` (size, size) or (size, size, 3).
-
-    Returns
-    -------
-    {"too small", "too blurred"} or None
-    """
+    """Say why a face cannot be judged by its box in the picture and its crop, or None if it can."""
     if math.sqrt(box[2] * box[3]) < SMALLEST_FACE:
         return "too small"
     if sharpness(crop) < LEAST_SHARPNESS:
@@ -37,13 +25,7 @@ def quality_problem(box: tuple[int, int, int, int], crop: np.ndarray) -> str | N
 
 
 def sharpness(crop: np.ndarray) -> float:
-    """Measure the detail in a crop: spread of the Laplacian over spread of the grey levels, 0 or more.
-
-    Parameters
-    ----------
-    crop : numpy.ndarray
-        ``uint8`` (size, size) or (size, size, 3).
-    """
+    """Measure the detail in a crop: the Laplacian's spread over that of the grey levels, 0 or more."""
     image = Image.fromarray(crop).convert("L")
     if image.width != JUDGED_SIDE:
         image = image.resize((JUDGED_SIDE, JUDGED_SIDE), Image.Resampling.BICUBIC)

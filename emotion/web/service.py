@@ -27,7 +27,7 @@ from emotion.web.process import return_memory, share_memory, usable_memory, usab
 
 HUB_REFERENCE = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?")
 # Bytes set aside for the app itself, each process that opens a picture, and each that runs a visitor's model.
-APP_MEMORY, PICTURE_MEMORY, NETWORK_MEMORY = 600_000_000, 1_100_000_000, 500_000_000
+APP_MEMORY, PICTURE_MEMORY, NETWORK_MEMORY = 600_000_000, 1_300_000_000, 500_000_000
 # A stranger's report and card at their largest, as Python holds them.
 MODEL_BYTES = 10_000_000
 PICTURE_ENDINGS = (".jpg", ".png", ".webp")

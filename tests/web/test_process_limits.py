@@ -57,7 +57,7 @@ def test_the_memory_of_the_container_counts(tmp_path, name, text, limited):
         (1, 1, 1, 1),
         (2, 2, 1, 1),
         (3.7, 2, 1, 1),
-        (4, 2, 2, 2),
+        (4.3, 2, 2, 2),
         (8, 8, 4, 4),
         (16, 2, 4, 2),
         (math.inf, 64, 4, 64),
