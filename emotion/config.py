@@ -75,6 +75,11 @@ class TrainingConfig:
         minimum=0,
         maximum=1,
     )
+    people: str | None = option(
+        None,
+        "who is in which picture, so that each person is either trained on or held out: a CSV image,person, "
+        "or a regular expression over file names with one group, such as '^(S\\d+)_'",
+    )
     groups: str | None = option(
         None,
         "CSV that says who or what each held-out picture shows: image,<any columns> such as age, skin tone, "

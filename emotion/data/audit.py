@@ -143,6 +143,8 @@ def findings_in_words(findings: dict[str, Any]) -> list[str]:
             f"No face was found in {missed} pictures, such as {first}: they are left out. --framing whole "
             "takes pictures as they are."
         )
+    if both := findings.get("people", {}).get("in_training_and_held_out"):
+        lines.append(f"{both} people are in training and in held-out pictures: the folders put them there.")
     exact, near = findings["copies"]["exact"], findings["copies"]["exact_and_near"]
     lines.append(
         f"{near['pictures']} pictures are copies of another one, {exact['pictures']} of them with equal "

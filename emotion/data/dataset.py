@@ -25,6 +25,7 @@ from emotion.data.audit import (
 from emotion.data.copies import Prints, copy_groups, take_prints
 from emotion.data.examples import Examples, Source
 from emotion.data.framing import FACES, FaceMemory
+from emotion.data.people import keys_by_person, people_findings, people_of
 from emotion.data.sources import open_sources
 from emotion.data.splits import content_keys, hold_out, join, join_sources
 from emotion.errors import DataError
@@ -110,10 +111,15 @@ def load_dataset(
     findings["passed_over"] = dict(sum((Counter(each.passed_over) for each in sources.values()), Counter()))
 
     keys = content_keys(prints.digests, groups)
+    people = people_of(config.people, everything, needed=not evaluation)
+    if people:
+        keys = keys_by_person(keys, people, everything.source_of())
     splits, report_split = split_sources(
         everything, splits, keys, readable, len(sources), config.validation_fraction
     )
     splits, findings["removed"] = without_copies(splits, groups, framed, keep=config.keep_copies)
+    if people:
+        findings["people"] = people_findings(people, splits, framed & np.isin(splits, USES))
     findings["used"] = {
         split: count_targets(everything.targets[(splits == split) & framed], source.outputs) for split in USES
     }

@@ -430,6 +430,8 @@ def data_section(report: Report, source: str | None) -> str:
     if data.report_split and data.faces:
         counts = ", ".join(f"{count} {harmless(name)}" for name, count in data.per_label.items())
         lines.append(f"The figures are about {data.faces} faces ({harmless(data.report_split)}): {counts}.")
+    if data.faces:
+        lines.append(_people_sentence(audit.get("people")))
     if data.fingerprint:
         lines.append(f"Fingerprint of the pictures and labels (SHA-256): `{data.fingerprint}`.")
     parts = ["\n".join(lines)]
@@ -442,6 +444,21 @@ def data_section(report: Report, source: str | None) -> str:
     parts.append("\n".join(f"- {words(key)}: {harmless(value)}" for key, value in findings))
     text = "\n\n".join(part for part in parts if part)
     return text and f"## Data and its audit\n\n{text}"
+
+
+def _people_sentence(people: object) -> str:
+    """Say whether people of the training pictures are in the held-out ones."""
+    both = people.get("in_training_and_held_out") if isinstance(people, dict) else None
+    if both is None:
+        return (
+            "Whether the same people are in training and in held-out pictures is not known; if so, the "
+            "figures flatter."
+        )
+    return (
+        f"{harmless(both)} people are in training and in held-out pictures, so the figures flatter."
+        if both
+        else "No person is in both training and held-out pictures, as far as they are named."
+    )
 
 
 def _rows(audit: dict[str, Any], finding: str) -> list[tuple[str, dict[str, Any]]]:

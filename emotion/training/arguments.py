@@ -28,7 +28,7 @@ DESCRIPTION = """Train a network on labelled face pictures, measure it, publish 
 # Further spellings of a hyperparameter.
 ALIASES = {"initial_weights": ("--start",)}
 # What `--help` shows; `--help-all` shows the rest too.
-EVERYDAY = {"data", "labels", "background", "initial_weights", "epochs"}
+EVERYDAY = {"data", "labels", "background", "people", "initial_weights", "epochs"}
 # The first field of each group in the order of `TrainingConfig`.
 GROUPS = {
     "data": "data",
@@ -40,7 +40,8 @@ GROUPS = {
 }
 METAVARS = {
     "data": "SOURCE", "labels": "NAME", "background": "NAME", "sampling": "NAME=TIMES", "soft_labels": "CSV",
-    "groups": "CSV", "teacher": "MODEL", "background_teacher": "MODEL", "initial_weights": "MODEL",
+    "groups": "CSV", "people": "CSV-OR-PATTERN", "teacher": "MODEL", "background_teacher": "MODEL",
+    "initial_weights": "MODEL",
     "members": "MODEL", "architecture": "NAME", "prior_correction": "NAME=FACTOR", "image_size": "PIXELS",
     "rotation": "DEGREES", "cache_mib": "MIB",
 }  # fmt: skip

@@ -118,8 +118,8 @@ def evaluate(options: argparse.Namespace) -> None:
     if "data" not in options:
         raise ValueError("--evaluate needs --data, the labelled pictures to measure on.")
     output = options.output or new_folder("-evaluation")
-    groups = getattr(options, "groups", None)
-    report = evaluate_model(options.evaluate, options.data, output, groups=groups, revision=options.revision)
+    also = {name: getattr(options, name, None) for name in ("groups", "people")}
+    report = evaluate_model(options.evaluate, options.data, output, **also, revision=options.revision)
     print(summary(report))
     print(f"The whole report and its plots are in {output}.")
 

@@ -137,12 +137,18 @@ def _held_out(
         labels=labels,
         background=background,
         keep_copies=True,
+        people=next((people for own in classifiers if (people := settings_of(own).people)), None),
         validation_fraction=min(settings_of(own).validation_fraction for own in classifiers),
     )
     dataset = load_dataset(config, evaluation=True, progress=progress)
     known = [_was_trained_on(own, dataset) for own in classifiers]
     if not any(known):
         dataset = all_held_out(dataset)
+    elif config.people and "people" not in dataset.audit:
+        raise DataError(
+            f"One of the models was trained with --people {config.people}, which is not here: put it where "
+            "the command runs, so that the faces that it was trained on can be left out."
+        )
     notes = []
     if unknown := [name for name, trained in zip(names, known, strict=True) if not trained]:
         notes.append(

@@ -159,6 +159,8 @@ def summary(report: Report | None) -> str:
             f"Answers {percent(not_sure.coverage)} of the faces with a label, and is wrong on "
             f"{percent(not_sure.error_among_answered)} of those; on the others it says 'not sure'."
         )
+    if not (report.data.audit or {}).get("people"):
+        lines.append("Whether people of the training pictures are among these faces is not known (--people).")
     for label, figures in report.per_class.items():
         precision, recall = percent(figures.precision, "none"), percent(figures.recall, "none")
         lines.append(f"  {label}: precision {precision}, recall {recall} ({figures.support} faces)")

@@ -17,7 +17,7 @@ from typing import Any
 from emotion.config import EMBEDDED, FINE_TUNING, NETWORK_SETTINGS, OWN_TEACHER, TrainingConfig, as_sources
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.groups import load_groups
-from emotion.errors import ModelLoadError
+from emotion.errors import DataError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
 from emotion.program import TRAIN_COMMAND
 from emotion.report.plots import write_report
@@ -186,6 +186,7 @@ def evaluate_model(
     output: str | os.PathLike[str],
     *,
     groups: str | None = None,
+    people: str | None = None,
     revision: str | None = None,
 ) -> Report:
     """Measure a finished model on a data set and write `report.json` and plots to `output`.
@@ -203,6 +204,8 @@ def evaluate_model(
         Created if needed.
     groups : path, optional
         CSV of groups, as `TrainingConfig.groups`.
+    people : str, optional
+        As `TrainingConfig.people`, where the model names a file that is not here.
     revision : str, optional
         Branch, tag or commit on the Hub.
 
@@ -219,13 +222,23 @@ def evaluate_model(
     background = classifier.outputs[len(classifier.labels) :]
     config = settings_of(classifier)
     config = replace(
-        config, data=as_sources(data), labels=classifier.labels, background=background, keep_copies=True
+        config,
+        data=as_sources(data),
+        labels=classifier.labels,
+        background=background,
+        keep_copies=True,
+        people=people or config.people,
     )
     refuse_used_folder(output)
     with written_by_one_run(output) as folder:
         dataset = record_audit(load_dataset(config, evaluation=True, folder=folder), folder)
         if dataset.fingerprint != classifier.description.data.get("fingerprint"):
             dataset = all_held_out(dataset)
+        elif config.people and "people" not in dataset.audit:
+            raise DataError(
+                f"The model was trained with --people {config.people}. Give it here too: without it, faces "
+                "that it was trained on would be measured."
+            )
         evaluation = evaluate(
             classifier.network,
             dataset,

@@ -137,6 +137,6 @@ def _public_settings(config: TrainingConfig) -> dict[str, Any]:
     settings = config.to_dict()
     for name in ("data", "teacher", "members"):
         settings[name] = [public_source(path) for path in settings[name]]
-    for name in ("soft_labels", "groups", "initial_weights", "background_teacher"):
+    for name in ("soft_labels", "people", "groups", "initial_weights", "background_teacher"):
         settings[name] = settings[name] and public_source(settings[name])
     return settings
