@@ -15,6 +15,7 @@ from emotion.video.tracking import Moment, Timeline
 from emotion.web.components import UploadedFiles
 from emotion.web.html.messages import csv_link, no_face, problem, video_player
 from emotion.web.html.timeline import timeline_chart
+from emotion.web.inside.uploads import deleting
 from emotion.web.memory import Kept
 from emotion.web.service import Service
 from emotion.web.tab import PROGRESS, Page, Tab, Update
@@ -56,7 +57,7 @@ class Clip(Tab):
         path, most = Path(paths[0]), self.service.limits.clip_seconds
         moments: list[Moment] = []
         try:
-            with self.service.uploads.using(*paths):
+            with deleting(*paths):
                 classifier = self.service.classifier_for(own)
                 with IsolatedClip(path, max_seconds=most) as clip:
                     follow_faces(classifier, clip, record=moments.append, write=clip.write, progress=looked)

@@ -48,7 +48,7 @@ class MemoryImage(gr.Image):
     """A `gr.Image` that hands on what was sent, undecoded, and shows pictures without writing them to disk.
 
     As an input it gives bytes (a camera frame) or the `pathlib.Path` of an upload, to be opened with
-    `Service.open_picture` and released with `Uploads.using`. As an output it takes an array or PIL image.
+    `Service.open_picture` and deleted with `deleting`. As an output it takes an array or PIL image.
     """
 
     is_template = True  # Gradio draws it as an Image

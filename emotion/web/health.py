@@ -17,7 +17,7 @@ ANSWER_SECONDS = 5
 def main() -> int:
     """Ask the app on this computer; return the exit status."""
     port = os.environ.get("GRADIO_SERVER_PORT", DEFAULT_PORT)
-    # As `emotion.web.inside.routes.HEALTH`; a check every few seconds imports nothing.
+    # As `emotion.web.inside.requests.HEALTH`; a check every few seconds imports nothing.
     url = f"http://127.0.0.1:{port}/health"
     # Whatever proxy is set: this does not leave the computer.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

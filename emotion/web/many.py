@@ -19,6 +19,7 @@ from emotion.predictions.table import PredictionTable
 from emotion.vision.images import Picture
 from emotion.web.components import MemoryGallery, UploadedFiles, at_shown_size
 from emotion.web.html.messages import csv_link, many_summary, problem
+from emotion.web.inside.uploads import deleting
 from emotion.web.memory import Kept
 from emotion.web.service import Service
 from emotion.web.tab import PROGRESS, Page, Tab, Update
@@ -75,7 +76,7 @@ class Many(Tab):
         rows: list[tuple[str, list[FacePrediction]]] = []
         boxed: list[tuple[Image.Image, str]] = []
         problems: list[tuple[str, str]] = []
-        with self.service.uploads.using(*paths):
+        with deleting(*paths):
             try:
                 classifier = self.service.classifier_for(own)
             except EmotionError as error:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,9 @@ from emotion.predictions.display import EMOTION_COLOURS, NOT_SURE, NOT_SURE_COLO
 from emotion.web import camera
 from emotion.web.clip import Clip
 from emotion.web.html.messages import PRIVACY, header
-from emotion.web.inside.blocks import PrivateBlocks
-from emotion.web.inside.requests import AnswerBusy, AnswerErrors, AnswerFalseAlarms, CountUploads, LimitBodies
-from emotion.web.inside.routes import OpenRoutes
-from emotion.web.inside.uploads import SWEPT_AFTER, keep_sweeping
-from emotion.web.inside.visitors import NoteVisitors
+from emotion.web.inside.blocks import NoteVisitors, PrivateBlocks
+from emotion.web.inside.requests import AnswerErrors, LimitBodies, OpenRoutes
+from emotion.web.inside.uploads import PassUploads, keep_sweeping, use_own_uploads
 from emotion.web.live import Live
 from emotion.web.many import Many
 from emotion.web.model_tab import Model
@@ -32,19 +28,11 @@ from emotion.web.teach import Teach
 # In the order of the page. A new tab needs its file and its place here.
 TABS: tuple[type[Tab], ...] = (Photo, Live, Clip, Many, Teach, Model)
 STYLE = Path(__file__).with_name("style.css")
-# Seconds: a day. Gradio's own look for old uploads ends for good when one comes meanwhile; so it only deletes
-# them all at the end.
-LEFT_TO_GRADIO = 86_400
 
 
 def build_app(service: Service) -> PrivateBlocks:
     """Build the page, its events and its API."""
-    with PrivateBlocks(
-        service.visitors,
-        title="Facial emotion",
-        analytics_enabled=False,
-        delete_cache=(LEFT_TO_GRADIO, SWEPT_AFTER),
-    ) as app:
+    with PrivateBlocks(title="Facial emotion", analytics_enabled=False) as app:
         own = gr.State()
         heading = gr.HTML(header(service.classifier), elem_id="title")
         tabs: list[Tab] = []
@@ -58,8 +46,6 @@ def build_app(service: Service) -> PrivateBlocks:
             tab.wire(page)
         camera.wire_tabs(bar)
         app.forget_when_closed([state for tab in tabs for state in tab.forgets])
-    # Gradio would keep statistics of 10,000 events, and add them up after each.
-    os.environ.update(GRADIO_ANALYTICS_MAX_EVENTS="1", GRADIO_ANALYTICS_CACHE_FREQUENCY=str(sys.maxsize))
     processors = usable_processors()
     app.queue(
         api_open=False,  # calls past the queue would have no limit
@@ -73,6 +59,7 @@ def launch(app: PrivateBlocks, service: Service, **options: Any) -> None:
     """Serve the page; `options` are those of `gradio.Blocks.launch`, which also reads GRADIO_SERVER_PORT."""
     limits = service.limits
     keep_sweeping(app.temp_file_sets)
+    use_own_uploads()
     # It logs malformed requests as errors, and quotes them.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     app.launch(
@@ -89,11 +76,9 @@ def launch(app: PrivateBlocks, service: Service, **options: Any) -> None:
             "middleware": [
                 Middleware(OpenRoutes, alive=lambda: app.steady_queue.alive),
                 Middleware(AnswerErrors),
-                Middleware(LimitBodies, upload_bytes=limits.upload_bytes, body_bytes=limits.body_bytes),
-                Middleware(AnswerBusy, uploads=service.uploads),
-                Middleware(CountUploads, uploads=service.uploads),
-                Middleware(AnswerFalseAlarms),
-                Middleware(NoteVisitors, visitors=service.visitors),
+                Middleware(LimitBodies, most=limits.body_bytes),
+                Middleware(PassUploads, most=limits.upload_bytes),
+                Middleware(NoteVisitors, visitors=app.visitors),
             ]
         },
         **options,

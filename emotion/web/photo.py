@@ -30,6 +30,7 @@ from emotion.web.components import (
 )
 from emotion.web.html.answer import evidence, face_cards, verdict
 from emotion.web.html.messages import no_face, problem, welcome
+from emotion.web.inside.uploads import deleting
 from emotion.web.memory import Kept
 from emotion.web.service import Service
 from emotion.web.tab import PRIVATE, SILENT, Page, Tab, Update, chosen, point, state
@@ -178,7 +179,7 @@ class Photo(Tab):
 
     def show_upload(self, source: bytes | Path | None, own: Kept[EmotionClassifier] | None) -> Update:
         """Answer for what the visitor uploaded, dropped, pasted or photographed."""
-        with self.service.uploads.using(source):
+        with deleting(source):
             return self._show_source(source, own)
 
     def show_example(self, own: Kept[EmotionClassifier] | None, event: gr.EventData) -> Update:
@@ -263,7 +264,7 @@ class Photo(Tab):
         if picture is None:
             raise gr.Error("There is no picture. Send one as the first argument.", print_exception=False)
         classifier = self.service.classifier
-        with self.service.uploads.using(picture):
+        with deleting(picture):
             try:
                 faces = classifier.predict(self.service.open_picture(picture))
             except EmotionError as error:

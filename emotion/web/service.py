@@ -20,8 +20,6 @@ from emotion.video.clip import MAX_SECONDS
 from emotion.vision.detector import face_network
 from emotion.vision.images import Picture
 from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
-from emotion.web.inside.uploads import Uploads
-from emotion.web.inside.visitors import Visitors
 from emotion.web.memory import Kept, Memory
 from emotion.web.process import return_memory, share_memory, usable_memory, usable_processors
 
@@ -96,8 +94,6 @@ class Service:
         self.classifier = classifier
         self.refresh: Refresh | None = None
         self.limits = limits or Limits()
-        self.uploads = Uploads()
-        self.visitors = Visitors()
         self.memory = Memory(self.limits.remembered_bytes)
         self.decoder = PictureDecoder(workers=self.limits.decoders)
         self._visitor_models: OrderedDict[int, VisitorsClassifier] = OrderedDict()

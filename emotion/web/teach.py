@@ -25,6 +25,7 @@ from emotion.web.components import SHOWN_SIDE, UploadedFiles, at_shown_size, dat
 from emotion.web.html.answer import before_and_after, explain_reason
 from emotion.web.html.lesson import snapshots, what_is_gained
 from emotion.web.html.messages import NO_FACE, ONLY_YOU, header, model_line, problem, zip_link
+from emotion.web.inside.uploads import deleting
 from emotion.web.memory import Kept
 from emotion.web.photo import SELECT_CARD
 from emotion.web.service import Service
@@ -202,7 +203,7 @@ class Teach(Tab):
 
     def add(self, paths: list[str], shown: str, kept: Kept[Lesson] | None) -> Update:
         """Learn from pictures."""
-        with self.service.uploads.using(*paths):
+        with deleting(*paths):
             return self._add([Path(path) for path in paths], shown, kept)
 
     def remove(self, kept: Kept[Lesson] | None, event: gr.EventData) -> Update:
@@ -253,7 +254,7 @@ class Teach(Tab):
 
     def compare_picture(self, paths: list[str], kept: Kept[Lesson] | None) -> Update:
         """Show the same for a picture."""
-        with self.service.uploads.using(*paths):
+        with deleting(*paths):
             return {self.fresh: None, **(self._compare(Path(paths[0]), kept) if paths else {})}
 
     def use(self, kept: Kept[Lesson] | None) -> Update:

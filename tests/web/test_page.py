@@ -3,12 +3,15 @@
 import contextlib
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,10 +19,10 @@ from gradio_client import Client, handle_file
 from gradio_client.utils import QueueError
 from PIL import Image
 
+from benchmarks.apps import App, Visitor
 from emotion.web.components import data_url
 from emotion.web.health import main as check_health
 from emotion.web.inside import queue
-from emotion.web.inside.requests import BUSY
 from emotion.web.page import build_app, launch
 from emotion.web.process import usable_processors
 from emotion.web.service import Limits, Service
@@ -82,6 +85,12 @@ def ask(app):
     return post(app, "call/classify", {"data": [{"url": data_url(Image.new("RGB", (64, 64))), "path": None}]})
 
 
+def visitor_asks(app, data):
+    body = json.dumps({"data": [data]}).encode()
+    address = f"{app.url}/gradio_api/call/classify"
+    urllib.request.urlopen(urllib.request.Request(address, body, {"Content-Type": "application/json"}))
+
+
 def answer(app, event):
     """Return what a program is told that asked."""
     with urllib.request.urlopen(f"{app.url}/gradio_api/call/classify/{event}", timeout=60) as stream:
@@ -99,13 +108,32 @@ def test_beyond_its_capacity_the_app_says_that_it_is_busy(crowded):
         told = list(people.map(lambda _: ask(crowded), range(20)))
     busy = [each for each in told if each[0] == 503]
     assert 20 - 3 * processors <= len(busy) < 20
-    assert {said["detail"] for _, said in busy} == {BUSY}
+    assert {said["detail"] for _, said in busy} == {queue.BUSY}
     assert {status for status, _ in told} == {200, 503}
     client = Client(crowded.url, verbose=False)
     with pytest.raises(QueueError, match="try again"):
         client.predict(handle_file(HAPPY), api_name="/classify")
     client.close()
     crowded.go_on.set()
+
+
+def test_who_finds_the_queue_full_is_told_when_to_come_back_and_leaves_no_file(crowded, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("elsewhere")
+    visitor = Visitor(App(crowded.port, os.getpid(), 0, folder / "log", folder))
+    mine = folder / "mine.png"
+    mine.write_bytes(b"pixels")
+    uploads = [Path(visitor.upload(HAPPY.read_bytes())) for _ in range(2)]
+    while ask(crowded)[0] == 200:
+        pass
+    named = [{"path": str(uploads[0])}, [{"path": str(mine)}], {"path": "\0"}, None, {"deep": {"path": 3}}]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        visitor_asks(crowded, named)
+    assert refused.value.code == 503
+    assert refused.value.headers["Retry-After"]
+    assert not uploads[0].exists()
+    assert uploads[1].exists()
+    assert mine.exists()
+    visitor.close()
 
 
 def test_nobody_gets_past_the_queue(crowded):
@@ -170,7 +198,7 @@ def test_a_queue_that_breaks_off_starts_again_and_who_was_asking_is_told(crowded
 
     monkeypatch.setattr(events, "get_events", broken)
     later = ask(crowded)[1]["event_id"]
-    assert queue.BROKEN_OFF in answer(crowded, asked)
+    assert queue.FAILED in answer(crowded, asked)
     crowded.go_on.set()
     assert answer(crowded, later).startswith("event: complete")
     assert health(crowded) == 200

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from collections import Counter, deque
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
-from gradio.queueing import Event, Queue
 from gradio.state_holder import SessionState, StateHolder
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emotion.web.inside.queue import SteadyQueue
-from emotion.web.inside.visitors import Visitors
+from emotion.web.inside.queue import FAILED, SteadyQueue
+from emotion.web.inside.requests import MISFIT
 from emotion.web.memory import Kept
 
 if TYPE_CHECKING:
@@ -20,22 +20,55 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MISFIT = "This request does not have the form that this app takes. “Use via API” on its page shows that form."
-FAILED = "Something went wrong here, not with you. Try again in a moment."
+# Sessions: whoever waits for an answer left not longer ago.
+GONE_REMEMBERED = 1000
 
 
-async def signal_or_timeout(event: Event, timeout: float) -> Literal["signal", "timeout"]:
-    """Wait for the next frame of a camera, and leave no timer behind.
+class Visitors:
+    """The sessions whose page is open; touched by the event loop only."""
 
-    Gradio 6.31 leaves one for every frame, which stays as long as a camera may run.
-    """
-    try:
-        await asyncio.wait_for(event.signal.wait(), timeout)
-    except TimeoutError:
-        return "timeout"
-    finally:
-        event.signal.clear()
-    return "signal"
+    def __init__(self) -> None:
+        self._pages: Counter[str] = Counter()
+        self._left: deque[str] = deque(maxlen=GONE_REMEMBERED)
+
+    def gone(self, session_hash: str | None) -> bool:
+        """Whether somebody had the page open and has closed it; programs never have it open."""
+        return session_hash in self._left and session_hash not in self._pages
+
+    def here(self, session_hash: str) -> bool:
+        """Whether somebody has the page open."""
+        return session_hash in self._pages
+
+    def arrive(self, session_hash: str) -> None:
+        """Note one more open page."""
+        self._pages[session_hash] += 1
+
+    def leave(self, session_hash: str) -> None:
+        """Note that a page was closed."""
+        self._pages[session_hash] -= 1
+        if not self._pages[session_hash]:
+            del self._pages[session_hash]
+            self._left.append(session_hash)
+
+
+class NoteVisitors:
+    """Notes whose page is open by the connection that Gradio's page holds for as long as it is."""
+
+    def __init__(self, app: ASGIApp, *, visitors: Visitors) -> None:
+        self.app = app
+        self.visitors = visitors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        _, mark, session_hash = scope.get("path", "").rpartition("/heartbeat/")
+        if scope["type"] != "http" or not mark:
+            await self.app(scope, receive, send)
+            return
+        self.visitors.arrive(session_hash)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.visitors.leave(session_hash)
 
 
 class LightSessions(StateHolder):
@@ -74,11 +107,9 @@ class PrivateBlocks(gr.Blocks):
     this one has not: those are people's pictures. And it answers an unexpected error with nothing.
     """
 
-    def __init__(self, visitors: Visitors, **options: Any) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # pyrefly: ignore [method-assign]
-        Queue.wait_for_event_or_timeout = staticmethod(signal_or_timeout)
-        self.visitors = visitors
+        self.visitors = Visitors()
         self._closing: list[gr.State] = []
         self._sessions: StateHolder | None = None
 

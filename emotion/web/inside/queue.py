@@ -9,17 +9,22 @@ import math
 import sys
 import time
 from asyncio import Queue as AsyncQueue
+from collections.abc import Iterator
 from typing import Any, Literal, cast
 
 import fastapi
 from gradio.data_classes import PredictBodyInternal
-from gradio.queueing import Queue
+from gradio.queueing import Event, Queue
 from gradio.server_messages import EventMessage, ProcessCompletedMessage
 from gradio.utils import LRUCache
 
+from emotion.web.inside.uploads import delete
+
 logger = logging.getLogger(__name__)
 
-BROKEN_OFF = "Something went wrong here, not with you. Try again in a moment."
+FAILED = "Something went wrong here, not with you. Try again in a moment."
+BUSY = "Busy: many people are asking at this moment. Try again in a moment."
+RETRY_AFTER = "2"  # seconds
 # Seconds: Gradio's loop takes a turn every millisecond, so one this long ago means that it has ended.
 STALLED_AFTER = 10.0
 RESTARTED_AFTER = 1.0
@@ -71,9 +76,15 @@ class SteadyQueue(Queue):
     @classmethod
     def instead_of(cls, queue: Queue) -> SteadyQueue:
         """Turn the queue that Gradio made for a page into one of this class."""
+        # Gradio asks for it by the name of its own class.
+        # pyrefly: ignore [method-assign]
+        Queue.wait_for_event_or_timeout = staticmethod(signal_or_timeout)
         queue.__class__ = cls
         steady = cast(SteadyQueue, queue)
         steady.pending_messages_per_session = Messages(steady)
+        # It would keep 10,000 events with their visitors, and sum all up after each; nothing reads that.
+        # Gradio's own spelling.
+        steady.ANALYTICS_MAX_EVENTS, steady.ANAYLTICS_CACHE_FREQUENCY = 1, sys.maxsize
         steady.turned = -math.inf
         steady.held = {}
         return steady
@@ -103,34 +114,63 @@ class SteadyQueue(Queue):
             # Gradio marks the queue as stopped, and cancels what it was doing.
             self.stopped = False
             for event in [event for events in self.active_jobs if events for event in events]:
-                self.send_message(event, ProcessCompletedMessage(output={"error": BROKEN_OFF}, success=False))
+                self.send_message(event, ProcessCompletedMessage(output={"error": FAILED}, success=False))
             await asyncio.sleep(RESTARTED_AFTER)
 
     async def push(
         self, body: PredictBodyInternal, request: fastapi.Request, username: str | None
     ) -> tuple[bool, Any, Literal["success", "error", "queue_full", "validator_error"]]:
-        """Queue an event, unless too much is waiting already."""
+        """Queue an event.
+
+        Raises
+        ------
+        fastapi.HTTPException
+            If too much is waiting already; the uploads that it names are deleted.
+        """
         # Twice: the request itself is kept too.
         size = 2 * memory_of([body.data, body.event_data])
         for ended in self.held.keys() - self.event_ids_to_events.keys():
             del self.held[ended]
-        if size + sum(self.held.values()) > MOST_HELD:
-            return False, "Too much is waiting.", "queue_full"
-        done, event, state = await super().push(body, request, username)
+        done, event, state = False, "", "queue_full"
+        if size + sum(self.held.values()) <= MOST_HELD:
+            done, event, state = await super().push(body, request, username)
+        if state == "queue_full":
+            for each in values_of(body.data):
+                if isinstance(each, dict) and isinstance(each.get("path"), str):
+                    delete(each["path"])
+            raise fastapi.HTTPException(503, BUSY, {"Retry-After": RETRY_AFTER})
         if done:
             self.held[str(event)] = size
         return done, event, state
 
 
+async def signal_or_timeout(event: Event, timeout: float) -> Literal["signal", "timeout"]:
+    """Wait for the next frame of a camera, and leave no timer behind.
+
+    Gradio 6.31 leaves one for every frame, which stays as long as a camera may run.
+    """
+    try:
+        await asyncio.wait_for(event.signal.wait(), timeout)
+    except TimeoutError:
+        return "timeout"
+    finally:
+        event.signal.clear()
+    return "signal"
+
+
 def memory_of(value: object) -> int:
     """Return the bytes that a value takes which was read from JSON."""
-    size, left = 0, [value]
+    return sum(map(sys.getsizeof, values_of(value)))
+
+
+def values_of(value: object) -> Iterator[object]:
+    """Return a value that was read from JSON, and all that it holds."""
+    left = [value]
     while left:
         each = left.pop()
-        size += sys.getsizeof(each)
+        yield each
         if isinstance(each, dict):
             left += each.keys()
             left += each.values()
         elif isinstance(each, list):
             left += each
-    return size

@@ -1,24 +1,68 @@
-"""What stands between visitors and Gradio: counting uploads, limits, and kind words when it is busy."""
+"""Which requests reach Gradio: addresses that are used, bodies that an event can need, errors in words."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
-from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emotion.web.inside.blocks import MISFIT
-from emotion.web.inside.uploads import Uploads, is_upload
+MISFIT = "This request does not have the form that this app takes. “Use via API” on its page shows that form."
+HEALTH = "/health"
 
-BUSY = "Busy: many people are asking at this moment. Try again in a moment."
-RETRY_AFTER = "2"  # seconds
+# Gradio 6.31 answers 70 addresses. Among those that this page has no use for, one takes uploads of any size
+# (`process_recording`), one fetches other sites, and one saves what a session holds.
+USED = {
+    # The page and what it loads.
+    "/": "GET HEAD",
+    "/config": "GET",
+    "/theme.css": "GET",
+    "/gradio_api/theme.css": "GET",
+    "/assets/{path:path}": "GET",
+    "/static/{path:path}": "GET",
+    "/svelte/{path:path}": "GET",
+    "/favicon.ico": "GET",
+    "/manifest.json": "GET",
+    "/robots.txt": "GET",
+    # Whether the app is there: clients ask, and Gradio itself at the start.
+    "/gradio_api/app_id": "GET",
+    "/gradio_api/startup-events": "GET",
+    "/gradio_api/heartbeat/{session_hash}": "GET",
+    # What can be asked: “Use via API” and clients.
+    "/gradio_api/info": "GET",
+    "/gradio_api/openapi.json": "GET",
+    # Events of the page and of clients.
+    "/gradio_api/upload": "POST",
+    "/gradio_api/upload_progress": "GET",
+    "/gradio_api/file={path:path}": "GET HEAD",
+    "/gradio_api/run/{api_name}": "POST",
+    "/gradio_api/queue/join": "POST",
+    "/gradio_api/queue/data": "GET",
+    "/gradio_api/stream/{event_id}": "POST",
+    "/gradio_api/stream/{event_id}/close": "POST",
+    "/gradio_api/cancel": "POST",
+    "/gradio_api/reset": "POST",
+    # Calls of programs, without Gradio's client.
+    "/gradio_api/call/{api_name}": "POST",
+    "/gradio_api/call/{api_name}/{event_id}": "GET",
+    "/gradio_api/call/v2/{api_name}": "POST",
+    "/gradio_api/call/v2/{api_name}/{event_id}": "GET",
+    # MCP, over HTTP and over the older server-sent events.
+    "/gradio_api/mcp": "GET POST DELETE",
+    "/gradio_api/mcp/http": "GET POST DELETE",
+    "/gradio_api/mcp/schema": "GET",
+    "/gradio_api/mcp/sse": "GET",
+    "/gradio_api/mcp/messages": "POST",
+}
+# Gradio would fetch the file of another site.
+REMOTE = ("http:", "https:")
+TOO_LARGE = (
+    "This request is too large: at most {:g} MB are taken. Upload the file instead, or make it smaller."
+)
 # Methods of requests that Gradio reads no body of.
 BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 # Seconds: a body of 16 MB over the slowest connection that a camera works with.
@@ -30,6 +74,41 @@ MOST_MARKS, DEEPEST = 20_000, 50
 NO_MARKS = bytes(set(range(256)) - set(b'[]{}",:'))
 
 logger = logging.getLogger(__name__)
+
+
+class OpenRoutes:
+    """Passes on what is in `USED`, answers the health check, and knows no other address.
+
+    Parameters
+    ----------
+    alive : callable
+        Whether events are still being answered.
+    """
+
+    def __init__(self, app: ASGIApp, *, alive: Callable[[], bool]) -> None:
+        self.app = app
+        self.alive = alive
+        self.routes = [Route(path, JSONResponse, methods=methods.split()) for path, methods in USED.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] == "lifespan" or self._used(scope):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+        elif scope["path"] == HEALTH:
+            alive = self.alive()
+            await JSONResponse({"alive": alive}, 200 if alive else 503)(scope, receive, send)
+        else:
+            await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
+
+    def _used(self, scope: Scope) -> bool:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path.partition("/file=")[2].lower().startswith(REMOTE):
+            return False
+        # Gradio takes most addresses with a slash at the end, too.
+        asked = {**scope, "path": path.rstrip("/") or "/", "root_path": ""}
+        return any(route.matches(asked)[0] is Match.FULL for route in self.routes)
 
 
 class AnswerErrors:
@@ -54,96 +133,10 @@ class AnswerErrors:
             await self.app(scope, receive, note)
         except Exception as error:
             # Its text may quote what was sent.
-            logger.warning("A request to %r was refused: %s", _path(scope)[:100], type(error).__name__)
+            logger.warning("A request to %r was refused: %s", path_of(scope)[:100], type(error).__name__)
             if not answered:
                 answer = JSONResponse({"detail": MISFIT, "error": MISFIT}, 400)
                 await answer(scope, receive, send)
-
-
-class CountUploads:
-    """Notes who needs which upload, and cleans up behind uploads that break off and MCP tools.
-
-    Parameters
-    ----------
-    silence : float
-        Seconds without a byte after which an upload is taken for broken off.
-    """
-
-    def __init__(self, app: ASGIApp, *, uploads: Uploads, silence: float = 60) -> None:
-        self.app = app
-        self.uploads = uploads
-        self.silence = silence
-        # Calls of MCP clients, and uploads, that are being answered now; touched by the event loop only.
-        self.tool_calls = 0
-        self.running_uploads = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if _is_upload_request(scope):
-            self.running_uploads += 1
-            try:
-                await self._pass_upload(scope, receive, send)
-            finally:
-                self.running_uploads -= 1
-                if not self.running_uploads:
-                    self.uploads.delete_parts()
-        elif _path(scope).endswith("/mcp") and scope["method"] == "POST":
-            self.tool_calls += 1
-            try:
-                await self.app(scope, receive, send)
-            finally:
-                self.tool_calls -= 1
-                if not self.tool_calls:
-                    self.uploads.delete_tool_files()
-        else:
-            await self.app(scope, receive, send)
-
-    async def _pass_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        settling = contextlib.ExitStack()
-
-        async def note(message: Message) -> None:
-            if message["type"] == "http.response.body" and message.get("body", b"").startswith(b"["):
-                self.uploads.add(json.loads(message["body"]))
-            await send(message)
-
-        async def receive_or_break_off() -> Message:
-            # Of what may go wrong inside, Gradio deletes the parts that it has written after this error only.
-            try:
-                message = await asyncio.wait_for(receive(), self.silence)
-            except TimeoutError:
-                raise MultiPartException("The upload stopped. Send the file again.") from None
-            if message["type"] == "http.disconnect":
-                raise MultiPartException("The upload broke off.")
-            if not message.get("more_body"):
-                settling.enter_context(self.uploads.settling())
-            return message
-
-        with settling:
-            await self.app(scope, receive_or_break_off, note)
-
-
-class AnswerFalseAlarms:
-    """Answers three requests of Gradio 6.31 that browsers would report as errors.
-
-    The page asks for the progress of a camera snapshot's upload before it has a name for it, it may ask for
-    the preview of an upload that was already read and deleted, and a camera that is closed ends its stream
-    also where there was none or it has ended.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a false alarm, pass everything else on."""
-        path = scope.get("path", "")
-        answer: ASGIApp = self.app
-        if path.endswith("/upload_progress") and scope["query_string"] == b"upload_id=":
-            answer = Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
-        elif "/file=" in path and _is_deleted(path.partition("/file=")[2]):
-            answer = Response(status_code=204, media_type="image/png")
-        elif "/stream/" in path and path.endswith("/close"):
-            send = _found(send)
-        await answer(scope, receive, send)
 
 
 class LimitBodies:
@@ -151,32 +144,22 @@ class LimitBodies:
 
     Parameters
     ----------
-    upload_bytes : int
-        For uploads, which go to the disk; Gradio itself limits each file.
-    body_bytes : int
-        For everything else, which is taken into memory.
+    most : int
+        Bytes of one request. Uploads, which go to the disk, have a limit of their own.
     """
 
-    def __init__(self, app: ASGIApp, *, upload_bytes: int, body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, most: int) -> None:
         self.app = app
-        self.upload_bytes = upload_bytes
-        self.body_bytes = body_bytes
-        # Requests that are being received, the oldest first; touched by the event loop only.
+        self.most = most
+        # Bytes of the requests that are being received, the oldest first; touched by the event loop only.
         self.arriving: dict[asyncio.Timeout, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on as long as it is small enough."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] in BODILESS or path_of(scope).endswith("/upload"):
             await self.app(scope, receive, send)
-            return
-        upload = _is_upload_request(scope)
-        limit = self.upload_bytes if upload else self.body_bytes
-        announced = Headers(scope=scope).get("content-length", "")
-        # Longer numbers are too large anyhow, and would only keep int() busy.
-        if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
-            await _too_large(limit)(scope, receive, send)
-        elif upload or scope["method"] in BODILESS:
-            await _Counted(self.app, limit)(scope, receive, send)
+        elif (refused := too_large(scope, self.most)) is not None:
+            await refused(scope, receive, send)
         else:
             await self._pass_body(scope, receive, send)
 
@@ -193,17 +176,17 @@ class LimitBodies:
                         return
                     body += message.get("body", b"")
                     more = message.get("more_body", False)
-                    if len(body) > self.body_bytes:
-                        await _too_large(self.body_bytes)(scope, receive, send)
+                    if len(body) > self.most:
+                        await refusal(TOO_LARGE.format(self.most / 1e6), 413)(scope, receive, send)
                         return
                     self._make_room(time_left, len(body))
         except TimeoutError:
-            await _refusal("The request took too long to arrive. Send it again.", 408)(scope, receive, send)
+            await refusal("The request took too long to arrive. Send it again.", 408)(scope, receive, send)
             return
         finally:
             self.arriving.pop(time_left, None)
         if not is_plausible(body):
-            await _refusal(MISFIT, 400)(scope, receive, send)
+            await refusal(MISFIT, 400)(scope, receive, send)
             return
         pending: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
         del body
@@ -239,140 +222,25 @@ def is_plausible(body: bytes | bytearray) -> bool:
     return len(marks) <= MOST_MARKS and deepest <= DEEPEST
 
 
-class _Counted:
-    """One request whose body is being counted."""
-
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app = app
-        self.limit = limit
-        self.received = 0
-        self.answered = False
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def count() -> Message:
-            message = await receive()
-            self.received += len(message.get("body", b""))
-            if self.received > self.limit:
-                raise _TooLargeError
-            return message
-
-        async def pass_on(message: Message) -> None:
-            # Whatever the app makes of a body that broke off, the answer is ours.
-            if self.received <= self.limit or self.answered:
-                self.answered = True
-                await send(message)
-
-        try:
-            await self.app(scope, count, pass_on)
-        except Exception:
-            if self.received <= self.limit:
-                raise
-        if self.received > self.limit and not self.answered:
-            await _too_large(self.limit)(scope, receive, send)
+def path_of(scope: Scope) -> str:
+    """Return the address of a request, without a slash at the end."""
+    return scope.get("path", "").rstrip("/")
 
 
-class AnswerBusy:
-    """Says in plain words that the queue is full, and deletes the uploads of whoever is sent away."""
-
-    def __init__(self, app: ASGIApp, *, uploads: Uploads) -> None:
-        self.app = app
-        self.uploads = uploads
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and replace Gradio's answer where there was no room for it."""
-        if not _asks_for_work(scope):
-            await self.app(scope, receive, send)
-            return
-        body: list[bytes] = []
-        refused = False
-
-        async def keep() -> Message:
-            message = await receive()
-            body.append(message.get("body", b""))
-            return message
-
-        async def replace(message: Message) -> None:
-            nonlocal refused
-            if message["type"] == "http.response.start" and message["status"] == 503:
-                refused = True
-            if not refused:
-                body.clear()
-                await send(message)
-
-        await self.app(scope, keep, replace)
-        if refused:
-            for path in _named_paths(b"".join(body)):
-                self.uploads.release(path)
-            answer = JSONResponse({"detail": BUSY, "error": BUSY}, 503, {"Retry-After": RETRY_AFTER})
-            await answer(scope, receive, send)
+def too_large(scope: Scope, most: int) -> Response | None:
+    """Return the answer to a request that says itself that it has more than so many bytes; else None."""
+    announced = Headers(scope=scope).get("content-length", "")
+    # Longer numbers are too large anyhow, and would only keep int() busy.
+    if announced.isdecimal() and (len(announced) > 18 or int(announced) > most):
+        return refusal(TOO_LARGE.format(most / 1e6), 413)
+    return None
 
 
-class _TooLargeError(MultiPartException):
-    """The body of a request grew beyond its limit; of an upload, Gradio then deletes what it has written."""
-
-    def __init__(self) -> None:
-        super().__init__("The body is too large.")
-
-
-def _too_large(limit: int) -> Response:
-    message = (
-        f"This request is too large: at most {limit / 1e6:g} MB are taken. "
-        "Upload the file instead, or make it smaller."
-    )
-    return _refusal(message, 413)
-
-
-def _refusal(message: str, status: int) -> Response:
+def refusal(message: str, status: int) -> Response:
+    """Return the answer to a request that is not read to its end."""
     return JSONResponse({"detail": message, "error": message}, status, {"Connection": "close"})
 
 
 async def _first(pending: list[Message], receive: Receive) -> Message:
     """Return what is pending, then what is received."""
     return pending.pop() if pending else await receive()
-
-
-def _path(scope: Scope) -> str:
-    return scope.get("path", "").rstrip("/")
-
-
-def _is_upload_request(scope: Scope) -> bool:
-    return _path(scope).endswith("/upload")
-
-
-def _asks_for_work(scope: Scope) -> bool:
-    path = _path(scope)
-    return (
-        scope["type"] == "http" and scope["method"] == "POST" and ("/queue/join" in path or "/call/" in path)
-    )
-
-
-def _found(send: Send) -> Send:
-    """Let an answer say that all is well where it says that there is no such thing."""
-
-    async def forgiving(message: Message) -> None:
-        await send({**message, "status": 200} if message.get("status") == 404 else message)
-
-    return forgiving
-
-
-def _is_deleted(name: str) -> bool:
-    path = Path(name)
-    return is_upload(path) and not path.exists()
-
-
-def _named_paths(body: bytes) -> list[str]:
-    """Return the files that a call names; it may hold anything."""
-    paths: list[str] = []
-    with contextlib.suppress(ValueError, RecursionError):
-        paths += _paths(json.loads(body))
-    return paths
-
-
-def _paths(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get("path"), str) and "\0" not in value["path"]:
-            yield value["path"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _paths(item)

@@ -1,30 +1,128 @@
-"""Uploaded files: which ones are ours, and their removal as soon as the request that needed them ends."""
+"""Uploaded files: each has a name of its own, and goes when the request that needed it ends."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import threading
+import secrets
 import time
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import gradio as gr
+from gradio import mcp, route_utils
 from gradio.utils import get_upload_folder
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emotion.web.inside.requests import path_of, refusal, too_large
 from emotion.web.process import repeat
 
 # Seconds: how old uploads are that are deleted because nobody asked about them, and how often they are looked
 # for.
 SWEPT_AFTER, SWEPT_EVERY = 600, 60
+# Seconds without a byte after which an upload is taken for broken off.
+SILENCE = 60
+
+# Where Gradio writes the files of the upload that is arriving, before they have their names.
+_parts: ContextVar[list[str] | None] = ContextVar("parts", default=None)
 
 
-def keep_sweeping(uploads: Sequence[set[str]]) -> None:
-    """Look for old uploads, from now on and every minute.
+class OwnUpload(route_utils.GradioUploadFile):
+    """A file that is arriving, and will get a name of its own.
+
+    Gradio 6.31 names uploads after their content alone: two visitors who send the same picture would share a
+    file, which goes with the first answer.
+    """
+
+    def __init__(self, file: BinaryIO, **more: Any) -> None:
+        super().__init__(file, **more)
+        self.sha.update(secrets.token_bytes(16))
+        parts = _parts.get()
+        if parts is not None:
+            parts.append(file.name)
+
+
+class PassUploads:
+    """Passes uploads on, within a limit, and deletes what Gradio leaves of those that break off.
+
+    Gradio 6.31 deletes it after some errors only.
 
     Parameters
     ----------
-    uploads : sequence of set of str
-        Where Gradio notes the files that it wrote.
+    most : int
+        Bytes of all files of one upload; Gradio itself limits each file.
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int) -> None:
+        self.app = app
+        self.most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http" or not path_of(scope).endswith("/upload"):
+            await self.app(scope, receive, send)
+            return
+        if (refused := too_large(scope, self.most)) is not None:
+            await refused(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_some() -> Message:
+            nonlocal received
+            try:
+                message = await asyncio.wait_for(receive(), SILENCE)
+            except TimeoutError:
+                raise MultiPartException("The upload stopped. Send the file again.") from None
+            received += len(message.get("body", b""))
+            if received > self.most:
+                # Gradio's words for status 413.
+                raise MultiPartException(f"This is over the maximum allowed size of {self.most / 1e6:g} MB.")
+            return message
+
+        parts: list[str] = []
+        _parts.set(parts)
+        try:
+            await self.app(scope, receive_some, send)
+        except ClientDisconnect:
+            pass
+        except MultiPartException as error:
+            await refusal(error.message, 413)(scope, receive, send)
+        finally:
+            for part in parts:
+                Path(part).unlink(missing_ok=True)
+
+
+class PictureTools(mcp.GradioMCPServer):
+    """The MCP server, which hands on the pictures that clients send inside calls.
+
+    Gradio 6.31 writes each to a file that nothing deletes.
+    """
+
+    def convert_strings_to_filedata(self, value: Any, filedata_positions: list[list[str | int]]) -> Any:
+        """Make the arguments of a call what an event takes."""
+        pictures = {
+            name: {"path": None, "url": picture}
+            for name, picture in value.items()
+            if [name] in filedata_positions and isinstance(picture, str) and picture.startswith("data:")
+        }
+        others = {name: each for name, each in value.items() if name not in pictures}
+        return {**super().convert_strings_to_filedata(others, filedata_positions), **pictures}
+
+
+def use_own_uploads() -> None:
+    """Have Gradio use these classes instead of its own."""
+    route_utils.GradioUploadFile = OwnUpload
+    mcp.GradioMCPServer = PictureTools
+
+
+def keep_sweeping(uploads: Sequence[set[str]]) -> None:
+    """Look for old uploads among those that Gradio noted, from now on and every minute.
+
+    Gradio 6.31 does so too, but its search ends for good when an upload comes meanwhile.
     """
     repeat("sweep-uploads", SWEPT_EVERY, lambda: sweep(uploads, SWEPT_AFTER))
 
@@ -38,7 +136,7 @@ def sweep(uploads: Sequence[set[str]], seconds: float) -> None:
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime < seconds:
                     continue
-                path.unlink()
+                delete(path)
             files.discard(file)
 
 
@@ -52,117 +150,30 @@ def uploaded(path: str) -> Path:
     """
     with contextlib.suppress(OSError, ValueError, RuntimeError):
         place = Path(path).resolve()
-        if is_upload(place) and place.is_file():
+        if _is_upload(place) and place.is_file():
             return place
     raise gr.Error("This file was not uploaded here. Upload it first, then send it.", print_exception=False)
 
 
-def is_upload(path: Path) -> bool:
-    """Whether a path leads into the folder of uploads, where there may be no such file."""
-    return path.resolve().is_relative_to(Path(get_upload_folder()).resolve())
+@contextlib.contextmanager
+def deleting(*sources: str | Path | bytes | None) -> Iterator[None]:
+    """Delete the uploads among `sources` at the end of the `with` block, however it ends."""
+    try:
+        yield
+    finally:
+        for source in sources:
+            if isinstance(source, (str, Path)):
+                delete(source)
 
 
-class Uploads:
-    """Deletes uploaded files when the last request that needs them ends.
-
-    Gradio names an upload after its content, so two visitors who send the same picture share one file. The
-    middleware `CountUploads` sees every upload and notes here who still needs it.
-
-    Parameters
-    ----------
-    seconds : float
-        An upload that no request used after this time will not be used any more: its visitor has left, and
-        `sweep` deletes the file.
-    """
-
-    def __init__(self, seconds: float = SWEPT_AFTER) -> None:
-        self.seconds = seconds
-        # When each use was noted, the oldest first.
-        self._needed: dict[str, list[float]] = {}
-        # Uploads that have come in whole and are not noted yet, and what to delete once they are.
-        self._settling = 0
-        self._unneeded: set[str] = set()
-        self._lock = threading.Lock()
-
-    @contextlib.contextmanager
-    def using(self, *sources: str | Path | bytes | None) -> Iterator[None]:
-        """Delete the files among `sources` at the end of the `with` block, however it ends."""
-        try:
-            yield
-        finally:
-            for source in sources:
-                if isinstance(source, (str, Path)):
-                    self.release(source)
-
-    @contextlib.contextmanager
-    def settling(self) -> Iterator[None]:
-        """Delete nothing inside the `with` block: an upload gets its name there, and is noted as needed.
-
-        Its file may be one that another visitor gives up in that very moment.
-        """
-        with self._lock:
-            self._settling += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._settling -= 1
-                if not self._settling:
-                    for path in self._unneeded - self._needed.keys():
-                        _delete(Path(path))
-                    self._unneeded.clear()
-
-    def add(self, paths: list[str]) -> None:
-        """Note one more use of each file."""
-        now = time.monotonic()
-        with self._lock:
-            self._forget(now - self.seconds)
-            for path in paths:
-                self._needed.setdefault(str(Path(path).resolve()), []).append(now)
-
-    def release(self, path: str | Path) -> None:
-        """Give up one use of an upload; the last one deletes it. Files outside the upload folder stay."""
-        path = Path(path).resolve()
-        if not is_upload(path):
-            return
-        with self._lock:
-            uses = self._needed.pop(str(path), [])[1:]
-            if uses:
-                self._needed[str(path)] = uses
-            else:
-                self._discard(path)
-
-    def delete_tool_files(self) -> None:
-        """Delete the pictures that MCP clients sent inside calls: Gradio writes each to "file.<type>"."""
-        with self._lock:
-            for path in Path(get_upload_folder()).resolve().glob("*/file*"):
-                if path.stem == "file" and str(path) not in self._needed:
-                    self._discard(path)
-
-    def delete_parts(self) -> None:
-        """Delete what Gradio wrote of uploads that it then made nothing of; call it while none is running."""
-        with contextlib.suppress(OSError):
-            for path in Path(get_upload_folder()).resolve().iterdir():
-                if path.is_file():
-                    path.unlink(missing_ok=True)
-
-    def _discard(self, path: Path) -> None:
-        if self._settling:
-            self._unneeded.add(str(path))
-        else:
-            _delete(path)
-
-    def _forget(self, before: float) -> None:
-        for path, uses in list(self._needed.items()):
-            lately = [moment for moment in uses if moment > before]
-            if lately:
-                self._needed[path] = lately
-            else:
-                del self._needed[path]
+def delete(path: str | Path) -> None:
+    """Delete an upload, with its folder; files elsewhere stay."""
+    with contextlib.suppress(OSError, ValueError):
+        place = Path(path).resolve()
+        if _is_upload(place):
+            place.unlink(missing_ok=True)
+            place.parent.rmdir()
 
 
-def _delete(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    # Another visitor's file of the same content may be in the folder.
-    with contextlib.suppress(OSError):
-        path.parent.rmdir()
+def _is_upload(path: Path) -> bool:
+    return path.is_relative_to(Path(get_upload_folder()).resolve())

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.apps import App, Visitor
-from emotion.web.inside.blocks import FAILED, MISFIT
+from emotion.web.inside.queue import FAILED
+from emotion.web.inside.requests import MISFIT
 from emotion.web.page import build_app, launch
 from tests.app_process import EXAMPLES, free_port
 

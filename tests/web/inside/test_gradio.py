@@ -12,13 +12,14 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
-from gradio import processing_utils, route_utils
+from gradio import route_utils
 from gradio.queueing import Queue
 from gradio.routes import App
 from gradio.state_holder import SessionState, StateHolder
 
 from emotion.web.command import without_type_stubs
-from emotion.web.inside.routes import USED
+from emotion.web.inside.requests import USED
+from emotion.web.inside.uploads import PictureTools, use_own_uploads
 from emotion.web.page import build_app
 
 pytestmark = pytest.mark.slow
@@ -58,14 +59,14 @@ def mounted():
 
 
 def test_every_address_of_gradio_was_looked_at(mounted):
-    said = f"Gradio {gr.__version__} answers more; they are closed until they stand in inside/routes.py"
+    said = f"Gradio {gr.__version__} answers more; they are closed until they stand in inside/requests.py"
     assert mounted - {unnamed(path) for path in USED} == CLOSED, said
 
 
 def test_what_the_page_and_its_clients_ask_for_is_there(mounted):
     # What MCP's own server answers below its address.
     missing = {unnamed(path) for path in USED} - mounted - {"/gradio_api/mcp/http"}
-    assert not missing, f"Gradio {gr.__version__} has no {missing} any more; see inside/routes.py"
+    assert not missing, f"Gradio {gr.__version__} has no {missing} any more; see inside/requests.py"
 
 
 def test_what_the_page_overrides_is_still_called_so():
@@ -81,7 +82,7 @@ def test_what_the_page_overrides_is_still_called_so():
 
 def test_statistics_of_events_can_still_be_left_out(service):
     queue = build_app(service)._queue
-    said = f"Gradio {gr.__version__} keeps statistics in another way; see emotion/web/page.py"
+    said = f"Gradio {gr.__version__} keeps statistics in another way; see inside/queue.py"
     assert queue.ANALYTICS_MAX_EVENTS == 1, said
     # Gradio's own spelling.
     assert queue.ANAYLTICS_CACHE_FREQUENCY > 10**9, said
@@ -116,21 +117,18 @@ def test_gradio_still_leaves_a_timer_for_every_frame_of_a_camera_and_the_page_do
 
     build_app(service)
     assert asyncio.run(left_by(Queue.wait_for_event_or_timeout)) == 0
-    said = f"Gradio {gr.__version__} leaves none any more: delete signal_or_timeout in inside/blocks.py"
+    said = f"Gradio {gr.__version__} leaves none any more: delete signal_or_timeout in inside/queue.py"
     assert asyncio.run(left_by(AS_GRADIO_WAITS)) > 0, said
 
 
-def test_a_broken_upload_still_ends_in_the_error_that_deletes_its_parts():
-    source = inspect.getsource(route_utils.GradioMultiPartParser.parse)
-    said = f"Gradio {gr.__version__} reads uploads another way; see CountUploads in inside/requests.py"
-    assert "except (MultiPartException" in source, said
-    assert "_files_to_close_on_error" in source, said
-
-
-def test_pictures_of_tools_still_have_the_name_that_is_deleted(tmp_path):
-    path = processing_utils.save_base64_to_cache("data:image/png;base64,AAAA", str(tmp_path))
-    said = f"Gradio {gr.__version__} names what tools send another way; see delete_tool_files in uploads.py"
-    assert path.endswith("/file.png") or path.endswith("\\file.png"), said
+def test_gradio_still_takes_the_classes_that_replace_its_own(service):
+    said = f"Gradio {gr.__version__} does not use the classes of inside/uploads.py any more"
+    use_own_uploads()
+    assert "GradioUploadFile(" in inspect.getsource(route_utils.GradioMultiPartParser), said
+    assert "sha.hexdigest()" in inspect.getsource(route_utils.upload_fn), said
+    blocks = build_app(service)
+    App.create_app(blocks, mcp_server=True)
+    assert isinstance(blocks.mcp_server_obj, PictureTools), said
 
 
 def test_type_stubs_are_still_written_when_a_component_is_made_but_for_our_start(tmp_path, monkeypatch):

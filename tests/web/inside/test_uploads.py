@@ -1,10 +1,10 @@
-"""Uploads are deleted when the last request that needs them ends."""
+"""Uploads are deleted when the request that needs them ends."""
 
 import os
 
 import pytest
 
-from emotion.web.inside.uploads import Uploads, sweep
+from emotion.web.inside.uploads import deleting, sweep
 
 pytestmark = pytest.mark.slow
 
@@ -19,61 +19,15 @@ def upload(tmp_path, monkeypatch):
 
 
 def test_an_upload_is_deleted_with_its_folder(upload):
-    with Uploads().using(upload):
+    with deleting(upload):
         assert upload.exists()
     assert not upload.parent.exists()
 
 
 def test_an_upload_is_deleted_when_the_request_fails(upload):
-    with pytest.raises(ValueError, match="broken"), Uploads().using(upload):
+    with pytest.raises(ValueError, match="broken"), deleting(upload):
         raise ValueError("broken")
     assert not upload.exists()
-
-
-def test_a_shared_upload_lives_until_its_last_request_ends(upload):
-    uploads = Uploads()
-    uploads.add([str(upload)])
-    uploads.add([str(upload)])
-    uploads.release(upload)
-    assert upload.exists()
-    uploads.release(upload)
-    assert not upload.exists()
-
-
-def test_nobody_deletes_a_file_that_has_just_come_again(upload):
-    uploads = Uploads()
-    uploads.add([str(upload)])
-    with uploads.settling():
-        upload.write_bytes(b"the same pixels, not noted yet")
-        uploads.release(upload)
-        uploads.add([str(upload)])
-    assert upload.exists()
-    uploads.release(upload)
-    assert not upload.exists()
-
-
-def test_what_was_given_up_while_another_upload_came_is_deleted_after_it(upload):
-    uploads = Uploads()
-    with uploads.settling():
-        uploads.release(upload)
-        assert upload.exists()
-    assert not upload.parent.exists()
-
-
-def test_who_never_came_back_keeps_no_later_upload_alive(upload):
-    uploads = Uploads(seconds=0)
-    uploads.add([str(upload)])
-    uploads.add([str(upload)])
-    uploads.release(upload)
-    assert not upload.exists()
-
-
-def test_parts_that_nothing_was_made_of_are_deleted(upload):
-    part = upload.parent.parent / "tmpabcdefgh"
-    part.write_bytes(b"half a picture")
-    Uploads().delete_parts()
-    assert not part.exists()
-    assert upload.exists()
 
 
 def test_what_nobody_asked_about_is_swept_away_and_what_is_new_stays(upload):
@@ -91,6 +45,6 @@ def test_files_outside_the_upload_folder_are_never_deleted(upload, tmp_path):
     mine = tmp_path / "mine.png"
     mine.write_bytes(b"pixels")
     escaping = upload.parent / ".." / ".." / "mine.png"
-    with Uploads().using(mine, str(escaping), b"bytes", None):
+    with deleting(mine, str(escaping), "\0", b"bytes", None):
         pass
     assert mine.exists()
