@@ -92,8 +92,10 @@ class OpenRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
-        if scope["type"] == "lifespan" or self._used(scope):
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
+        elif self._used(scope):
+            await self.app(scope, receive, forgiving(path_of(scope), send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
         elif scope["path"] == HEALTH:
@@ -109,6 +111,29 @@ class OpenRoutes:
         # Gradio takes most addresses with a slash at the end, too.
         asked = {**scope, "path": path.rstrip("/") or "/", "root_path": ""}
         return any(route.matches(asked)[0] is Match.FULL for route in self.routes)
+
+
+def forgiving(path: str, send: Send) -> Send:
+    """Say that all is well where browsers would report an error that is none.
+
+    Gradio 6.31's page asks for the progress of a snapshot's upload before it has a name for it, for the
+    preview of an upload that is already read and deleted, and for the end of a stream that has ended.
+    """
+    mistaken = 403 if "/file=" in path else 404 if path.endswith(("/close", "/upload_progress")) else None
+    if mistaken is None:
+        return send
+    emptied = False
+
+    async def forgive(message: Message) -> None:
+        nonlocal emptied
+        if message.get("status") == mistaken:
+            emptied = True
+            message = {**message, "status": 204, "headers": []}
+        elif emptied:
+            message = {**message, "body": b""}
+        await send(message)
+
+    return forgive
 
 
 class AnswerErrors:

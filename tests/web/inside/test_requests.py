@@ -23,7 +23,8 @@ LIMIT = 1000
 class Echo:
     """An app that answers with the length of the body."""
 
-    def __init__(self):
+    def __init__(self, status=200):
+        self.status = status
         self.read = 0
 
     async def __call__(self, _scope, receive, send):
@@ -32,7 +33,7 @@ class Echo:
             message = await receive()
             self.read += len(message.get("body", b""))
             more = message.get("more_body", False)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
         await send({"type": "http.response.body", "body": str(self.read).encode()})
 
 
@@ -209,6 +210,19 @@ def test_bodies_that_arrive_at_once_take_a_limited_amount_and_the_oldest_breaks_
 def test_an_address_that_the_page_does_not_use_is_closed(method, path):
     app = Echo()
     assert ask(OpenRoutes(app, alive=lambda: True), path=path, method=method)[0] == 404
+
+
+def test_what_browsers_would_report_as_an_error_and_is_none_is_answered():
+    for path, status, answered in [
+        ("/gradio_api/file=/tmp/deleted.png", 403, 204),
+        ("/gradio_api/file=/tmp/there.png", 200, 200),
+        ("/gradio_api/upload_progress", 404, 204),
+        ("/gradio_api/stream/7565351a/close", 404, 204),
+        ("/gradio_api/stream/7565351a", 404, 404),
+    ]:
+        method = "POST" if "/stream/" in path else "GET"
+        told = ask(OpenRoutes(Echo(status), alive=lambda: True), path=path, method=method)
+        assert told[::2] == (answered, "" if answered == 204 else "0")
 
 
 @pytest.mark.parametrize("path", ["", "/", "/space/"])
