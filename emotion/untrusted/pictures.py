@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 import queue
@@ -19,8 +18,9 @@ from emotion.vision.images import Picture, open_image, open_picture, readable_fo
 # Enough for every picture of 50 megapixels: WebP takes 16 bytes a pixel, a camera's HEIF 17 and JPEG 2000 20.
 # On a busy core, that HEIF takes 0.2 seconds a megapixel and a phone's 0.1; slow machines take twice as long.
 PICTURE = Limits(memory=1_200_000_000, seconds=30.0)
-# Threads that decode one HEIF or AVIF; the default of one per processor takes address space for each.
-THREADS = 2
+# Threads that decode one AVIF, as many as pi-heif takes for a HEIC. By default it is one per processor,
+# and each takes address space.
+THREADS = 4
 TOO_MUCH = (
     "The picture cannot be opened within the limits on time and memory. "
     "Save it as JPEG, PNG or WebP of at most 25 megapixels and send it again."
@@ -74,10 +74,8 @@ class Work:
     """Opens pictures in the process."""
 
     def __init__(self) -> None:
-        # Type checkers take the defaults of both for constants.
+        # Type checkers take the default for a constant.
         vars(AvifImagePlugin)["DEFAULT_MAX_THREADS"] = THREADS
-        with contextlib.suppress(ImportError):
-            vars(importlib.import_module("pi_heif.options"))["DECODE_THREADS"] = THREADS
         # Opening a picture of every format imports what that needs.
         for name in readable_formats():
             buffer = io.BytesIO()
