@@ -36,6 +36,8 @@ MOST_ROUNDING = 0.05
 # How far the weights of the two files of a model may be apart, as a share of the largest; 8 bits round.
 SAME_WEIGHTS = 0.02
 FOLDER_NAME = "taught-model"
+# Follows the name of the model that was taught.
+TAUGHT = ", taught by you"
 # The first bytes of a LiteRT file, after its offset.
 IDENTIFIER = b"TFL3"
 
@@ -154,7 +156,7 @@ class Teacher:
         classifier = EmotionClassifier(
             TaughtNetwork(self.network, head),
             replace(base.description, training=training, files={}),
-            model_name=f"{base.model_name}, taught by you",
+            model_name=f"{base.model_name}{TAUGHT}",
             revision=base.revision,
         )
         return classifier, gain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -17,6 +18,18 @@ OPEN_CAMERA = Path(__file__).with_name("open_camera.js").read_text("utf-8")
 END_CAMERAS = Path(__file__).with_name("camera.js").read_text("utf-8")
 # As browsers name where a camera looks.
 FRONT, REAR = "user", "environment"
+WORDS = Path(__file__).with_name("browser") / "words" / "en.json"
+# Which words of the table are for which error of a browser.
+SAID = {
+    "NotAllowedError": "camera.denied",
+    "SecurityError": "camera.denied",
+    "NotFoundError": "camera.missing",
+    "OverconstrainedError": "camera.missing",
+    "NotReadableError": "camera.busy",
+    "AbortError": "camera.busy",
+    "NoDevices": "camera.insecure",
+    "other": "camera.failed",
+}
 # In the browser: shows a component or takes it away.
 VISIBLE = "() => ({__type__: 'update', visible: %s})"
 # Pixels, width and height, of frames that follow each other: small ones travel fast.
@@ -79,4 +92,6 @@ def wire_tabs(tabs: gr.Tabs) -> None:
 
 def head(minutes: float) -> str:
     """Return the script that ends cameras, and forgotten ones after so many minutes."""
-    return f"<script>{Template(END_CAMERAS).substitute(minutes=minutes)}</script>"
+    words = json.loads(WORDS.read_text("utf-8"))
+    said = {name: words[key] for name, key in SAID.items()}
+    return f"<script>{Template(END_CAMERAS).substitute(minutes=minutes, words=json.dumps(said))}</script>"

@@ -70,7 +70,9 @@ class MemoryImage(gr.Image):
     # pyrefly: ignore [bad-override]
     def postprocess(self, value: np.ndarray | Image.Image | None) -> ImageData | None:
         """Put the picture into the page."""
-        return None if value is None else ImageData(url=data_url(value), mime_type="image/jpeg")
+        if value is None:
+            return None
+        return ImageData(url=data_url(value), orig_name="emotions.jpg", mime_type="image/jpeg")
 
 
 class MemoryGallery(gr.Gallery):

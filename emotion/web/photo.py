@@ -15,6 +15,7 @@ from emotion.drawing import annotate
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.explain import HOW_TO_READ, heatmap, hottest_part, overlay
+from emotion.predictions.display import alternatives
 from emotion.predictions.face import FacePrediction
 from emotion.vision.crop import crop_face, crop_square
 from emotion.vision.images import Picture, open_image
@@ -42,6 +43,8 @@ PICTURE_HEIGHT = 440
 PORTRAIT_SIDE = 128
 EXPLAINED_SIDE = 320
 EXAMPLE_SIDE = 240
+# The button for the heatmap, before and after it is pressed.
+WHY, HIDE = "Why?", "Hide the explanation"
 # Pixels, width and height of a snapshot.
 CAMERA = 1920, 1440
 
@@ -147,7 +150,7 @@ class Photo(Tab):
             label="Probabilities", show_heading=False, visible=False, elem_id="probabilities"
         )
         self.cards = gr.HTML(visible=False, elem_id="cards", js_on_load=SELECT_CARD)
-        self.why = gr.Button("Why?", visible=False, elem_id="why")
+        self.why = gr.Button(WHY, visible=False, elem_id="why")
         with gr.Column(visible=False) as self.reasons:
             self.heat = MemoryImage(
                 label="Where the model looked", interactive=False, height=260, buttons=[], elem_id="heat"
@@ -173,7 +176,8 @@ class Photo(Tab):
         self.boxed.select(self.select_point, self.answer, self.outputs, **SILENT)
         self.cards.select(self.select_card, self.answer, self.outputs, **SILENT)
         explained = [*self.outputs, self.heat, self.heat_words]
-        self.why.click(self.explain, self.answer, explained, show_progress_on=self.verdict, **PRIVATE)
+        pressed = [self.answer, self.why]
+        self.why.click(self.explain, pressed, explained, show_progress_on=self.verdict, **PRIVATE)
         asked = gr.Button(visible=False).click
         asked(self.classify, self.picture, gr.JSON(visible=False), api_name="classify")
 
@@ -226,8 +230,10 @@ class Photo(Tab):
             return {self.verdict: gr.skip()}
         return self._answered(replace(answer, selected=min(hits)[1]))
 
-    def explain(self, kept: Kept[PhotoAnswer] | None) -> Update:
-        """Show which parts of the selected face the answer rests on."""
+    def explain(self, kept: Kept[PhotoAnswer] | None, pressed: str = WHY) -> Update:
+        """Show which parts of the selected face the answer rests on; hide them at the second press."""
+        if pressed == HIDE:
+            return {self.reasons: gr.update(visible=False), self.why: WHY}
         answer = self.service.memory.recall(kept)
         if answer is None:
             return self._forgotten()
@@ -246,6 +252,7 @@ class Photo(Tab):
             ),
             self.heat_words: evidence(best, hottest_part(warmth), HOW_TO_READ),
             self.reasons: gr.update(visible=True),
+            self.why: HIDE,
         }
 
     # Gradio makes the description of the MCP tool from this docstring, in this form.
@@ -309,9 +316,14 @@ class Photo(Tab):
             self.another: gr.update(visible=True),
             self.answer: self.service.memory.keep(answer, answer.size),
             self.verdict: verdict(answer.face, selected + 1, len(faces), portraits[selected]),
-            self.probabilities: gr.update(value=answer.face.probabilities, visible=True),
+            # Its bars add up to one; the confidence also counts that it may be no emotion at all.
+            self.probabilities: gr.update(
+                value=answer.face.probabilities,
+                label=f"If it is {alternatives(answer.classifier.labels)}",
+                visible=True,
+            ),
             self.cards: gr.update(value=face_cards(faces, portraits, selected), visible=several),
-            self.why: gr.update(visible=True),
+            self.why: gr.update(value=WHY, visible=True),
             self.reasons: gr.update(visible=False),
         }
 

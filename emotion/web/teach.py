@@ -17,7 +17,7 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.display import listed
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
 from emotion.teaching.last_layer import FOLDS
-from emotion.teaching.teach import FOLDER_NAME, Teacher, taught_names
+from emotion.teaching.teach import FOLDER_NAME, TAUGHT, Teacher, taught_names
 from emotion.vision.crop import crop_square
 from emotion.vision.images import Picture
 from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
@@ -169,7 +169,7 @@ class Teach(Tab):
         self.takes.click(self.take, [self.frame, self.shown, self.lesson], outputs, **SILENT)
         self.pictures.upload(self.add, [self.pictures, self.shown, self.lesson], outputs, **PRIVATE)
         self.taken.select(self.remove, self.lesson, outputs, **SILENT)
-        self.starts_over.click(self.start_over, outputs=outputs, **SILENT)
+        self.starts_over.click(self.start_over, self.own, [*outputs, self.own, self.heading], **SILENT)
         self.teaches.click(self.teach, self.lesson, outputs, **PRIVATE)
         self.compares.click(self.compare, [self.frame, self.lesson], outputs, **SILENT)
         self.fresh.upload(self.compare_picture, [self.fresh, self.lesson], outputs, **PRIVATE)
@@ -216,8 +216,14 @@ class Teach(Tab):
             del left[chosen(event, len(left))]
         return self._shown(replace(lesson, samples=tuple(left)))
 
-    def start_over(self) -> Update:
-        """Forget everything."""
+    def start_over(self, own: Kept[EmotionClassifier] | None) -> Update:
+        """Forget everything, and go back to the host's model if a taught one answers."""
+        update = self._emptied()
+        if own is not None and (own.value is None or own.value.model_name.endswith(TAUGHT)):
+            update |= {self.own: None, self.heading: header(self.service.classifier)}
+        return update
+
+    def _emptied(self) -> Update:
         return {**self._shown(Lesson()), self.result: "", self.after: gr.update(visible=False), self.link: ""}
 
     def teach(self, kept: Kept[Lesson] | None) -> Update:
@@ -310,7 +316,7 @@ class Teach(Tab):
         return {self.compared: before_and_after(before, after, portrait(picture, before, PORTRAIT_SIDE))}
 
     def _forgotten(self) -> Update:
-        return {**self.start_over(), self.message: problem(FORGOTTEN)}
+        return {**self._emptied(), self.message: problem(FORGOTTEN)}
 
     def _kept(self, lesson: Lesson) -> Kept[Lesson]:
         return self.service.memory.keep(lesson, lesson.size)

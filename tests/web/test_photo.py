@@ -11,6 +11,7 @@ from PIL import Image
 
 from emotion.web import photo
 from emotion.web.components import SHOWN_SIDE
+from emotion.web.photo import HIDE
 from tests.app_process import EXAMPLES
 
 pytestmark = pytest.mark.slow
@@ -83,6 +84,8 @@ def test_why_explains_the_very_crop_that_was_answered_and_looks_for_none(tab, pi
     best = max(answer.face.probabilities, key=answer.face.probabilities.get)
     again = classifier.predict_faces([crops[0][..., 0].astype(np.uint8)])[0]
     assert again.probabilities[best] == pytest.approx(answer.face.probabilities[best], abs=1e-6)
+    assert shown[tab.why] == HIDE
+    assert tab.explain(None, HIDE)[tab.reasons]["visible"] is False
 
 
 def test_a_forgotten_picture_is_explained(tab):

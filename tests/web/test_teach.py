@@ -122,7 +122,11 @@ def test_a_lesson_says_what_it_brought_and_answers_before_and_after(pupil, lesso
     assert pupil.service.classifier_for(used[pupil.own]) is taught.value.taught
     assert "taught by you" in used[pupil.heading]
     assert "data:application/zip;base64," in pupil.pack(taught)[pupil.link]
-    assert pupil.start_over()[pupil.lesson].value == Lesson()
+    over = pupil.start_over(used[pupil.own])
+    assert over[pupil.lesson].value == Lesson()
+    assert over[pupil.own] is None
+    assert "taught by you" not in over[pupil.heading]
+    assert pupil.own not in pupil.start_over(None)
     assert taught.size < 200_000, "no picture and no network of one's own"
 
 

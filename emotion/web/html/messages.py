@@ -62,8 +62,8 @@ def welcome() -> str:
     """Return what stands in the place of an answer before there is a picture."""
     return """
 <div class="em-hint"><b>Add a picture to begin.</b>
-<p>Drop a photo, paste one, take a snapshot or click an example. There is nothing to install, and nothing is
-stored.</p></div>"""
+<p><span class="em-mouse">Drop or paste a photo</span><span class="em-touch">Choose a photo</span>, take a
+snapshot, or click an example. There is nothing to install, and nothing is stored.</p></div>"""
 
 
 def live_welcome() -> str:
@@ -85,7 +85,10 @@ def no_face() -> str:
 
 def problem(message: str) -> str:
     """Return the message of an error."""
-    return f'<div class="em-hint" role="alert"><b>That did not work.</b><p>{escape(message)}</p></div>'
+    return (
+        '<div class="em-hint em-problem" role="alert"><b>That did not work.</b>'
+        f"<p>{escape(message)}</p></div>"
+    )
 
 
 def many_summary(pictures: int, faces: int, problems: Sequence[tuple[str, str]]) -> str:

@@ -136,6 +136,30 @@ def test_a_snapshot_turns_the_camera_off(visit):
     assert states(page) == ["ended"]
 
 
+NO_CAMERA = """
+    if (window.none) Object.defineProperty(navigator, 'mediaDevices', {value: undefined, configurable: true});
+    else MediaDevices.prototype.getUserMedia = async () => { throw new DOMException('', window.refusal); };"""
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ("window.refusal = 'NotAllowedError'", "may not use the camera"),
+        ("window.refusal = 'NotFoundError'", "No camera was found"),
+        ("window.none = true", "https"),
+    ],
+    ids=["refused", "missing", "plain-http"],
+)
+def test_without_a_camera_every_tab_says_what_to_do(visit, cause, words):
+    page = visit(script=f"{cause};{NO_CAMERA}")
+    for tab, camera in (("live", "#camera"), ("teach", "#teach-camera"), ("photo", "#photo")):
+        go(page, tab)
+        if tab == "photo":
+            page.locator(camera).get_by_role("button", name="Capture from camera").click()
+        page.locator(camera).get_by_text("Click to Access Webcam").click()
+        expect(page.locator(f"{camera} + .em-camera")).to_contain_text(words)
+
+
 def test_who_leaves_while_the_browser_asks_for_leave_turns_no_camera_on(visit):
     page = visit(script=NOTE_TRACKS)
     go(page, "live")
