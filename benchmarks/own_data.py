@@ -1,6 +1,6 @@
 """What a training run makes of the pictures that people have: whole photographs, few of them, in any folder.
 
-    python -m benchmarks.own_data [--only ROW ...] [--shared ../shared] [--epochs 12]
+    python -m benchmarks.own_data [--only ROW ...] [--shared ../shared] [--epochs 12] [--freeze]
 
 Rows: photographs, sizes, labels, neutral, speed, layouts. A picture counts as right in the app if its largest
 face was found and the likeliest label is the true one. The table of the README came from here.
@@ -28,6 +28,7 @@ from emotion.data.dataset import load_dataset
 from emotion.data.framing import FaceMemory
 from emotion.data.sources import open_source
 from emotion.errors import DataError
+from emotion.model.loading import EMBEDDED
 from emotion.report.metrics import wilson_interval
 from emotion.report.report import FIGURES
 from emotion.training.runs import train_model
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--epochs", type=int, help="of every run; by default what a run takes by default")
     parser.add_argument("--pictures", type=int, default=PICTURES_A_LABEL, help="a label, where no row says")
+    parser.add_argument("--freeze", action="store_true", help="fit the last layer of the embedded model only")
     options = parser.parse_args(arguments)
     logging.disable(logging.INFO)
     for name in options.only:
@@ -196,6 +198,8 @@ def trained(options: argparse.Namespace, folder: Path, files: Files, **settings:
     arrange(files, folder / "data")
     if options.epochs:
         settings["epochs"] = options.epochs
+    if options.freeze:
+        settings |= {"freeze": True, "initial_weights": str(EMBEDDED)}
     return train_model(TrainingConfig(data=str(folder / "data"), **settings), folder / "run")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from emotion.data.framing import FaceMemory, face_share, one_thread_a_look, whol
 from emotion.errors import InvalidImageError
 from emotion.vision.crop import Place, crop_face
 
-THREADS = 4
+# More would not fit the interpreters that the face network keeps.
+THREADS = min(max(4, os.cpu_count() or 1), 12)
 FACE_SIDE = 48  # pixels of the grey faces whose details confirm a near copy
 THUMBNAIL_SIDE = 16  # pixels of the grey thumbnails that are kept: 256 bytes per picture
 HASH_BITS = 64

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import math
 import os
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,7 +115,7 @@ class FaceMemory:
                 if str(stored["search"]) == _search_version():
                     digests = [each.tobytes() for each in stored["digests"]]
                     self._places |= zip(digests, map(_from_row, stored["places"].tolist()), strict=True)
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return  # it is found again
 
 
