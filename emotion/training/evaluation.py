@@ -19,7 +19,7 @@ from emotion.predictions.calibration import Calibration, calibrate
 from emotion.predictions.display import percent
 from emotion.report.build import build_report
 from emotion.report.groups import groups_text
-from emotion.report.report import DataFigures, Report, RobustnessFigures
+from emotion.report.report import FIGURES, DataFigures, Report, RobustnessFigures
 from emotion.training.augmentation import CONDITIONS
 
 ROBUSTNESS_FACES = 2000  # every condition costs a pass over the faces; more would only narrow the interval
@@ -151,6 +151,7 @@ def summary(report: Report | None) -> str:
         f"Accuracy {percent(accuracy.value)} (95% interval {low} to {high}; guessing reaches "
         f"{percent(report.guessing)}) on {accuracy.faces} faces that nothing was chosen on "
         f"({report.data.report_split}).",
+        *found_line(report),
         f"Expected calibration error {calibration.expected_calibration_error_after:.3f} "
         f"({calibration.expected_calibration_error_before:.3f} before temperature scaling).",
     ]
@@ -174,6 +175,17 @@ def summary(report: Report | None) -> str:
             + (", ".join(f"{percent(share)} of {kind}" for kind, share in unsure.items()) or "nothing else")
         )
     return "\n\n".join(filter(None, ["\n".join(lines), groups_text(report.groups)]))
+
+
+def found_line(report: Report) -> list[str]:
+    """Return what the app would do with the held-out pictures, as a line; empty where none was searched."""
+    found, right = (FIGURES[name].read(report) for name in ("found", "found_and_right"))
+    if found is None or right is None:
+        return []
+    return [
+        f"A face was found in {percent(found)} of the held-out pictures; {percent(right)} were found and "
+        "named right, which is what the app would reach."
+    ]
 
 
 def settings_of(classifier: EmotionClassifier) -> TrainingConfig:

@@ -11,6 +11,7 @@ from PIL import Image
 from emotion.config import TrainingConfig
 from emotion.data import framing
 from emotion.report.report import FIGURES
+from emotion.training.evaluation import summary
 from emotion.training.fit import ChanceWatch
 from emotion.training.folder import load_run_config
 from emotion.training.runs import evaluate_model, train_model
@@ -36,6 +37,7 @@ def test_a_run_over_photographs_says_how_many_were_found(tmp_path: Path, monkeyp
     found, right = FIGURES["found"].read(report), FIGURES["found_and_right"].read(report)
     assert found == report.accuracy.faces / (report.accuracy.faces + (report.data.without_face or 0))
     assert right == found * report.accuracy.value
+    assert f"A face was found in {found:.1%} of the held-out pictures" in summary(report)
     monkeypatch.setattr(framing, "detect_faces", None)  # nothing is searched again
     measured = evaluate_model(str(tmp_path / "runs" / "first"), str(data), tmp_path / "runs" / "second")
     assert measured.accuracy == report.accuracy
