@@ -113,7 +113,7 @@ def take_prints(
             desc="Reading pictures",
             total=len(examples),
             unit="",
-            disable=not progress,
+            disable=None if progress else True,
         ) as bar,
     ):
         for count in pool.map(read, chunks(len(examples), 32 if memory else 128)):
@@ -185,7 +185,9 @@ def near_pairs(thumbnails: np.ndarray, *, progress: bool = False) -> tuple[np.nd
     orders = [np.argsort(keys) for keys in banded]
     tables = [keys[order] for keys, order in zip(banded, orders, strict=True)]
     found = []  # rows of (left, right, similarity, turn, mirrored, gain)
-    for turn, mirrored, gain in tqdm(list(variants()), "Looking for copies", unit="", disable=not progress):
+    for turn, mirrored, gain in tqdm(
+        list(variants()), "Looking for copies", unit="", disable=None if progress else True
+    ):
         altered = thumbnails if gain == 1 else np.minimum(thumbnails * np.float32(gain), 255)
         frequencies = low_frequencies(altered, basis(turn, mirrored))
         queries = frequencies > centre
@@ -304,7 +306,7 @@ def detail_correlations(
 
     with (
         ThreadPoolExecutor(THREADS) as pool,
-        tqdm(desc="Comparing pictures", total=len(pairs), unit="", disable=not progress) as bar,
+        tqdm(desc="Comparing pictures", total=len(pairs), unit="", disable=None if progress else True) as bar,
     ):
         for count in pool.map(measure, chunks(len(pairs), CONFIRM_CHUNK)):
             bar.update(count)

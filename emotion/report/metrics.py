@@ -153,7 +153,7 @@ def bootstrap(
     return np.array(
         [
             measure(np.concatenate([rng.choice(faces, len(faces)) for faces in members]))
-            for _ in tqdm(range(resamples), "Intervals", disable=not progress)
+            for _ in tqdm(range(resamples), "Intervals", disable=None if progress else True)
         ],
         np.float64,
     )
