@@ -55,7 +55,7 @@ def crowded(service, tmp_path, monkeypatch):
     slow = SimpleNamespace(
         **{
             name: getattr(service.classifier, name)
-            for name in ("labels", "outputs", "threshold", "report", "card")
+            for name in ("labels", "outputs", "threshold", "report", "card", "folder")
         },
         **dict.fromkeys(("model_name", "revision", "notice"), "slow"),
         predict=lambda _: [] if go_on.wait(60) else None,
