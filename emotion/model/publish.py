@@ -37,38 +37,20 @@ def publish(
 ) -> str:
     """Publish a saved model as one commit, and create the repository and the branch where needed.
 
-    Files that an earlier model left in the repository and that this one does not have are removed by the same
-    commit, so that a revision never mixes two models. The folder is only read.
+    Files of an earlier model that this one does not have are removed by the same commit, so that a revision
+    never mixes two models. The options are those of `EmotionClassifier.push_to_hub`, and:
 
     Parameters
     ----------
     folder : path
-        What `EmotionClassifier.save_pretrained` wrote; only `PUBLISHED_FILES` leave this computer.
-    repo_id : str, optional
-        "owner/name", or "name" for the signed-in user; by default "<user>/facial-emotion".
-    private : bool
-        Create the repository as private. An existing public repository is refused.
-    revision : str, optional
-        Branch to commit to; created from "main" if it does not exist.
-    tag : str, optional
-        Name to give to the commit.
-    token : str, optional
-        By default the one that `hf auth login` or HF_TOKEN left.
+        A saved model; only `PUBLISHED_FILES` leave this computer.
     card : callable, optional
-        "owner/name" → the model card to publish in place of the folder's, so that its examples name the
-        model.
-    commit_message : str
-        Title of the commit.
+        "owner/name" → the model card to publish in place of the folder's.
     also : sequence of str
         Further options of `train.py` for the command that publishes later.
     before_replacing : callable, optional
-        Called with the "owner/name[@revision]" of a model that is there already, before anything is sent;
-        what it raises stops the publication.
-
-    Returns
-    -------
-    str
-        The address of the published model.
+        Called with the "owner/name[@revision]" of a model that is there already, before anything is sent; an
+        error that it raises stops the publication.
 
     Raises
     ------
@@ -88,7 +70,7 @@ def publish(
         commit = _commit_files(api, name, contents, revision=revision, message=commit_message)
         if tag:
             _tag_commit(api, name, tag, commit)
-    # A model that took hours to train must not end in a traceback of whatever layer failed.
+    # Any error of any library: a model that took hours to train must not end in a traceback.
     except (Exception, KeyboardInterrupt) as error:
         also = [*also, *(error.also if isinstance(error, PublishError) else ())]
         command = publish_command(folder, name, private=private, revision=revision, tag=tag, also=also)
@@ -127,7 +109,7 @@ def _files_to_publish(folder: Path) -> list[str]:
     if not (folder / DESCRIPTION_FILE).is_file():
         raise PublishError(
             f"{folder} holds no saved model ({DESCRIPTION_FILE} is missing). "
-            "Name a folder that train.py wrote."
+            "Name the folder of a saved model."
         )
     paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return list(filter_repo_objects(paths, allow_patterns=list(PUBLISHED_FILES)))
@@ -146,7 +128,7 @@ def _create_target(api: HfApi, repo_id: str, *, private: bool, revision: str | N
 
 
 def _with_links(api: HfApi, repo_id: str, card: str, revision: str | None) -> str:
-    """Return the card with the links to Spaces that the published one has."""
+    """Return the card with the links to Spaces of the published one."""
     for space in linked_spaces(published_card(api, repo_id, revision=revision)):
         card = link_space(card, space)
     return card
@@ -155,7 +137,7 @@ def _with_links(api: HfApi, repo_id: str, card: str, revision: str | None) -> st
 def _commit_files(
     api: HfApi, repo_id: str, contents: dict[str, Path | bytes], *, revision: str | None, message: str
 ) -> str:
-    """Make one commit and return its hash. `upload_folder` may make several, so it is not used here."""
+    """Make one commit and return its hash; `upload_folder` may make several."""
     on_the_hub = filter_repo_objects(
         api.list_repo_files(repo_id, revision=revision), allow_patterns=list(PUBLISHED_FILES)
     )

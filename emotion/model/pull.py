@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -13,9 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, ModelInfo, constants, snapshot_download
+from huggingface_hub import (
+    HfApi,
+    ModelInfo,
+    constants,
+    get_hf_file_metadata,
+    hf_hub_url,
+    snapshot_download,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
-    GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
     HTTPError,
@@ -26,22 +34,19 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
-from emotion.errors import ModelLoadError
-from emotion.model.description import DESCRIPTION_FILE
-from emotion.model.hub import (
-    PUBLISHED_FILES,
-    SERVED_FILES,
-    TOKEN_PAGE,
-    checked_token,
-    is_unreachable,
-    reason_of,
-)
+from emotion.errors import ModelLoadError, hub_refusal
+from emotion.model.description import DESCRIPTION_FILE, KERAS_FILES, LITERT_FILE
+from emotion.model.hub import PUBLISHED_FILES, SERVED_FILES, checked_token, is_unreachable, reason_of
 from emotion.program import TRAIN_COMMAND
 
 # Bytes: visitors of an app may name any repository, and its disk and memory are finite.
 LARGEST_MODEL, LARGEST_SERVED = 2**30, 80 * 2**20
-# Seconds: how long the Hub may take to say which commit a revision is.
-ANSWER_SECONDS = 10
+# Seconds: how long the Hub may take to say which commit a revision is, and to count a download.
+ANSWER_SECONDS, COUNT_SECONDS = 10, 5
+CONFIG_FILE = KERAS_FILES[0]
+# Says nothing about a model; ValueError: not the Hub's JSON.
+UNREACHABLE = (HTTPError, OfflineModeIsEnabled, ValueError)
+DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EFBIG)
 # Inside the Hub cache: models that were pulled with `token=False`. The client hands out what its cache holds
 # without asking who may see it, so what a token fetched must never lie where a visitor's pull looks.
 WITHOUT_TOKEN = "without-token"
@@ -55,17 +60,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A published model on this computer's disk.
-
-    Attributes
-    ----------
-    folder : Path
-        Holds the published files.
-    revision : str
-        The full commit hash that the files belong to.
-    offline : bool
-        True when the Hub could not be asked, so that a newer commit may exist.
-    """
+    """A published model on this computer: folder, full commit hash, and whether a newer one may exist."""
 
     folder: Path
     revision: str
@@ -83,69 +78,78 @@ def pull(
 ) -> Snapshot:
     """Fetch a published model, or find it in the local Hub cache when the Hub cannot be reached.
 
-    Only `PUBLISHED_FILES` are fetched, and their content is compared with the Hub's hashes.
+    Only `PUBLISHED_FILES` are fetched, without Keras's files and at most `LARGEST_SERVED` if `serving_only`,
+    and their content is compared with the Hub's hashes. With `token=False`, none is sent, and the only local
+    copies are those that were fetched without a token. The Hub has `answer_seconds` to name the commit.
 
-    Parameters
-    ----------
-    repo_id : str
-        "owner/name".
-    revision : str, optional
-        Branch, tag or commit; the branch "main" by default.
-    token : str or False, optional
-        For private models; by default the one that `hf auth login` or HF_TOKEN left. False sends none, and
-        falls back only to files that were fetched without a token.
-    cache_dir : path, optional
-        The Hub cache; by default the one that every Hugging Face library shares.
-    serving_only : bool
-        Leave Keras's files out, and take at most `LARGEST_SERVED`.
-    answer_seconds : float
-        How long the Hub may take to say which commit the revision is.
-
-    Raises
-    ------
-    ModelLoadError
-        If there is no such model or revision, no permission to read it, no connection and no local copy, or
-        if it is larger than `LARGEST_MODEL`, damaged on arrival or not a model of this project.
+    Raises ModelLoadError if the model cannot be found, read, fetched or trusted; the message says what to do.
     """
     name = f"{repo_id}@{revision}" if revision else repo_id
     token = checked_token(token, ModelLoadError)
     cache = cache_for(token, cache_dir)
     patterns = list(SERVED_FILES if serving_only else PUBLISHED_FILES)
     try:
-        validate_repo_id(repo_id)
-        information = HfApi(token=token).model_info(
-            repo_id, revision=revision, timeout=answer_seconds, files_metadata=True
-        )
-    except HFValidationError as error:
-        raise ModelLoadError(f"{repo_id!r} cannot name a model on the Hub; write owner/name.") from error
-    except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
-        if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
-            raise ModelLoadError(_why_not_pulled(error, repo_id, revision)) from error
-        return _pull_from(cache, repo_id, revision, patterns, reason=reason_of(error))
-
+        information = _information(repo_id, revision, token, answer_seconds)
+    except UNREACHABLE as error:
+        problem = f"The Hub cannot be reached ({reason_of(error)})"
+        return _pull_from(cache, repo_id, revision, patterns, problem=problem)
     size = _checked_size(information, name, patterns, LARGEST_SERVED if serving_only else LARGEST_MODEL)
+    commit = str(information.sha)
+    is_known = isinstance(try_to_load_from_cache(repo_id, CONFIG_FILE, cache, commit), str)
+    older = try_to_load_from_cache(repo_id, DESCRIPTION_FILE, cache, revision)
+
+    def download() -> Path:
+        path = snapshot_download(
+            repo_id, revision=revision, token=token, cache_dir=cache, allow_patterns=patterns
+        )
+        return Path(path)
+
     try:
         if token is False:
             make_room(cache, size)
-        folder = _download(repo_id, revision, token, cache, patterns)
+        folder = download()
         if _discard_damaged(folder):
-            folder = _download(repo_id, revision, token, cache, patterns)
+            folder = download()
         if token is False:
             os.utime(folder.parents[1])
     # OSError: the disk, a file of the wrong size, Xet; RuntimeError: Xet; ValueError: not the Hub's JSON.
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
-            raise ModelLoadError(_why_not_pulled(error, repo_id, revision)) from error
-        raise ModelLoadError(
-            f"The download of {name} from the Hub failed ({reason_of(error)}). Check the connection and the"
-            " free disk space, then try again."
-        ) from error
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            problem = f"The Hub cache {cache} cannot be written ({os.strerror(error.errno)})"
+            # A download that breaks off may have left the branch at the newer commit.
+            held = Path(older).parent.name if isinstance(older, str) else revision
+            return _pull_from(cache, repo_id, held, patterns, problem=problem)
+        raise ModelLoadError(_why_not_downloaded(error, repo_id, revision)) from error
     if damaged := _discard_damaged(folder):
         raise ModelLoadError(
             f"{', '.join(damaged)} of {name} arrived damaged twice: the content differs from the hash that"
             " the Hub announces. A proxy on the way may change files; try again over another connection."
         )
-    return Snapshot(folder, folder.name, offline=folder.name != information.sha)
+    if serving_only or is_known:
+        _count_download(repo_id, commit, token)
+    return Snapshot(folder, folder.name, offline=folder.name != commit)
+
+
+def newest_commit(repo_id: str, *, revision: str | None = None) -> str:
+    """Ask the Hub which commit a branch or tag ("main" by default) is at now; raises ModelLoadError."""
+    try:
+        token = checked_token(None, ModelLoadError)
+        return str(_information(repo_id, revision, token, ANSWER_SECONDS).sha)
+    except UNREACHABLE as error:
+        raise ModelLoadError(f"The Hub cannot be reached ({reason_of(error)}).") from error
+
+
+def _information(repo_id: str, revision: str | None, token: str | bool | None, seconds: float) -> ModelInfo:
+    """Ask the Hub about a model; errors that say nothing about it are left to the caller."""
+    try:
+        validate_repo_id(repo_id)
+        return HfApi(token=token).model_info(repo_id, revision=revision, timeout=seconds, files_metadata=True)
+    except HFValidationError as error:
+        raise ModelLoadError(f"{repo_id!r} cannot name a model on the Hub; write owner/name.") from error
+    except HfHubHTTPError as error:
+        if is_unreachable(error):
+            raise
+        raise ModelLoadError(_why_not_pulled(error, repo_id, revision)) from error
 
 
 def _checked_size(information: ModelInfo, name: str, patterns: list[str], largest: int) -> int:
@@ -166,23 +170,14 @@ def _checked_size(information: ModelInfo, name: str, patterns: list[str], larges
     return size
 
 
-def newest_commit(repo_id: str, *, revision: str | None = None) -> str:
-    """Ask the Hub which commit a branch or tag of a model is at now, "main" by default.
+def _count_download(repo_id: str, commit: str, token: str | bool | None) -> None:
+    """Ask for the headers of `config.json`, by which the Hub counts downloads of Keras models.
 
-    Raises
-    ------
-    ModelLoadError
-        If there is no such model or revision, no permission to read it, or no connection.
+    Serving does not need the file, and one that is cached is not asked for again.
     """
-    try:
-        information = HfApi(token=checked_token(None, ModelLoadError)).model_info(
-            repo_id, revision=revision, timeout=ANSWER_SECONDS
-        )
-    except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
-        if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
-            raise ModelLoadError(_why_not_pulled(error, repo_id, revision)) from error
-        raise ModelLoadError(f"The Hub cannot be reached ({reason_of(error)}).") from error
-    return str(information.sha)
+    with contextlib.suppress(HTTPError, OSError, ValueError):
+        url = hf_hub_url(repo_id, CONFIG_FILE, revision=commit)
+        get_hf_file_metadata(url, token=token, timeout=COUNT_SECONDS)
 
 
 def cache_for(token: str | bool | None, cache_dir: str | os.PathLike[str] | None) -> Path:
@@ -219,19 +214,19 @@ def pull_from_cache(
     serving_only: bool,
     reason: str,
 ) -> Snapshot:
-    """Find a whole copy of a model in the local Hub cache; `reason` says why the Hub does not give it.
-
-    Raises
-    ------
-    ModelLoadError
-        If there is none that may be read with this token.
-    """
+    """Find a whole copy of a model in the local Hub cache, or raise ModelLoadError with the `reason`."""
     patterns = list(SERVED_FILES if serving_only else PUBLISHED_FILES)
-    return _pull_from(cache_for(token, cache_dir), repo_id, revision, patterns, reason=reason)
+    return _pull_from(
+        cache_for(token, cache_dir),
+        repo_id,
+        revision,
+        patterns,
+        problem=f"The Hub cannot be reached ({reason})",
+    )
 
 
 def _pull_from(
-    cache: Path, repo_id: str, revision: str | None, patterns: list[str], *, reason: str
+    cache: Path, repo_id: str, revision: str | None, patterns: list[str], *, problem: str
 ) -> Snapshot:
     name = f"{repo_id}@{revision}" if revision else repo_id
     try:
@@ -245,38 +240,30 @@ def _pull_from(
                 local_files_only=True,
             )
         )
+        # Where the client could not write its list of files, it does not notice that some are missing.
+        held = {path.name for path in folder.iterdir()}
+        if LITERT_FILE not in held and not held.issuperset(KERAS_FILES):
+            raise LocalEntryNotFoundError(f"{folder} holds no network")
     except LocalEntryNotFoundError as error:
         raise ModelLoadError(
-            f"The Hub cannot be reached ({reason}) and this computer holds no complete copy of {name}."
-            " Connect and try again, or name the folder of a saved model."
+            f"{problem}, and this computer holds no complete copy of {name}. Solve that and try again, or"
+            " name the folder of a saved model."
         ) from error
     if not (folder / DESCRIPTION_FILE).exists() or any(_damaged(folder)):
         raise ModelLoadError(
-            f"The Hub cannot be reached ({reason}) and this computer's copy of {name} is damaged. Connect and"
-            " try again: the damaged files are then fetched anew."
+            f"{problem}, and this computer's copy of {name} is damaged. Solve that and try again: the damaged"
+            " files are then fetched anew."
         )
-    logger.warning("The Hub cannot be reached (%s); using the local copy of %s.", reason, name)
+    logger.warning("%s; using the local copy of %s.", problem, name)
     return Snapshot(folder, folder.name, offline=True)
-
-
-def _download(
-    repo_id: str,
-    revision: str | None,
-    token: str | bool | None,
-    cache: Path,
-    patterns: list[str],
-) -> Path:
-    return Path(
-        snapshot_download(repo_id, revision=revision, token=token, cache_dir=cache, allow_patterns=patterns)
-    )
 
 
 def _damaged(folder: Path) -> Iterator[Path]:
     """Yield the files of a cached snapshot whose content is not what the Hub announced.
 
-    The client checks the size of a file that comes over plain HTTP, not its hash. Its cache names every
-    blob by the hash (SHA-256 of large files, git's SHA-1 of others) and links to it. Where links are
-    impossible, or a mirror of the Hub names files differently, there is nothing to compare with.
+    The client checks only the size of a file that comes over plain HTTP. Its cache names every blob by the
+    hash (SHA-256 of large files, git's SHA-1 of others) and links to it. Without links, or with a mirror that
+    names files differently, there is nothing to compare with.
     """
     for path in sorted(path for path in folder.rglob("*") if path.is_symlink()):
         expected, content = Path(os.readlink(path)).name, path.read_bytes()
@@ -299,28 +286,22 @@ def _discard_damaged(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in damaged]
 
 
+def _why_not_downloaded(error: Exception, repo_id: str, revision: str | None) -> str:
+    if isinstance(error, HfHubHTTPError) and not is_unreachable(error):
+        return _why_not_pulled(error, repo_id, revision)
+    return (
+        f"The download of {repo_id} from the Hub failed ({reason_of(error)}). Check the connection and the"
+        " free disk space, then try again."
+    )
+
+
 def _why_not_pulled(error: HfHubHTTPError, repo_id: str, revision: str | None) -> str:
     page = f"{constants.ENDPOINT}/{repo_id}"
     if isinstance(error, RevisionNotFoundError):
         return (
             f"{repo_id} has no branch, tag or commit {revision!r}. See {page}/commits/main for those it has."
         )
-    if isinstance(error, GatedRepoError):
-        return f"{repo_id} is only for people its owner lets in. Ask at {page}, then type `hf auth login`."
-    status = error.response.status_code
-    if isinstance(error, RepositoryNotFoundError) or status == 404:
-        return (
-            f"There is no model {repo_id} on the Hub that you may see. Check the name at {page}; if it is"
-            " private, type `hf auth login` first. If you meant a folder on this computer, there is none of"
-            " that name."
-        )
-    if status == 401:
-        return (
-            "The Hub does not accept the token (wrong, expired or revoked). Create one at"
-            f" {TOKEN_PAGE} and type `hf auth login`; HF_TOKEN, when set, comes first."
-        )
-    if status == 403:
-        return f"The token may not read {repo_id}. Give it read access to this model at {TOKEN_PAGE}."
-    return (
-        f"The Hub refuses to hand out {repo_id} (HTTP {status}: {error.server_message or 'no reason given'})."
-    )
+    why = hub_refusal(error, repo_id, page=page, access="read", again="try again")
+    if isinstance(error, RepositoryNotFoundError):
+        why += " If you meant a folder on this computer, it does not exist."
+    return why

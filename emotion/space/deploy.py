@@ -1,4 +1,4 @@
-"""Creating or updating the Space that serves a model, in one commit."""
+"""Create or update the Space that serves a model, in one commit, and tell the terminal about it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from emotion.space.build import wait_until_running
 from emotion.space.card import merged_card, space_card
 from emotion.space.files import space_files
 
-# In the Space: the SHA-256 of each file that was put there from here, so that nobody else's is removed.
+# In the Space: the SHA-256 of each deployed file, so that only those are replaced or removed.
 MANIFEST = ".deployed.json"
-# Of a new Space: how often it looks for a new commit of its owner's model.
+# How often a new Space looks for a new commit of its owner's model.
 REFRESH_MINUTES = "10"
 
 logger = logging.getLogger(__name__)
@@ -33,21 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Deployment:
-    """What came of deploying.
-
-    Attributes
-    ----------
-    model_url, space_url : str
-        Where to look at them.
-    space : str
-        "owner/name".
-    commit : str
-        The Space's newest commit.
-    changed : bool
-        False where every file was there already.
-    notes : tuple of str
-        What a person should still know or do.
-    """
+    """The result of deploying: addresses, the Space's newest commit, and what is left to do."""
 
     model_url: str
     space_url: str
@@ -70,16 +56,14 @@ def deploy(
 
     Parameters
     ----------
-    model : str
-        "owner/name" on the Hub; by default "<user>/facial-emotion".
-    space : str
+    model, space : str
         "owner/name", or "name" for the signed-in user; by default "<user>/facial-emotion".
     revision : str, optional
         Branch, tag or commit of the model.
     private : bool
         Create the Space as private.
     hardware : str, optional
-        What a new Space runs on, by the Hub's name; by default what costs nothing.
+        The Hub's name of what a new Space runs on; by default the free one.
     token : str, optional
         By default the one that `hf auth login` or HF_TOKEN left.
 
@@ -88,7 +72,7 @@ def deploy(
     PublishError
         With the cause, what to do about it, and the command that deploys later.
     """
-    named = space
+    named, kind = space, "spaces/"
     try:
         api = signed_in(token)
         model, space = full_name(api, model), full_name(api, space)
@@ -100,16 +84,16 @@ def deploy(
         info = _find_or_create(api, space, variables, private=private, hardware=hardware)
         commit = _commit(api, info, space_card(model, revision=revision), space_files())
         _set_variables(api, space, variables)
-        named = model
+        named, kind = model, ""
         notes += _link_back(api, model, space)
-    # Whatever layer fails: the cause in plain words and the command for later, as for publishing.
+    # Any error of any library, as for publishing.
     except (Exception, KeyboardInterrupt) as error:
         command = deploy_command(model, space, revision=revision, private=private, hardware=hardware)
         later = f"To deploy later:\n    {command}"
         if isinstance(error, KeyboardInterrupt):
             logger.warning("Deploying was interrupted. %s", later)
             raise
-        cause = str(error) if isinstance(error, PublishError) else why_not_published(error, named)
+        cause = str(error) if isinstance(error, PublishError) else why_not_published(error, named, kind=kind)
         raise PublishError(f"{cause}\n{later}") from error
     return Deployment(
         model_url=f"{constants.ENDPOINT}/{model}",
@@ -139,7 +123,7 @@ def deploy_command(
 
 
 def _check_model(api: HfApi, model: str, revision: str | None) -> list[str]:
-    """Refuse what is no model of this project; return what to know about one that is."""
+    """Raise PublishError if a model cannot be served; return notes about one that can."""
     try:
         information = api.model_info(model, revision=revision)
     except RepositoryNotFoundError as error:
@@ -171,7 +155,7 @@ def _check_model(api: HfApi, model: str, revision: str | None) -> list[str]:
 def _find_or_create(
     api: HfApi, space: str, variables: Mapping[str, str], *, private: bool, hardware: str | None
 ) -> SpaceInfo:
-    """Return what the Hub knows about the Space, which is there afterwards."""
+    """Return the Space's information; create it if needed."""
     try:
         info = api.space_info(space)
     except RepositoryNotFoundError:
@@ -208,7 +192,7 @@ def _find_or_create(
 
 
 def _commit(api: HfApi, info: SpaceInfo, card: str, files: dict[str, Path | bytes]) -> str:
-    """Make one commit of what differs, and return the newest commit."""
+    """Commit the files that differ, and return the newest commit."""
     present = {file.rfilename for file in info.siblings or ()}
     read = _Reader(api, info)
     deployed = _manifest(read(MANIFEST)) if MANIFEST in present else {}
@@ -227,7 +211,7 @@ def _commit(api: HfApi, info: SpaceInfo, card: str, files: dict[str, Path | byte
     operations += [
         CommitOperationDelete(path)
         for path, digest in deployed.items()
-        # What somebody else has changed since is theirs now.
+        # Files that were changed in the Space since then stay.
         if path in present and path not in contents and _sha256(read(path)) == digest
     ]
     return api.create_commit(
@@ -235,13 +219,13 @@ def _commit(api: HfApi, info: SpaceInfo, card: str, files: dict[str, Path | byte
         operations,
         repo_type="space",
         commit_message="Deploy the facial emotion app",
-        # Whatever somebody else commits meanwhile is not overwritten unseen.
+        # The Hub rejects the commit if another one was made meanwhile.
         parent_commit=info.sha,
     ).oid
 
 
 def _manifest(content: bytes) -> dict[str, str]:
-    """Return the SHA-256 of the files that were put there from here; none where somebody broke the list."""
+    """Return the SHA-256 of the files that were deployed earlier; nothing if the list is damaged."""
     try:
         listed = json.loads(content)
     except ValueError:
@@ -250,7 +234,7 @@ def _manifest(content: bytes) -> dict[str, str]:
 
 
 class _Reader:
-    """Reads files of a Space as they are at one commit."""
+    """Reads a Space's files at one commit."""
 
     def __init__(self, api: HfApi, info: SpaceInfo) -> None:
         self._api = api
@@ -262,7 +246,7 @@ class _Reader:
 
 
 def _set_variables(api: HfApi, space: str, wanted: Mapping[str, str]) -> None:
-    """Set what differs: each change restarts the Space."""
+    """Set the variables that differ: each change restarts the Space."""
     present = api.get_space_variables(space)
     for key, value in wanted.items():
         if key not in present or present[key].value != value:
@@ -270,7 +254,7 @@ def _set_variables(api: HfApi, space: str, wanted: Mapping[str, str]) -> None:
 
 
 def _link_back(api: HfApi, model: str, space: str) -> list[str]:
-    """Link to the Space in the model's card; return what to say where that card is not ours to change."""
+    """Link to the Space in the model's card; return a note if that card belongs to another account."""
     card = published_card(api, model)
     linked = link_space(card, space)
     if linked == card:
@@ -301,14 +285,9 @@ def deploy_and_print(
     hardware: str | None = None,
     wait: bool = False,
 ) -> None:
-    """Deploy, print both addresses and what is left to do, and wait until the Space runs if asked to.
+    """Deploy, print both addresses and the notes, and wait until the Space runs if asked to.
 
-    Parameters are those of `emotion.space.deploy.deploy`; empty names are its defaults.
-
-    Raises
-    ------
-    PublishError
-        If it cannot be deployed, or does not run.
+    Parameters and errors are those of `deploy`; empty names are its defaults.
     """
     deployed = deploy(model, space, revision=revision, private=private, hardware=hardware)
     print(f"Model: {deployed.model_url}")

@@ -13,6 +13,7 @@ from emotion.errors import ModelLoadError, PublishError
 from emotion.model.description import KERAS_FILES
 from emotion.model.publish import publish, publish_command
 from emotion.model.pull import pull
+from tests.full_disk import full_disk
 from tests.hub_server import OTHER_TOKEN, READ_TOKEN, WRITE_TOKEN, HubServer
 
 pytestmark = pytest.mark.slow
@@ -156,42 +157,55 @@ def test_files_of_an_earlier_model_do_not_stay_beside_the_new_one(hub: HubServer
 REFUSALS = {
     "wrong token": (
         lambda hub: hub.sign_in("hf_revoked"),
-        r"does not accept the token \(wrong, expired or revoked\).*settings/tokens and type `hf auth login`",
+        r"HTTP 401\)\. The token is wrong, expired or revoked.*write access at .* type `hf auth login`",
     ),
     "read-only token": (
         lambda hub: hub.sign_in(READ_TOKEN),
-        r'may not write to user/model .*under the namespace "user".*token with write access at',
+        r'says: .* under the namespace "user"" \(HTTP 403\).*write access to user/model at',
     ),
     "token of somebody else": (
         lambda hub: hub.sign_in(OTHER_TOKEN),
-        r"may not write to user/model .*Check the owner's name",
+        r"\(HTTP 403\)\. Check the owner's name",
     ),
     "token that no header can carry": (lambda hub: hub.sign_in("hf_\u00fcx y"), r"Copy it again from https:"),
     "too many requests": (
         lambda hub: hub.refuse("POST /api/repos/create", 429, Retry_After="77"),
-        r"limits the number of requests for now. Wait 77 seconds and publish again",
+        r"\(HTTP 429\)\. Wait 77 seconds and publish again",
     ),
     "too many requests while preparing the upload": (
         lambda hub: hub.refuse("POST .*preupload", 429),
-        r"limits the number of requests for now. Wait a few minutes",
+        r"\(HTTP 429\)\. Wait a few minutes and publish again",
+    ),
+    "quota of requests used up": (
+        lambda hub: hub.refuse(
+            "POST /api/repos/create",
+            429,
+            "You reached the quota of 100 repositories a day",
+            RateLimit='"api";r=0;t=3455',
+        ),
+        r'says: "You reached the quota of 100 repositories a day" \(HTTP 429\)\. Wait 3455 seconds',
+    ),
+    "storage limit": (
+        lambda hub: hub.refuse("POST .*objects/batch", 403, "Private repository storage limit reached"),
+        r'says: "Private repository storage limit reached" \(HTTP 403\)\. Delete files .*settings/billing',
     ),
     "Hub down": (
         lambda hub: hub.refuse("POST /api/repos/create", 500),
-        r"problem of its own \(HTTP 500\)",
+        r"\(HTTP 500\)\. The Hub has a problem\. See https://status",
     ),
-    "storage down": (lambda hub: hub.refuse("PUT /storage", 503), r"problem of its own \(HTTP 503\)"),
-    "commit fails": (lambda hub: hub.refuse("POST .*/commit/", 500), r"problem of its own \(HTTP 500\)"),
+    "storage down": (lambda hub: hub.refuse("PUT /storage", 503), r"\(HTTP 503\)\. The Hub has a problem"),
+    "commit fails": (lambda hub: hub.refuse("POST .*/commit/", 500), r"\(HTTP 500\)\. The Hub has a problem"),
     "someone else commits": (
         lambda hub: hub.refuse("POST .*/commit/", 412, "A commit has happened since"),
-        r"changing user/model at the same time \(the Hub says: A commit has happened since\)",
+        r'says: "A commit has happened since" \(HTTP 412\)\. user/model was changed at the same time',
     ),
     "repository deleted meanwhile": (
         lambda hub: hub.refuse("POST .*/commit/", 404, "Repository not found"),
-        r"user/model is not on the Hub any more",
+        r"There is no user/model on the Hub that you may see",
     ),
     "quota": (
         lambda hub: hub.refuse("POST .*objects/batch", 413, "Your storage is full"),
-        r"refuses the upload \(HTTP 413: Your storage is full\)",
+        r'says: "Your storage is full" \(HTTP 413\)\. Delete files',
     ),
     "upload cut": (lambda hub: hub.cut("PUT /storage"), r"connection to the Hub .* failed or broke off"),
     "commit cut": (lambda hub: hub.cut("POST .*/commit/"), r"connection to the Hub .* failed or broke off"),
@@ -424,25 +438,25 @@ PULL_REFUSALS = {
     "no such model": (
         "user/nothing",
         {},
-        r"There is no model user/nothing on the Hub .*Check the name at http",
+        r"There is no user/nothing on the Hub .*Check the name at http",
     ),
-    "no such model, signed in": ("user/nothing", {"token": READ_TOKEN}, r"There is no model user/nothing"),
+    "no such model, signed in": ("user/nothing", {"token": READ_TOKEN}, r"There is no user/nothing"),
     "no such revision": (
         "user/model",
         {"revision": "v9"},
         r"no branch, tag or commit 'v9'. See .*/commits/main",
     ),
-    "wrong token": ("user/model", {"token": "hf_revoked"}, r"does not accept the token.*HF_TOKEN, when set"),
+    "wrong token": ("user/model", {"token": "hf_revoked"}, r"token is wrong.*HF_TOKEN, when set"),
     "strange token": ("user/model", {"token": "hf_a\nb"}, r"holds characters that no token has"),
     "gated, not signed in": (
         "user/gated",
         {},
-        r"only for people its owner lets in. Ask at .*/user/gated, then type `hf auth login`",
+        r"Only people whom its owner lets in .*Ask at .*/user/gated, then type `hf auth login`",
     ),
     "gated": (
         "user/gated",
         {"token": OTHER_TOKEN},
-        r"only for people its owner lets in. Ask at .*/user/gated",
+        r"Only people whom its owner lets in .*Ask at .*/user/gated",
     ),
     "not ours": (
         "user/other",
@@ -468,14 +482,15 @@ def test_pull_refusals(published: HubServer, name: str):
 
 def test_token_without_permission_to_read(published: HubServer):
     published.refuse("GET /api/models/user/model", 403, "Your token lacks this permission")
-    with pytest.raises(ModelLoadError, match=r"token may not read user/model. Give it read access"):
+    message = r'says: "Your token lacks this permission".*token with read access to user/model'
+    with pytest.raises(ModelLoadError, match=message):
         pull("user/model", token=READ_TOKEN)
 
 
 @pytest.mark.usefixtures("published")
 def test_wrong_token_is_not_hidden_behind_the_local_copy():
     pull("user/model")
-    with pytest.raises(ModelLoadError, match="does not accept the token"):
+    with pytest.raises(ModelLoadError, match="token is wrong"):
         pull("user/model", token="hf_revoked")
 
 
@@ -540,7 +555,7 @@ def test_damaged_local_copy_is_refused_offline_and_repaired_online(published: Hu
     snapshot = pull("user/model")
     (snapshot.folder / "model.tflite").write_bytes(b"damaged")  # through the link, into the cache
     published.refuse("", 500)
-    with pytest.raises(ModelLoadError, match=r"copy of user/model is damaged. Connect and try again"):
+    with pytest.raises(ModelLoadError, match=r"copy of user/model is damaged. Solve that and try again"):
         pull("user/model")
     published.heal()
     assert content_of(pull("user/model").folder) == PUBLISHED
@@ -580,3 +595,40 @@ def test_another_process_finds_the_hub_by_its_environment(published: HubServer):
         [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [published.repository("user/model").branches["main"].sha, "False", "False"]
+
+
+def test_a_newer_commit_that_the_disk_does_not_take_leaves_the_older_copy(published: HubServer):
+    old = pull("user/model")
+    published.add_commit(published.repository("user/model"), {"model.tflite": b"TFL3" + bytes(2000)})
+    with full_disk():
+        still = pull("user/model")
+        assert (still.folder, still.revision, still.offline) == (old.folder, old.revision, True)
+        message = r"cache .* cannot be written \(File too large\).*no complete copy of user/model"
+        with pytest.raises(ModelLoadError, match=message):
+            pull("user/model", cache_dir=published.home / "other")
+    assert content_of(pull("user/model").folder)["model.tflite"] == b"TFL3" + bytes(2000)
+
+
+COUNTED = "(HEAD|GET) .*/resolve/.*config.json"
+
+
+def test_the_hub_counts_a_pull_that_serves_although_it_needs_no_keras_file(published: HubServer):
+    for number in (1, 2):
+        pull("user/model", serving_only=True, token=False)
+        asked = published.asked(COUNTED)
+        assert [request.method for request in asked] == ["HEAD"] * number
+        assert not any("authorization" in request.headers for request in asked)
+    assert not published.asked("GET .*config.json")
+
+
+def test_the_hub_counts_a_whole_pull_once_whether_it_is_cached_or_not(published: HubServer):
+    pull("user/model")
+    assert len(published.asked("GET .*/resolve/.*config.json")) == 1
+    published.requests.clear()
+    pull("user/model")
+    assert [request.method for request in published.asked(COUNTED)] == ["HEAD"]
+
+
+def test_a_download_that_cannot_be_counted_is_served(published: HubServer):
+    published.refuse("HEAD .*config.json", 429)
+    assert not pull("user/model", serving_only=True).offline

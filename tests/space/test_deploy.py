@@ -172,7 +172,7 @@ def test_a_commit_of_somebody_else_meanwhile_is_not_overwritten(published):
     space = published.repository(SPACE, "space")
     published.add_commit(space, {"app.py": b"print('edited')"})
     published.refuse(f"POST .*{SPACE}/commit", 412, times=1)
-    with pytest.raises(PublishError, match="Someone else is changing user/facial-emotion"):
+    with pytest.raises(PublishError, match="user/facial-emotion was changed at the same time"):
         deploy(MODEL)
 
 
@@ -263,10 +263,10 @@ def test_a_folder_is_to_be_published_first(hub, capsys):
     ("line", "status", "cause"),
     [
         ("POST /api/repos/create", 402, r"does not run .* for free \(it says: .*--hardware .*Dockerfile"),
-        ("POST /api/repos/create", 403, "The token may not write to"),
-        ("POST .*/commit/", 429, "limits the number of requests"),
-        ("POST .*/commit/", 500, "has a problem of its own"),
-        ("GET .*/variables", 503, "has a problem of its own"),
+        ("POST /api/repos/create", 403, r"\(HTTP 403\)\. Check the owner"),
+        ("POST .*/commit/", 429, r"\(HTTP 429\)\. Wait"),
+        ("POST .*/commit/", 500, "The Hub has a problem"),
+        ("GET .*/variables", 503, "The Hub has a problem"),
     ],
 )
 def test_a_refusal_names_the_cause_and_the_command_that_works_later(published, line, status, cause, capsys):
@@ -285,9 +285,9 @@ def test_a_refusal_names_the_cause_and_the_command_that_works_later(published, l
     ("token", "cause"),
     [
         (None, "You are not signed in to the Hub"),
-        (READ_TOKEN, "The token may not write to user/facial-emotion"),
-        (OTHER_TOKEN, "The token may not write to user/facial-emotion"),
-        ("hf_unknown", "does not accept the token"),
+        (READ_TOKEN, "create a token with write access to user/facial-emotion"),
+        (OTHER_TOKEN, "create a token with write access to user/facial-emotion"),
+        ("hf_unknown", "The token is wrong"),
     ],
 )
 def test_a_token_that_may_not_write_is_named_as_the_cause(hub, token, cause):

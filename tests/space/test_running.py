@@ -85,7 +85,7 @@ def test_a_space_runs_from_the_uploaded_files_alone(hub, root):
         [python, "app.py"], cwd=program, env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 2
-    assert "There is no model user/nothing" in done.stderr.splitlines()[-1]
+    assert "There is no user/nothing" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 

@@ -148,6 +148,6 @@ def test_data_that_is_not_there_stops_the_publication_with_the_command_for_later
 def test_a_hub_that_does_not_answer_replaces_nothing(signed_in, faces, bad):
     signed_in.add_repository("user/faces", GOOD)
     signed_in.refuse("HEAD .*emotion.json", 500)
-    with pytest.raises(PublishError, match="a problem of its own"):
+    with pytest.raises(PublishError, match="The Hub has a problem"):
         publish_model(bad, "user/faces", data=faces)
     assert labels_on(signed_in) == ["angry", "happy", "sad"]

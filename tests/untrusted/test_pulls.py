@@ -28,7 +28,7 @@ def test_a_model_arrives_as_without_a_deadline(published: HubServer):
 
 
 def test_a_refusal_says_the_same_as_without_a_deadline(published: HubServer):
-    with pytest.raises(ModelLoadError, match=r"There is no model user/nothing on the Hub"):
+    with pytest.raises(ModelLoadError, match=r"There is no user/nothing on the Hub"):
         pull_within(60, "user/nothing")
     assert published.asked("GET /api/models/user/nothing")
 

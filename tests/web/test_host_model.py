@@ -47,7 +47,7 @@ def test_the_variable_comes_first_then_the_space_s_owner_then_the_embedded_one(e
 @pytest.mark.usefixtures("published")
 def test_a_named_model_that_cannot_be_had_is_told_on_the_page_and_in_the_terminal(caplog):
     _, classifier = find_model({"EMOTION_MODEL": "user/nothing"})
-    assert "There is no model user/nothing" in classifier.notice
+    assert "There is no user/nothing" in classifier.notice
     assert "Until then the embedded default model answers" in classifier.notice
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", classifier.notice)
