@@ -1,7 +1,8 @@
-"""From a reference to the parts of a classifier: the embedded model, a folder, or one from the Hub."""
+"""Load the embedded model, a folder, or one from the Hub: the parts that a classifier is built from."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from emotion.model.description import (
     Description,
 )
 from emotion.model.engines import Network, load_network, try_on_one_face
-from emotion.model.saving import finish_interrupted_save, hash_file
+from emotion.model.saving import finish_interrupted_save, hash_file, locked
 from emotion.report.reading import loads
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def load(
     if repo_id.count("/") != 1 or repo_id.startswith((".", "/", "~")):
         raise ModelLoadError(
             f"There is no folder {str(reference)!r}. "
-            "Name a folder that train.py saved, or a model on the Hub as owner/name."
+            "Name the folder of a saved model, or a model on the Hub as owner/name."
         )
     if fetch is None:
         from emotion.model.pull import pull as fetch
@@ -89,7 +90,7 @@ def load(
         snapshot.folder, model_name=repo_id, revision=snapshot.revision, open_network=open_network
     )
     if snapshot.offline:
-        notice = f"The Hub did not answer; this is the copy of {repo_id} on this computer."
+        notice = f"The newest commit could not be fetched; this is the copy of {repo_id} on this computer."
         loaded = replace(loaded, notice=notice)
     return loaded
 
@@ -101,17 +102,12 @@ def load_folder(
     revision: str | None = None,
     open_network: Callable[[Path, Description], Network] | None = None,
 ) -> SavedModel:
-    """Load a saved folder and try its network on one face.
-
-    Raises
-    ------
-    ModelLoadError
-        If it is not a saved model, its files do not belong together, or its network cannot be run.
-    """
+    """Load a saved folder and try its network on one face; raises ModelLoadError."""
     finish_interrupted_save(folder)
-    description = read_description(folder)
-    check_files(folder, description)
-    network = open_network(folder, description) if open_network else load_network(folder)
+    with locked(folder, shared=True) if folder.is_dir() else contextlib.nullcontext():
+        description = read_description(folder)
+        check_files(folder, description)
+        network = open_network(folder, description) if open_network else load_network(folder)
     if network.outputs != len(description.outputs):
         raise ModelLoadError(
             f"{folder} is inconsistent: the network has {network.outputs} outputs, {DESCRIPTION_FILE} names "
@@ -128,13 +124,7 @@ def load_folder(
 
 
 def read_description(folder: Path) -> Description:
-    """Read `emotion.json`.
-
-    Raises
-    ------
-    ModelLoadError
-        If it is missing, or not what this program writes.
-    """
+    """Read `emotion.json`; raise ModelLoadError if it is missing or malformed."""
     path = folder / DESCRIPTION_FILE
     try:
         with path.open("rb") as file:
@@ -145,7 +135,7 @@ def read_description(folder: Path) -> Description:
     except FileNotFoundError as error:
         raise ModelLoadError(
             f"{folder} holds no model of this project: {DESCRIPTION_FILE} is missing. "
-            "Name a folder that train.py saved."
+            "Name the folder of a saved model."
         ) from error
     except RecursionError as error:
         raise ModelLoadError(f"{path} is nested too deep. Save or download the model again.") from error
@@ -156,13 +146,7 @@ def read_description(folder: Path) -> Description:
 
 
 def check_files(folder: Path, description: Description) -> None:
-    """Compare the network's files with the hashes that the description gives.
-
-    Raises
-    ------
-    ModelLoadError
-        If one is missing or of another content: it belongs to another model.
-    """
+    """Compare the network's files with the hashes in the description; raise ModelLoadError if one differs."""
     serving = [LITERT_FILE] if (folder / LITERT_FILE).is_file() else KERAS_FILES
     for name in serving:
         digest = description.files.get(name)

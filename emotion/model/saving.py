@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from emotion.errors import EmotionError, in_one_line
 from emotion.model.description import (
     CARD_FILE,
     DESCRIPTION_FILE,
@@ -19,6 +22,11 @@ from emotion.model.description import (
     WEIGHTS_FILE,
     Description,
 )
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
 
 if TYPE_CHECKING:
     from emotion.model.engines import Network
@@ -29,6 +37,22 @@ logger = logging.getLogger(__name__)
 
 # Inside the folder of a model: the next one, whole as soon as its description is there.
 NEXT_FOLDER = ".next"
+
+
+@contextlib.contextmanager
+def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Let one process at a time change a model's files, or several read them; does nothing on Windows."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems have no locks.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def save(
@@ -44,45 +68,70 @@ def save(
     """Write a model, with the network's files from `source` where it is not a Keras model in memory.
 
     Returns the description with the hashes of the files.
+
+    Raises
+    ------
+    EmotionError
+        If the disk does not take it; the model that was in the folder is still there.
     """
     following = folder / NEXT_FOLDER
-    shutil.rmtree(following, ignore_errors=True)
-    following.mkdir(parents=True)
-    if hasattr(network, "model") or source is None:
-        _write_network(cast("KerasNetwork", network), description.input_size, following, litert_precision)
-    else:
-        for name in NETWORK_FILES:
-            if (source / name).is_file():
-                shutil.copyfile(source / name, following / name)
-    description = replace(description, files=hash_files(following))
-    if report is not None:
-        from emotion.report.plots import write_report
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            shutil.rmtree(following, ignore_errors=True)
+            following.mkdir()
+        if hasattr(network, "model") or source is None:
+            _write_network(cast("KerasNetwork", network), description.input_size, following, litert_precision)
+        else:
+            for name in NETWORK_FILES:
+                if (source / name).is_file():
+                    shutil.copyfile(source / name, following / name)
+        description = replace(description, files=hash_files(following))
+        if report is not None:
+            from emotion.report.plots import write_report
 
-        write_report(report, following)
-    (following / CARD_FILE).write_text(card, encoding="utf-8")
-    # Last, and at once: from here on the new model is the one that counts.
-    beside = following / f"{DESCRIPTION_FILE}.part"
-    _write_json(beside, description.to_dict())
-    os.replace(beside, following / DESCRIPTION_FILE)
+            write_report(report, following)
+        (following / CARD_FILE).write_text(card, encoding="utf-8")
+        # Last, and at once: from here on the new model is the one that counts.
+        beside = following / f"{DESCRIPTION_FILE}.part"
+        _write_json(beside, description.to_dict())
+        os.replace(beside, following / DESCRIPTION_FILE)
+    except OSError as error:
+        shutil.rmtree(following, ignore_errors=True)
+        cause = os.strerror(error.errno) if error.errno else in_one_line(error)
+        raise EmotionError(
+            f"The model could not be written to {folder} ({cause}); {free_space(folder)} are free there. Make"
+            " room or name another folder. A model that was there before is unchanged."
+        ) from error
     finish_interrupted_save(folder)
     return description
 
 
+def free_space(folder: Path) -> str:
+    """Return the free space of the disk that holds a folder, such as "3 MB"."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return f"{shutil.disk_usage(existing).free / 1e6:,.0f} MB"
+
+
 def finish_interrupted_save(folder: Path) -> None:
-    """Move a whole new model into its place: what a process that was killed while saving had left to do."""
+    """Move a whole new model into its place, as a process that was killed while saving left it."""
     following = folder / NEXT_FOLDER
     if not (following / DESCRIPTION_FILE).is_file():
         return
-    for name in NETWORK_FILES:
-        # What the new model does not have goes, unless it was moved already.
-        if not (following / name).exists() and name not in _moved(following):
-            (folder / name).unlink(missing_ok=True)
-    paths = sorted(path for path in following.rglob("*") if path.is_file())
-    for path in sorted(paths, key=lambda path: path.name == DESCRIPTION_FILE):
-        target = folder / path.relative_to(following)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, target)
-    shutil.rmtree(following, ignore_errors=True)
+    with locked(folder):
+        if not (following / DESCRIPTION_FILE).is_file():  # another process was quicker
+            return
+        moved = json.loads((following / DESCRIPTION_FILE).read_text(encoding="utf-8"))["files"]
+        for name in NETWORK_FILES:
+            # What the new model does not have goes, unless it was moved already.
+            if not (following / name).exists() and name not in moved:
+                (folder / name).unlink(missing_ok=True)
+        paths = [path for path in following.rglob("*") if path.is_file()]
+        for path in sorted(paths, key=lambda path: path.name == DESCRIPTION_FILE):
+            target = folder / path.relative_to(following)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+        shutil.rmtree(following, ignore_errors=True)
 
 
 def hash_file(path: Path) -> str:
@@ -94,11 +143,6 @@ def hash_file(path: Path) -> str:
 def hash_files(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of the network's files in a folder, by name."""
     return {name: hash_file(folder / name) for name in NETWORK_FILES if (folder / name).is_file()}
-
-
-def _moved(following: Path) -> dict[str, str]:
-    """Return the files that the new model has, by name; those that are not there were moved already."""
-    return json.loads((following / DESCRIPTION_FILE).read_text(encoding="utf-8"))["files"]
 
 
 def _write_network(network: KerasNetwork, size: int, folder: Path, litert_precision: str) -> None:

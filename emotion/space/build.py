@@ -1,10 +1,9 @@
-"""Waiting until a Space runs what was committed, or telling why it does not."""
+"""Wait until a Space runs what was committed, or tell why it does not."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 
 from huggingface_hub import HfApi, SpaceRuntime, constants
 from huggingface_hub.errors import HTTPError
@@ -12,10 +11,9 @@ from huggingface_hub.errors import HTTPError
 from emotion.errors import PublishError
 from emotion.model.hub import is_unreachable, signed_in, why_not_published
 
-# A sleeping Space wakes when somebody visits it.
+# A sleeping Space wakes when it is visited.
 READY = ("RUNNING", "SLEEPING")
-UNDER_WAY = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING")
-# Stages that the log of the build tells about, not that of the app.
+# Failures that the log of the build explains, not that of the app.
 BUILD_FAILED = ("BUILD_ERROR", "CONFIG_ERROR", "NO_APP_FILE")
 LOG_LINES = 30
 
@@ -31,68 +29,41 @@ def wait_until_running(
     begins_within: float = 60,
     ends_within: float = 1800,
 ) -> None:
-    """Follow the stages of a Space, in the log, until it runs a commit.
+    """Wait until a Space runs a commit; raise PublishError with the end of its log if it fails.
 
-    Parameters
-    ----------
-    space : str
-        "owner/name".
-    commit : str
-        What it has to run: the Hub goes on saying RUNNING of the old one for a moment.
-    token : str, optional
-        By default the one that `hf auth login` or HF_TOKEN left.
-    poll_seconds : float
-        Time between two looks.
-    begins_within, ends_within : float
-        Seconds: how long the Hub may take to begin, while it may still tell of an earlier build, and to
-        end.
-
-    Raises
-    ------
-    PublishError
-        With the end of the log if it fails, or if it takes too long.
+    For `begins_within` seconds, what the Hub says about an earlier commit, or about none, does not count.
     """
     api = signed_in(token)
-    page = f"{constants.ENDPOINT}/spaces/{space}"
-    began = False
     start = time.monotonic()
-    for runtime in _runtimes(api, space, poll_seconds):
-        passed = time.monotonic() - start
-        began = began or passed > begins_within or bool(runtime and runtime.stage in UNDER_WAY)
-        if runtime and runtime.stage in READY:
-            # Where the Hub does not say which commit runs, it is the one whose build was seen.
-            if (runtime.raw.get("sha") or (began and commit)) == commit:
-                return
-        elif runtime and began and runtime.stage not in UNDER_WAY:
-            raise PublishError(_why_not_running(api, space, runtime))
-        if passed > ends_within:
-            raise PublishError(
-                f"The Space does not run after {ends_within / 60:.0f} minutes. Look at {page}?logs=build."
-            )
-
-
-def _runtimes(api: HfApi, space: str, poll_seconds: float) -> Iterator[SpaceRuntime | None]:
-    """Yield what the Hub says, and None where it cannot be reached; log every new stage."""
-    logged = ""
-    while True:
-        runtime = None
+    logger.info("%s: building", space)
+    while (passed := time.monotonic() - start) <= ends_within:
         try:
-            runtime = api.get_space_runtime(space)
+            runtime = api.wait_for_space(space, timeout=ends_within - passed, poll_interval=poll_seconds)
+        except TimeoutError:
+            break
         except HTTPError as error:
             if not is_unreachable(error):
-                raise PublishError(why_not_published(error, space)) from error
-        if runtime and runtime.stage != logged:
-            logged = str(runtime.stage)
-            logger.info("%s: %s", space, logged.lower().replace("_", " "))
-        yield runtime
+                raise PublishError(why_not_published(error, space, kind="spaces/")) from error
+        else:
+            named = runtime.raw.get("sha")
+            is_late = time.monotonic() - start > begins_within
+            if named == commit or (is_late and (named is None or runtime.stage not in READY)):
+                logger.info("%s: %s", space, _in_words(runtime))
+                if runtime.stage in READY:
+                    return
+                raise PublishError(_why_not_running(api, space, runtime))
         time.sleep(poll_seconds)
+    raise PublishError(
+        f"The Space does not run after {ends_within / 60:.0f} minutes. Look at"
+        f" {constants.ENDPOINT}/spaces/{space}?logs=build."
+    )
 
 
 def _why_not_running(api: HfApi, space: str, runtime: SpaceRuntime) -> str:
     """Return the stage, what the Hub says about it, and the end of the log."""
     built = runtime.stage not in BUILD_FAILED
     page = f"{constants.ENDPOINT}/spaces/{space}?logs={'container' if built else 'build'}"
-    parts = [f"The Space does not run: {str(runtime.stage).lower().replace('_', ' ')}."]
+    parts = [f"The Space does not run: {_in_words(runtime)}."]
     if message := runtime.raw.get("errorMessage"):
         parts.append(str(message))
     try:
@@ -101,3 +72,7 @@ def _why_not_running(api: HfApi, space: str, runtime: SpaceRuntime) -> str:
         lines: list[str] = []
     parts += ["The end of its log:", *(f"    {line}" for line in lines)] if lines else []
     return "\n".join([*parts, f"The whole log: {page}"])
+
+
+def _in_words(runtime: SpaceRuntime) -> str:
+    return str(runtime.stage).lower().replace("_", " ")

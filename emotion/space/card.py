@@ -25,19 +25,14 @@ IDENTITY = {
         "litert",
     ],
 }
-# Settings that have to be ours, whatever a person changes in the card.
+# Settings that are always ours.
 NEEDED = ("sdk", "sdk_version", "python_version", "app_file", "models", "preload_from_hub")
 
 
 def space_card(model: str, *, revision: str | None = None) -> str:
-    """Return the card of a Space that serves a model.
+    """Return the card of a Space that serves the model "owner/name".
 
-    Parameters
-    ----------
-    model : str
-        "owner/name" on the Hub.
-    revision : str, optional
-        Branch, tag or commit. The model is then not loaded while the Space is built: that knows "main" alone.
+    With a revision, the model is not loaded while the Space is built: `preload_from_hub` knows "main" alone.
     """
     data = SpaceCardData(
         **IDENTITY,
@@ -57,25 +52,17 @@ def space_card(model: str, *, revision: str | None = None) -> str:
 Tells how the faces in a picture look, with calibrated probabilities, and says when it is not sure.
 An expression is not a feeling. Nothing personal is written to disk.
 
-The model is [{named}]({constants.ENDPOINT}/{model}): its card says what it learned from, how well
-it does, and what it is not for. The variable `EMOTION_MODEL` in the settings names another one; with
+The model is [{named}]({constants.ENDPOINT}/{model}): its card tells what it was trained on, how good
+it is, and what it is not for. The variable `EMOTION_MODEL` in the settings names another one; with
 `EMOTION_REFRESH_MINUTES`, a new commit of the model is taken over while the app runs.
 """,
     )
 
 
 def merged_card(ours: str, theirs: str | None, *, edited: bool) -> str:
-    """Return the card to commit, given the one that the Space has now.
+    """Return the card to commit, given the Space's present one.
 
-    Parameters
-    ----------
-    ours : str
-        From `space_card`.
-    theirs : str or None
-        The Space's own card, if it has one.
-    edited : bool
-        Whether a person changed it since it was last written from here: then their words stay, and their
-        settings other than `NEEDED`.
+    If it was `edited` since it was last deployed, its text and its settings other than `NEEDED` stay.
     """
     if theirs is None:
         return ours

@@ -1,4 +1,4 @@
-"""What a Space consists of: the folders that serve, examples, requirements pinned to what is installed."""
+"""The files of a Space: the rooms that serve, examples, requirements pinned to what is installed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,7 @@ EXAMPLE_ENDINGS = (".jpg", ".png", ".webp", ".md")
 
 
 def space_files() -> dict[str, Path | bytes]:
-    """Return what a Space needs beside its card, by path in its repository.
-
-    Raises
-    ------
-    PublishError
-        If something that serving needs is not installed.
-    """
+    """Return a Space's files except its card, by path; raises PublishError if a requirement is missing."""
     files: dict[str, Path | bytes] = {
         "app.py": _beside("app.py"),
         "LICENSE": _beside("LICENSE"),
@@ -45,13 +39,7 @@ def space_files() -> dict[str, Path | bytes]:
 
 
 def pinned_requirements() -> str:
-    """Return the requirements of serving, each at the version that is installed here.
-
-    Raises
-    ------
-    PublishError
-        If one is not installed, so that nobody knows which version works.
-    """
+    """Return serving's requirements at the installed versions; raises PublishError if one is missing."""
     lines = []
     for line in _beside("requirements-app.txt").read_text(encoding="utf-8").splitlines():
         requirement = line.split("#")[0].strip()
@@ -72,7 +60,7 @@ def _installed(name: str) -> str:
 
 
 def _beside(name: str) -> Path:
-    """Return what lies beside the package in a clone, or the copy that an installed package carries."""
+    """Return what lies beside the package in a clone, or the copy inside an installed package."""
     places = [PACKAGE / "space" / "clone" / name, PACKAGE / "web" / name, PACKAGE.parent / name]
     return next(place for place in places if place.exists())
 

@@ -1,17 +1,21 @@
 """Saving: a folder holds the old model or the new one, whatever happens, and its files belong together."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
-from emotion import EmotionClassifier, ModelLoadError
+from emotion import EmotionClassifier, EmotionError, ModelLoadError
 from emotion.model.loading import EMBEDDED
 from emotion.model.saving import NEXT_FOLDER, hash_files
+from tests.full_disk import full_disk
 
 # Saves a model that calls its first label "zany", and dies at the N-th file that it would move.
 SAVE_AND_DIE = """
@@ -67,6 +71,48 @@ def test_a_save_that_is_killed_anywhere_leaves_the_old_model_or_the_new_one(fold
     assert seen == sorted(seen), "once it is the new one, it stays so"
     assert {"angry", "zany"} == set(seen)
     assert len(seen) > 5
+
+
+def test_a_reader_beside_a_writer_gets_the_old_model_or_the_new_one(folder, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    (other / "model.tflite").write_bytes((folder / "model.tflite").read_bytes() + bytes(16))
+    description = json.loads((other / "emotion.json").read_text())
+    description["files"] = hash_files(other)
+    (other / "emotion.json").write_text(json.dumps(description))
+    new = EmotionClassifier.from_pretrained(other)
+    halfway, go_on = threading.Event(), threading.Event()
+    replace = os.replace
+
+    def replace_and_wait(source, target):
+        replace(source, target)
+        if Path(target) == folder / "model.tflite":
+            halfway.set()
+            go_on.wait(60)
+
+    monkeypatch.setattr(os, "replace", replace_and_wait)
+    with ThreadPoolExecutor() as pool:
+        writer = pool.submit(new.save_pretrained, folder)
+        assert halfway.wait(60)
+        reader = pool.submit(EmotionClassifier.from_pretrained, folder)
+        wait([reader], timeout=0.3)
+        go_on.set()
+        assert reader.result().description.files == new.description.files
+        assert writer.result() == folder
+
+
+def test_a_full_disk_is_named_and_the_old_model_stays(folder, tmp_path):
+    classifier = EmotionClassifier.from_pretrained(folder)
+    before = hash_files(folder)
+    for place in (folder, tmp_path / "new"):
+        with (
+            full_disk(),
+            pytest.raises(EmotionError, match=rf"written to {place} \(File too large\); [\d,]+ MB are free"),
+        ):
+            classifier.save_pretrained(place)
+        assert not (place / NEXT_FOLDER).exists()
+    assert hash_files(folder) == before
+    assert EmotionClassifier.from_pretrained(folder).labels == classifier.labels
 
 
 def test_the_description_names_the_hash_of_every_file_of_the_network(folder):

@@ -22,14 +22,14 @@ def wait(space, **options):
     wait_until_running("user/demo", space.branches["main"].sha, poll_seconds=0.001, **options)
 
 
-def test_the_stages_are_told_until_it_runs(space, caplog):
+def test_it_waits_for_all_stages_until_it_runs(space, caplog):
     caplog.set_level(logging.INFO)
     stages = ["BUILDING", "BUILDING", "APP_STARTING", "RUNNING"]
     space.runtimes = [{"stage": stage} for stage in stages]
     wait(space)
+    assert len(space.runtimes) == 1
     assert [record.getMessage() for record in caplog.records if record.name.startswith("emotion")] == [
         "user/demo: building",
-        "user/demo: app starting",
         "user/demo: running",
     ]
 
@@ -43,10 +43,17 @@ def test_what_the_hub_still_says_of_the_earlier_commit_does_not_count(space, ear
     assert len(space.runtimes) == 1
 
 
-def test_a_hub_that_does_not_name_the_commit_is_believed_once_it_has_built(space):
-    space.runtimes = [{"stage": stage, "sha": None} for stage in ("RUNNING", "RUNNING_BUILDING", "RUNNING")]
-    wait(space)
-    assert len(space.runtimes) == 1
+def test_a_hub_that_does_not_name_the_commit_is_believed_once_a_build_must_have_begun(space):
+    space.runtimes = [{"stage": "RUNNING", "sha": None}]
+    wait(space, begins_within=0)
+    with pytest.raises(PublishError, match="does not run after"):
+        wait(space, begins_within=60, ends_within=0.05)
+
+
+def test_an_earlier_failure_that_the_hub_goes_on_telling_ends_the_wait(space):
+    space.runtimes = [{"stage": "BUILD_ERROR", **OLD}]
+    with pytest.raises(PublishError, match="does not run: build error"):
+        wait(space, begins_within=0)
 
 
 def test_a_sleeping_space_wakes_by_itself(space):
@@ -85,7 +92,7 @@ def test_a_hub_that_fails_for_a_moment_is_asked_again(space, hub):
 
 def test_a_space_that_is_gone_is_no_reason_to_wait(space, hub):
     del hub.repositories["space", "user/demo"]
-    with pytest.raises(PublishError, match="is not on the Hub any more"):
+    with pytest.raises(PublishError, match="There is no user/demo on the Hub"):
         wait(space)
 
 
