@@ -1,4 +1,4 @@
-"""The names of this program: what a person types to install and to call it, from a clone or as a package."""
+"""The commands that install and start this program, from a clone or as a package."""
 
 from pathlib import Path
 

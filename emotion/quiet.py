@@ -1,4 +1,4 @@
-"""Keeps what libraries say of themselves, and no setting turns off, out of the terminal."""
+"""Keep messages of libraries out of the terminal."""
 
 import contextlib
 import logging
@@ -6,9 +6,8 @@ import os
 import sys
 from collections.abc import Iterator
 
-# Who says too much, and from which level on it is shown: one line per request, with signed addresses in it;
-# one per session; one per folder written on the way, and advice to authors of training loops; twice over,
-# that there was nothing to commit. What goes wrong they raise.
+# Loggers that say too much (a line per request, with signed addresses; per session; per temporary folder),
+# and the level from which on they are shown. Their failures are raised as exceptions.
 TALKATIVE = {
     "httpx": logging.WARNING,
     "httpx2": logging.WARNING,
@@ -21,7 +20,7 @@ TALKATIVE = {
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Let nothing reach the standard error stream meanwhile, not even from libraries in C++."""
+    """Discard what is written to the standard error stream, also by libraries in C++."""
     if sys.stderr:
         sys.stderr.flush()
     try:
@@ -40,7 +39,7 @@ def silent_stderr() -> Iterator[None]:
 
 
 def log_to_terminal(style: str = "%(message)s") -> None:
-    """Show the messages of this package and of others, but not every step of theirs."""
+    """Show log messages from level INFO, and less of `TALKATIVE` libraries."""
     logging.basicConfig(level=logging.INFO, format=style)
     for library, level in TALKATIVE.items():
         logging.getLogger(library).setLevel(level)

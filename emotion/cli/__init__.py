@@ -1,6 +1,6 @@
 """`python -m emotion`: one file per subcommand, each with `SUMMARY`, `add_arguments` and `run`.
 
-Here is only what they share: which there are, how a command ends, and how its errors are told.
+This file picks the command and turns its errors into messages and exit statuses.
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ from emotion.program import COMMAND
 
 
 class Command(Protocol):
-    """What the file of a subcommand holds."""
+    """The interface of a subcommand's file."""
 
-    @property
-    def SUMMARY(self) -> str:
-        """One line for the help."""
-        ...
+    SUMMARY: str  # one line for the help
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Describe the command line."""
@@ -47,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command.run(options)
     except (EmotionError, OSError) as error:
-        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
+        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return DONE
         print(f"error: {error}", file=sys.stderr)
@@ -67,14 +64,9 @@ def build_parser(name: str, command: Command) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     command.add_arguments(parser)
     if not name:
-        lines = [f"  {word:<9} {other.SUMMARY}" for word, other in COMMANDS.items()]
-        parser.epilog = "\n".join(
-            [
-                *filter(None, [parser.epilog]),
-                "",
-                "Commands, each with a --help of its own:",
-                *lines,
-                "A picture that has the name of a command is written ./NAME.",
-            ]
+        lines = [f"  {word:<9} {other.SUMMARY}\n" for word, other in COMMANDS.items()]
+        parser.epilog = (
+            f"{parser.epilog or ''}\n\nCommands, each with a --help of its own:\n{''.join(lines)}"
+            "Write ./NAME for a picture whose name is a command."
         )
     return parser

@@ -1,4 +1,4 @@
-"""Compare models on the same labelled faces: which is better, and may that be chance."""
+"""Compare models on the same labelled faces: which is better, and whether that may be chance."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from emotion.program import INSTALL_TRAINING
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
 
-SUMMARY = "Tell which of several models is better on labelled faces, and whether that may be chance."
+SUMMARY: str = "Compare models on labelled faces: which is better, and may that be chance?"
 
-EMBEDDED = "embedded"  # stands for the model that comes with the program
+EMBEDDED = "embedded"  # the model that comes with the program
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = (
-        "A folder runs/<date and time>-comparison (or --output) then holds all figures as JSON, wrong\n"
-        "answers against faces answered as a plot, and the faces that the models differ on as a sheet.\n"
-        "The sheet shows people: it is for looking at and never published."
+        "The folder runs/<date and time>-comparison (or --output) then holds all figures as JSON, a plot of\n"
+        "wrong answers against faces answered, and a sheet of the faces on which the models differ. The\n"
+        "sheet shows people: look at it, but do not publish it."
     )
     parser.add_argument(
         "models",
         nargs="+",
         metavar="MODEL",
-        help=f"folder, owner/name[@revision], somebody's .keras or .tflite file, or '{EMBEDDED}'",
+        help=f"folder, owner/name[@revision], a .keras or .tflite file, or '{EMBEDDED}'",
     )
     parser.add_argument(
         "--data", required=True, nargs="+", metavar="FOLDER", help="labelled pictures, as for train.py"
     )
     parser.add_argument("--votes", metavar="CSV", help="votes per picture: image,<label>,<label>,…")
     parser.add_argument(
-        "--groups", metavar="CSV", help="groups to measure each on its own: image,<any columns>"
+        "--groups", metavar="CSV", help="groups that are measured separately: image,<any columns>"
     )
     parser.add_argument(
         "--outputs",
@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="what the numbers of a .keras or .tflite file mean, in order: angry happy sad neutral …; given "
-        "again for a second file, and so on",
+        help="names of a .keras or .tflite file's outputs, in order: angry happy sad neutral …; repeat it "
+        "for a second file",
     )
     parser.add_argument(
         "--pixels",
@@ -58,10 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar=("BLACK", "WHITE"),
-        help="what such a file expects of pixels, such as 0 1 or -1 1 (default: 0 255); may be repeated, too",
+        help="range of pixel values that such a file expects, such as 0 1 or -1 1 (default: 0 255)",
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of a table")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="where plot and sheet are written")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="where the files are written")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,14 +79,14 @@ def run(options: argparse.Namespace) -> int:
         classifiers, options.data, votes=options.votes, groups=options.groups, output=output
     )
     print(json.dumps(comparison.to_dict(), indent=1) if options.json else comparison_text(comparison))
-    print(f"The figures, a plot and the faces that they differ on are in {output}.", file=sys.stderr)
+    print(f"The figures, the plot and the sheet are in {output}.", file=sys.stderr)
     return DONE
 
 
 def load_models(
     references: Sequence[str], outputs: Sequence[Sequence[str]], pixels: Sequence[Sequence[float]]
 ) -> list[EmotionClassifier]:
-    """Load models; the files of others take what was given for them in their order, or the one for all."""
+    """Load models; each network file takes the next `outputs` and `pixels`, or all take the only ones."""
     from emotion.model.classifier import EmotionClassifier
     from emotion.model.foreign import PIXEL_RANGE, is_foreign, load_foreign
 
@@ -95,8 +95,8 @@ def load_models(
     for name, given in (("--outputs", outputs), ("--pixels", pixels)):
         if len(given) > 1 and len(given) != len(files):
             raise ModelLoadError(
-                f"{name} was given {len(given)} times, and {len(files)} of the models are files. Give it "
-                "once for all, or once for each of these."
+                f"{name} was given {len(given)} times for {len(files)} network files. Give it once for all, "
+                "or once for each."
             )
     for reference in references:
         if reference == EMBEDDED:

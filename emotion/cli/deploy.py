@@ -10,7 +10,7 @@ from emotion.cli.output import DONE
 from emotion.errors import PublishError
 from emotion.program import TRAIN_COMMAND
 
-SUMMARY = "Create or update a Space on the Hugging Face Hub that serves a published model."
+SUMMARY: str = "Create or update a Space on the Hugging Face Hub that serves a published model."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hardware", metavar="NAME", help="what a new Space runs on, for example cpu-upgrade"
     )
-    parser.add_argument(
-        "--wait", action="store_true", help="follow the build until the Space runs; show its log if it fails"
-    )
+    parser.add_argument("--wait", action="store_true", help="wait until it runs; show its log if it fails")
 
 
 def run(options: argparse.Namespace) -> int:

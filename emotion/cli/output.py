@@ -1,4 +1,4 @@
-"""How answers are written: as a table for people, as JSON or as CSV, of pictures and of clips."""
+"""How answers are written: a table for people, JSON or CSV, for pictures and clips."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from emotion.errors import EmotionError
-from emotion.predictions.face import answer_dict
+from emotion.predictions.face import FacePrediction, answer_dict
 from emotion.predictions.table import PredictionTable
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
-    from emotion.predictions.face import FacePrediction
     from emotion.video.tracking import Moment
 
 # Exit statuses of the commands.
@@ -26,7 +25,7 @@ DONE, SOME_SKIPPED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one file: the upright picture's size and its faces, or why it was skipped."""
+    """The result for one file: the upright picture's size and its faces, or why it was skipped."""
 
     path: Path
     size: tuple[int, int] = (0, 0)
@@ -35,19 +34,19 @@ class Answer:
 
 
 class Writer(Protocol):
-    """What all ways to write have in common, inside a `with` block."""
+    """The interface of all writers, which are used in a `with` block."""
 
     def write(self, answer: Answer) -> None:
-        """Write what came of one picture."""
+        """Write the answer for one picture."""
 
     def clip(self, path: Path) -> AbstractContextManager[Callable[[Moment], None]]:
-        """Give a function that takes in the moments of a clip; an error inside the block is written, too."""
+        """Return a context whose function takes the moments of a clip; an error inside is written, too."""
         ...
 
 
 @dataclass
 class Seen:
-    """One face of a clip, summed up over its moments."""
+    """One face of a clip, summed over its moments."""
 
     first: float
     moments: int = 0
@@ -63,6 +62,12 @@ class Seen:
         self.confidence += moment.face.confidence
         self.labels[moment.face.label] += 1
         self.shares.update(moment.face.probabilities)
+
+    def mean(self) -> FacePrediction:
+        """Return mean probabilities and confidence, and the most frequent answer."""
+        [(label, _)] = self.labels.most_common(1)
+        shares = {name: share / self.moments for name, share in self.shares.items()}
+        return FacePrediction(None, label, self.confidence / self.moments, shares)
 
 
 class TableWriter:
@@ -87,7 +92,7 @@ class TableWriter:
         for number, face in enumerate(answer.faces, 1):
             whole = "the whole picture is taken for a face" if face.box == (0, 0, *answer.size) else None
             remark = "; ".join(filter(None, (face.reason, whole)))
-            self._line(answer.path, number, face.label, face.confidence, face.probabilities, remark)
+            self._line(answer.path, number, face, remark)
 
     @contextlib.contextmanager
     def clip(self, path: Path) -> Iterator[Callable[[Moment], None]]:
@@ -101,22 +106,11 @@ class TableWriter:
         if not seen:
             self._no_line(path, "no face found")
         for number, face in seen.items():
-            shares = {label: face.shares[label] / face.moments for label in self._labels}
-            [(label, _)] = face.labels.most_common(1)
-            remark = f"{_minutes(face.first)} to {_minutes(face.last)}"
-            self._line(path, number, label, face.confidence / face.moments, shares, remark)
+            self._line(path, number, face.mean(), f"{_minutes(face.first)} to {_minutes(face.last)}")
 
-    def _line(
-        self,
-        path: Path,
-        number: int,
-        label: str | None,
-        confidence: float,
-        shares: dict[str, float],
-        remark: str,
-    ) -> None:
-        bars = "  ".join(f"{shares[name]:>7.1%}" for name in self._labels)
-        answer = f"{label or 'not sure':<9}  {confidence:>5.0%}"
+    def _line(self, path: Path, number: int, face: FacePrediction, remark: str) -> None:
+        bars = "  ".join(f"{face.probabilities[name]:>7.1%}" for name in self._labels)
+        answer = f"{face.label or 'not sure':<9}  {face.confidence:>5.0%}"
         print(f"{_short(path):<32}  {number:>4}  {answer}  {bars}  {remark}".rstrip(), file=self._file)
 
     def _no_line(self, path: Path, why: str) -> None:
@@ -124,7 +118,7 @@ class TableWriter:
 
 
 class JsonWriter:
-    """One JSON list; every entry is what the app's API answers, with the file's name and size."""
+    """One JSON list; every entry is the API's answer, with the file's name and size."""
 
     def __init__(self, file: TextIO, classifier: EmotionClassifier) -> None:
         self._file = file
@@ -153,7 +147,7 @@ class JsonWriter:
 
     @contextlib.contextmanager
     def clip(self, path: Path) -> Iterator[Callable[[Moment], None]]:
-        """Print the entry of one clip, every moment as it comes."""
+        """Print the entry of one clip, moment by moment."""
         head = json.dumps({"file": str(path), **self._model}, ensure_ascii=False)
         self._print(f'{self._separator}{head[:-1]}, "moments": [')
         self._separator = ",\n"
@@ -178,7 +172,7 @@ class JsonWriter:
 
 
 class CsvWriter:
-    """One row per face, and one for every picture without."""
+    """One row per face, and one for every picture without faces."""
 
     def __init__(self, file: TextIO, classifier: EmotionClassifier, *, timed: bool = False) -> None:
         self._file = file
@@ -197,7 +191,7 @@ class CsvWriter:
 
     @contextlib.contextmanager
     def clip(self, path: Path) -> Iterator[Callable[[Moment], None]]:
-        """Write a row per moment as it comes."""
+        """Write a row per moment."""
         moments = 0
 
         def record(moment: Moment) -> None:

@@ -1,7 +1,4 @@
-"""Classify pictures, clips and folders of pictures: what `python -m emotion` does without a subcommand.
-
-It only reads arguments, feeds the classifier from several threads and writes what comes out.
-"""
+"""Classify pictures, clips and folders: what `python -m emotion` does without a subcommand."""
 
 from __future__ import annotations
 
@@ -32,34 +29,32 @@ from emotion.vision.detector import face_network
 from emotion.vision.images import EXTENSIONS, Picture, open_picture
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from emotion.predictions.face import FacePrediction
     from emotion.video.tracking import Moment
 
-SUMMARY = "Tell how angry, happy or sad the faces in pictures and clips look."
+SUMMARY: str = "Tell how angry, happy or sad the faces in pictures and clips look."
 
-# Of the annotated JPEG files.
+# JPEG quality of annotated pictures.
 ANNOTATED_QUALITY = 92
-# The bar counts hundredths, so that the time left is the clip's and not that of its frames.
+# The bar counts hundredths of the clip, so that it can tell the time left.
 BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed} so far, {remaining} left"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.epilog = "The exit status is 0, 1 if a file had to be skipped, or 2 if nothing could be done."
+    parser.epilog = "The exit status is 0, 1 if a file was skipped, or 2 if nothing could be done."
     parser.add_argument(
         "pictures",
         nargs="+",
         type=Path,
         metavar="PICTURE-CLIP-OR-FOLDER",
-        help="folders are searched for pictures to any depth; clips are of any length",
+        help="folders are searched for pictures at any depth; clips may have any length",
     )
     parser.add_argument("--model", metavar="REF", help="folder, owner/name or owner/name@revision")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print a JSON list with one entry per picture")
     output.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write one row per face, and moment of a clip, to this file"
+        "--csv", type=Path, metavar="FILE", help="write one row per face (and moment of a clip) to this file"
     )
     parser.add_argument(
         "--annotate",
@@ -80,23 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Classify the pictures; return the exit status."""
+    """Classify all pictures, then all clips; write answers as they come, and return the exit status."""
     classifier = EmotionClassifier.from_pretrained(options.model)
     if classifier.notice:
         print(classifier.notice, file=sys.stderr)
-    return classify(classifier, options)
-
-
-def positive(text: str) -> int:
-    """Read a whole number from 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
-
-
-def classify(classifier: EmotionClassifier, options: argparse.Namespace) -> int:
-    """Classify all pictures, then all clips; write as they come, and return the exit status."""
     clips = [path for path in options.pictures if is_clip(path)]
     inputs = [path for path in options.pictures if not is_clip(path)]
     pictures = sum(1 for _ in picture_files(inputs, leave_out=options.annotate))
@@ -115,18 +97,26 @@ def classify(classifier: EmotionClassifier, options: argparse.Namespace) -> int:
             except InvalidVideoError as error:
                 print(f"skipped: {clip}: {error}", file=sys.stderr)
                 skipped += 1
-    looked_at = [
-        counted(number, what) for number, what in ((pictures, "picture"), (len(clips), "clip")) if number
-    ]
-    print(f"{', '.join(looked_at)}, {counted(faces, 'face')}, {skipped} skipped", file=sys.stderr)
+    looked_at = "".join(
+        f"{counted(n, what)}, " for n, what in ((pictures, "picture"), (len(clips), "clip")) if n
+    )
+    print(f"{looked_at}{counted(faces, 'face')}, {skipped} skipped", file=sys.stderr)
     return SOME_SKIPPED if skipped else DONE
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
 @contextlib.contextmanager
 def opened_writer(
     classifier: EmotionClassifier, options: argparse.Namespace, *, timed: bool
 ) -> Iterator[Writer]:
-    """Give what writes the answers, in the form and to the place that were asked for."""
+    """Give the writer that the options ask for."""
     if options.csv:
         options.csv.parent.mkdir(parents=True, exist_ok=True)
         with (
@@ -147,7 +137,7 @@ def classify_pictures(
     *,
     total: int,
 ) -> tuple[int, int]:
-    """Classify the pictures; return how many faces there were, and how many pictures were skipped."""
+    """Classify the pictures; return the numbers of faces and of skipped pictures."""
     faces = skipped = 0
     with tqdm(total=total, unit="picture", disable=None, file=sys.stderr) as bar:
         for answer in answers(classifier, inputs, options):
@@ -178,7 +168,7 @@ def picture_files(inputs: Iterable[Path], *, leave_out: Path | None) -> Iterator
 def answers(
     classifier: EmotionClassifier, inputs: Sequence[Path], options: argparse.Namespace
 ) -> Iterator[Answer]:
-    """Classify in several threads; yield in order, with only a few pictures in memory at any time."""
+    """Classify in several threads; yield in order, with few pictures in memory at any time."""
 
     def answer(path: Path) -> Answer:
         try:
@@ -191,7 +181,7 @@ def answers(
             save_annotated(whole, faces, annotated_place(path, options, ".jpg", ".jpeg"))
         return Answer(path, picture.size, faces)
 
-    # The workers keep the processors busy.
+    # The threads here keep the processors busy.
     face_network().threads = 1
     with ThreadPoolExecutor(options.workers) as pool:
         waiting = deque()
@@ -208,18 +198,12 @@ def answers(
 
 
 def common_folder(inputs: Iterable[Path]) -> str:
-    """Find the folder that holds all inputs, so that annotated pictures keep their places below it."""
+    """Return the folder that holds all inputs, so that annotated pictures keep their places below it."""
     return os.path.commonpath([os.path.abspath(path if path.is_dir() else path.parent) for path in inputs])
 
 
 def annotated_place(path: Path, options: argparse.Namespace, *endings: str) -> Path:
-    """Return where the annotated copy of a file goes; `a.png` becomes `a.png.jpg`.
-
-    Raises
-    ------
-    EmotionError
-        If it would replace the file itself.
-    """
+    """Return where the annotated copy goes: `a.png.jpg` for `a.png`, never the file itself."""
     place = options.annotate / os.path.relpath(path, common_folder(options.pictures))
     if place.suffix.lower() not in endings:
         place = place.with_name(place.name + endings[0])
@@ -241,27 +225,15 @@ def save_annotated(picture: Picture, faces: tuple[FacePrediction, ...], path: Pa
 
 
 def is_clip(path: Path) -> bool:
-    """Whether a file is named as clips are."""
+    """Whether a file has a clip's ending."""
     return path.suffix.lower() in CLIP_EXTENSIONS and not path.is_dir()
 
 
 def follow_clip(classifier: EmotionClassifier, path: Path, writer: Writer, annotated: Path | None) -> int:
-    """Write what the faces of a clip show over time; return how many faces there were.
+    """Write the answers for a clip over time; return the number of faces.
 
-    Parameters
-    ----------
-    classifier : EmotionClassifier
-    path : Path
-        The clip.
-    writer : Writer
-        Gets the answers as they come.
-    annotated : Path, optional
-        Where to write the clip with boxes and its sound, as MP4.
-
-    Raises
-    ------
-    InvalidVideoError
-        If it cannot be read; nothing is left at `annotated` then.
+    The clip with boxes and sound goes to `annotated`, as MP4; nothing is left there if the clip cannot be
+    read (InvalidVideoError).
     """
     numbers: set[int] = set()
     with writer.clip(path) as write_moment, Clip(path, max_seconds=math.inf) as clip:
@@ -270,19 +242,13 @@ def follow_clip(classifier: EmotionClassifier, path: Path, writer: Writer, annot
             numbers.add(moment.face.id)
             write_moment(moment)
 
-        with _drawn_into(annotated, clip) as write, _bar(path.name) as progress:
+        if annotated:
+            annotated.parent.mkdir(parents=True, exist_ok=True)
+        drawn = ClipWriter(annotated, clip) if annotated else contextlib.nullcontext()
+        with drawn as drawing, _bar(path.name) as progress:
+            write = drawing.write if drawing else None
             follow_faces(classifier, clip, record=record, write=write, progress=progress)
     return len(numbers)
-
-
-@contextlib.contextmanager
-def _drawn_into(path: Path | None, clip: Clip) -> Iterator[Callable[[float, np.ndarray], None] | None]:
-    if path is None:
-        yield None
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with ClipWriter(path, clip) as writer:
-        yield writer.write
 
 
 @contextlib.contextmanager

@@ -11,7 +11,9 @@ from pathlib import Path
 from emotion.cli.output import DONE
 from emotion.errors import EmotionError
 
-SUMMARY = "Write a page that answers in the visitor's own browser: a folder that any file server can show."
+SUMMARY: str = (
+    "Write a page that answers in the visitor's own browser: a folder that any file server can show."
+)
 # A folder that holds this was written here before, so it may be written anew.
 MARK = "offline.js"
 

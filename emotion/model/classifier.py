@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 class EmotionClassifier:
     """A trained network with its labels, calibration and report.
 
-    Get one from `from_pretrained`, or from `train.py`'s run.
+    Get one from `from_pretrained`; a training run returns one, too.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class EmotionClassifier:
     revision : str, optional
         Commit on the Hub.
     notice : str, optional
-        What a person should know about where this model comes from.
+        A remark for users about where this model comes from.
     """
 
     def __init__(
@@ -115,13 +115,7 @@ class EmotionClassifier:
         )
 
     def __reduce__(self) -> tuple[Callable[..., EmotionClassifier], tuple[object, ...]]:
-        """Pickle where the model is and what its outputs mean, not its weights.
-
-        Raises
-        ------
-        ModelLoadError
-            If it was never saved to a folder.
-        """
+        """Pickle where the model is and what its outputs mean, not its weights; raises ModelLoadError."""
         if self.folder is None:
             raise ModelLoadError(
                 "A model in memory cannot be handed to another process. Save it with "
@@ -163,7 +157,7 @@ class EmotionClassifier:
 
     @property
     def report(self) -> Report | None:
-        """The evaluation that travels with the model, read when it is asked for; None where there is none."""
+        """The evaluation that was saved with the model, or None; read when it is first used."""
         if self._report is None and self.folder:
             from emotion.report.report import REPORT_FILE, read_report
 
@@ -180,14 +174,14 @@ class EmotionClassifier:
             return file.read(LONGEST_TEXT).decode("utf-8", errors="replace")
 
     def predict(self, picture: AnyPicture, *, limit: int = 20) -> list[FacePrediction]:
-        """Find the faces in a picture and tell what each shows.
+        """Find the faces in a picture and classify each.
 
         Parameters
         ----------
         picture : path, bytes, PIL image, uint8 array (H, W[, 3|4]) or opened Picture
             Turned upright first, as its EXIF orientation says.
         limit : int
-            At most so many faces, largest first.
+            Return at most this many faces, largest first.
 
         Returns
         -------
@@ -212,20 +206,7 @@ class EmotionClassifier:
         return opened, places
 
     def predict_located(self, picture: Picture, faces: Sequence[Located]) -> list[FacePrediction]:
-        """Tell what faces show whose places in the whole picture are known already.
-
-        Parameters
-        ----------
-        picture : Picture
-            The picture, which may have been opened reduced.
-        faces : sequence of Located
-            Their boxes and eyes in pixels of the whole picture.
-
-        Returns
-        -------
-        list of FacePrediction
-            One per face, in the same order.
-        """
+        """Classify faces at known places in the whole picture; one prediction per face, in order."""
         crops = [self.crop(picture, face) for face in faces]
         predictions = []
         for face, crop, prediction in zip(faces, crops, self._predict_crops(crops), strict=True):
@@ -241,7 +222,7 @@ class EmotionClassifier:
         return crop_face(picture.pixels, place, size=self.input_size, channels=self.channels)
 
     def predict_faces(self, crops: Sequence[np.ndarray] | np.ndarray) -> list[FacePrediction]:
-        """Tell what face crops show, each framed like the training faces.
+        """Classify face crops, each framed like the training faces.
 
         Parameters
         ----------
@@ -359,7 +340,7 @@ def _load_pickled(
 ) -> EmotionClassifier:
     """Load the model of a pickled classifier, on the computer that pickled it or on another one."""
     if folder and Path(folder).is_dir():
-        # The same computer, most often: its many processes do not all ask the Hub.
+        # On the computer that pickled it, no process needs to ask the Hub.
         saved = load_folder(Path(folder), model_name=repo_id or folder, revision=revision)
     elif folder is None or repo_id:
         saved = load(repo_id, revision=revision)
@@ -374,6 +355,6 @@ def _load_pickled(
             f"The model in {classifier.folder} is not the one that was pickled: it was saved anew since, or "
             "this computer has another version of it. Load it again before you hand it on."
         )
-    # What was changed in memory, such as the threshold, goes along.
+    # Changes in memory, such as another threshold, are part of the pickle.
     classifier.description = description
     return classifier

@@ -1,4 +1,4 @@
-"""The saved format, said once: its files, and `emotion.json`, whatever the weights need to be used right."""
+"""The saved format: its files, and `emotion.json`, which tells how to use the weights."""
 
 from __future__ import annotations
 
@@ -18,37 +18,21 @@ KERAS_FILES = ("config.json", "metadata.json", WEIGHTS_FILE)
 LITERT_FILE = "model.tflite"
 NETWORK_FILES = (*KERAS_FILES, LITERT_FILE)
 CARD_FILE = "README.md"
-# Bytes: what tells about a model is a small thing, also where a stranger wrote it.
+# Bytes of a description or a card, which strangers may have written.
 LONGEST_TEXT = 2**20
 
 FORMAT = 1
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow")
-# A label is a word or a few, no page of text; a network has some outputs, not thousands.
+# Characters of a label, and outputs of a network.
 LONGEST_LABEL, MOST_OUTPUTS = 60, 200
 
 
 @dataclass(frozen=True)
 class Description:
-    """The content of `emotion.json`: whatever the weights need to be used right.
+    """The content of `emotion.json`.
 
-    Attributes
-    ----------
-    labels : tuple of str
-        The emotions that predictions name.
-    outputs : tuple of str
-        What every network output means, in order: the labels, then background classes.
-    input_size, channels : int
-        The faces that the network takes, in pixels, and 1 for grey or 3 for colour.
-    calibration : Calibration
-        Temperature and "not sure" threshold.
-    training : dict
-        The `TrainingConfig` of the run.
-    data : dict
-        Source and fingerprint of the training data.
-    versions : dict
-        Libraries that the model was saved with.
-    files : dict
-        SHA-256 of the network's files, by name; empty in models of before there were any.
+    `outputs` names every network output: the labels first, then background classes. `files` holds the SHA-256
+    of the network's files, by name; models saved before hashes were introduced have none.
     """
 
     labels: tuple[str, ...]
@@ -84,16 +68,10 @@ class Description:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Description:
-        """Rebuild from `to_dict`.
-
-        Raises
-        ------
-        ValueError, KeyError, TypeError
-            If something is missing or of another format.
-        """
+        """Rebuild from `to_dict`; raises ValueError, KeyError or TypeError for anything else."""
         if type(values["format"]) is not int or values["format"] != FORMAT:
             raise ValueError(
-                f"format {str(values['format'])[:20]!r} is none that this program knows; it may be newer"
+                f"format {str(values['format'])[:20]!r} is unknown to this program; it may be newer"
             )
         labels = tuple(_name(label) for label in values["labels"])
         outputs = tuple(_name(output["name"]) for output in values["outputs"])
@@ -136,13 +114,13 @@ def _name(value: object) -> str:
 
 def _whole_number(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise ValueError("the number of faces that the calibration was fitted on is none")
+        raise ValueError("calibration.fitted_on must be a non-negative number")
     return int(value)
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of this program and of the installed libraries that a saved model should name."""
-    # A clone is not installed, so that its own version is not among the packages'.
+    """Return the versions of this program and of the installed libraries that a saved model records."""
+    # A clone is not an installed package.
     found = {PACKAGE: __version__}
     for package in RECORDED_PACKAGES:
         try:

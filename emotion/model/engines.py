@@ -1,4 +1,4 @@
-"""The engines from face crops to raw probabilities: LiteRT for serving, Keras where that is missing."""
+"""Engines that turn face crops into raw probabilities: LiteRT for serving, Keras where LiteRT is missing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import numpy as np
 
 from emotion.errors import ModelLoadError, in_one_line
 from emotion.model.description import LITERT_FILE
+from emotion.model.keras_engine import BATCH_SIZE, KerasNetwork, load_keras
 from emotion.vision.crop import LARGEST_CROP
 from emotion.vision.litert import allocate, litert_is_installed, new_interpreter
 
-# Faces per call: enough to keep a processor busy, little enough to stay small in memory.
-BATCH_SIZE = 64
 # How far from 1 the probabilities of a face may sum; half precision rounds.
 MOST_ROUNDING = 0.01
 
@@ -32,7 +31,7 @@ class Network(Protocol):
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """Height, width and channels of the faces that it takes; None where any number will do."""
+        """Height, width and channels of its faces; None where any number will do."""
 
     @property
     def outputs(self) -> int:
@@ -40,29 +39,15 @@ class Network(Protocol):
 
 
 def load_network(folder: str | os.PathLike[str]) -> Network:
-    """Load the network of a saved folder into the fastest engine that this platform has.
-
-    Raises
-    ------
-    ModelLoadError
-        If the folder has no network that can be run here, or one that may not be trusted.
-    """
+    """Load a saved folder's network into the fastest engine of this platform; raises ModelLoadError."""
     folder = Path(folder)
     if (folder / LITERT_FILE).is_file() and litert_is_installed():
         return LiteRTNetwork(folder / LITERT_FILE)
-    from emotion.model.keras_engine import KerasNetwork, load_keras
-
     return KerasNetwork(load_keras(folder))
 
 
 def try_on_one_face(network: Network, size: int, channels: int) -> None:
-    """Run a network on one grey face, before anybody's.
-
-    Raises
-    ------
-    ModelLoadError
-        If it fails, or answers anything but probabilities.
-    """
+    """Run a network on one grey face; raise ModelLoadError if it fails or answers no probabilities."""
     try:
         answer = network(np.full((1, size, size, channels), 128, np.float32))
     except (ValueError, RuntimeError, MemoryError) as error:
@@ -77,15 +62,9 @@ def try_on_one_face(network: Network, size: int, channels: int) -> None:
 
 
 class LiteRTNetwork:
-    """A `model.tflite` run by LiteRT, without TensorFlow.
+    """A `model.tflite`, by path or content, run by LiteRT without TensorFlow; raises ModelLoadError."""
 
-    Raises
-    ------
-    ModelLoadError
-        If the file is not a network that takes faces and gives probabilities.
-    """
-
-    # Of the faces, in the file.
+    # Of the faces that the file takes.
     pixel_types: tuple[type, ...] = (np.float32,)
 
     def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
@@ -96,6 +75,7 @@ class LiteRTNetwork:
             self._interpreter = new_interpreter(content)
             self._input = self._interpreter.get_input_details()[0]
             self._output = self._interpreter.get_output_details()[0]
+            self.input_shape = tuple(map(int, self._input["shape"][1:]))
             if len(self.input_shape) != 3 or self._input["dtype"] not in self.pixel_types:
                 kinds = " or ".join(kind.__name__ for kind in self.pixel_types)
                 raise ValueError(f"it does not take faces as {kinds}")
@@ -103,6 +83,7 @@ class LiteRTNetwork:
             if max(self.input_shape) > LARGEST_CROP:
                 raise ValueError(f"it takes faces of more than {LARGEST_CROP} pixels")
             self._allocate(1)
+            self.outputs = int(self._output["shape"][-1])
         except (OSError, ValueError, RuntimeError, IndexError) as error:
             raise ModelLoadError(
                 f"{name} cannot be run: {in_one_line(error)}. Save or download the model again."
@@ -115,19 +96,9 @@ class LiteRTNetwork:
         return np.concatenate(parts) if parts else np.empty((0, self.outputs), np.float32)
 
     def tensors(self, faces: np.ndarray, indices: Sequence[int]) -> list[np.ndarray]:
-        """Return outputs of the graph, by their numbers in it, for at least one face; n rows each."""
+        """Return outputs of the graph by index, for one face or more: a list of arrays (n, …)."""
         parts = [self._invoke(batch, indices) for batch in _batches(faces)]
         return [np.concatenate(tensors) for tensors in zip(*parts, strict=True)]
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Height, width and channels of the faces that it takes."""
-        return tuple(map(int, self._input["shape"][1:]))
-
-    @property
-    def outputs(self) -> int:
-        """Number of probabilities per face."""
-        return int(self._output["shape"][-1])
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
         return self._invoke(batch, [self._output["index"]])[0]

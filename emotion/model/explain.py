@@ -20,70 +20,46 @@ HOW_TO_READ = (
 GRID = 11
 # Standard deviation of a patch, as a part of the side: it hides about an eye or half a mouth.
 PATCH = 0.09
-# Standard deviation of what a hidden part shows instead, as a part of the side.
+# Standard deviation of the blur that hides a part, as a part of the side.
 BLUR = 0.17
 # Log-odds; when hiding changes less than this anywhere, the answer rests on no part.
 LEAST_DROP = 0.02
 THIRDS = (("upper", ("brows", "eyes")), ("middle", ("eyes", "nose", "cheeks")), ("lower", ("mouth", "chin")))
-# Brightness that remains of the picture where nothing matters.
+# Brightness of the picture where nothing matters.
 DIMMED = 0.45
 
-# The colour map viridis (Smith and van der Walt, 2015, CC0), from heat 0 to 255: heat, red, green, blue.
-# Between these it is straight: matplotlib, which has steps, is never more than 3 of 255 away.
+# The colour map viridis (Smith and van der Walt, 2015, CC0): heat, red, green and blue, 0 to 255. Linear in
+# between, it is at most 3 of 255 from matplotlib's table.
 VIRIDIS = np.array(
     [
-        [0, 68, 1, 84],
-        [20, 72, 29, 111],
-        [35, 70, 48, 126],
-        [59, 61, 77, 138],
-        [93, 45, 112, 142],
-        [132, 31, 148, 140],
-        [147, 31, 162, 135],
-        [162, 42, 176, 127],
-        [179, 68, 191, 112],
-        [198, 108, 205, 90],
-        [223, 170, 220, 50],
-        [237, 208, 225, 28],
-        [244, 226, 228, 24],
-        [253, 248, 230, 33],
-        [255, 253, 231, 37],
+        [0, 68, 1, 84], [20, 72, 29, 111], [35, 70, 48, 126], [59, 61, 77, 138], [93, 45, 112, 142],
+        [132, 31, 148, 140], [147, 31, 162, 135], [162, 42, 176, 127], [179, 68, 191, 112],
+        [198, 108, 205, 90], [223, 170, 220, 50], [237, 208, 225, 28], [244, 226, 228, 24],
+        [253, 248, 230, 33], [255, 253, 231, 37],
     ]
-)
+)  # fmt: skip
 
 
 def heatmap(classifier: EmotionClassifier, crop: np.ndarray, *, label: str | None = None) -> np.ndarray:
-    """Show which parts of a face an answer rests on.
+    """Show which parts of a face an answer rests on: float32 (size, size), 0 (no evidence) to 1 (the most).
 
-    Hides one soft patch after the other and measures by how much the log-odds of the calibrated probability
-    fall (log-odds, because a probability of 0.999 hardly moves). A pixel's heat is the mean fall over the
-    patches, weighted by how much each hid that pixel.
-
-    Parameters
-    ----------
-    classifier : EmotionClassifier
-        Its `network`, `outputs`, `labels`, `temperature` and `input_size` are used.
-    crop : numpy.ndarray
-        The face as the network saw it: uint8 of shape (size, size), or (size, size, channels).
-    label : str, optional
-        The output to explain; by default the most likely of `classifier.labels`.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 of shape (size, size), 0 (no evidence for the label) to 1 (the most). All zeros when
-        hiding no part weakens the answer.
+    `crop` is the face as the network saw it, uint8 (size, size[, channels]); `label` is by default the most
+    likely one. Hides one soft patch after the other and measures by how much the log-odds of the calibrated
+    probability fall (log-odds, because a probability of 0.999 hardly moves). A pixel's heat is the mean fall
+    over the patches, weighted by how much each hid that pixel. All zeros when hiding no part weakens the
+    answer.
 
     Raises
     ------
     ValueError
-        If the crop does not have the network's size, or the label is none of its outputs.
+        If the crop does not have the network's size, or it has no output of this name.
 
     Notes
     -----
     Occlusion is from Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
     section 4.2 (https://arxiv.org/abs/1311.2901). Two changes: hidden parts are blurred (Fong and Vedaldi,
-    ICCV 2017, https://arxiv.org/abs/1704.03296), because the edges of a grey square are themselves
-    something to see, and patches are averaged per pixel as RISE does (Petsiuk et al., BMVC 2018,
+    ICCV 2017, https://arxiv.org/abs/1704.03296), because the edges of a grey square are features themselves,
+    and patches are averaged per pixel as in RISE (Petsiuk et al., BMVC 2018,
     https://arxiv.org/abs/1806.07421), which makes the map smooth.
     """
     size, channels = classifier.input_size, classifier.channels
@@ -94,9 +70,7 @@ def heatmap(classifier: EmotionClassifier, crop: np.ndarray, *, label: str | Non
             "channels=classifier.channels)."
         )
     if label is not None and label not in classifier.outputs:
-        raise ValueError(
-            f"The model knows no label {label!r}; choose one of {', '.join(classifier.outputs)}."
-        )
+        raise ValueError(f"The model has no output {label!r}; choose one of {', '.join(classifier.outputs)}.")
 
     face = crop.reshape(size, size, channels).astype(np.float32)
     masks = _masks(size)
@@ -116,23 +90,11 @@ def heatmap(classifier: EmotionClassifier, crop: np.ndarray, *, label: str | Non
 
 
 def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay a heatmap over a face.
+    """Lay a heatmap (size, size), 0..1, over a uint8 face (height, width[, channels]); return RGB.
 
-    The face turns grey and dark, and heat adds light and the colours of viridis, whose lightness rises
-    evenly: it reads the same for colour-blind people, and in grey.
-
-    Parameters
-    ----------
-    crop : numpy.ndarray
-        uint8 of shape (height, width), (height, width, 1) or (height, width, 3). May be larger than the
-        heatmap, so a portrait in full resolution serves as well when it shows the same square.
-    heat : numpy.ndarray
-        float32 of shape (size, size), 0 to 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 of shape (height, width, 3).
+    The face turns grey and dark; heat adds light and the colours of viridis, whose lightness rises evenly, so
+    that the map reads the same in grey and for colour-blind people. The face may be larger than the heatmap
+    if it shows the same square.
     """
     height, width = crop.shape[:2]
     heat = np.asarray(
@@ -147,7 +109,7 @@ def overlay(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def viridis(heat: np.ndarray) -> np.ndarray:
-    """Return the colours of heat in 0..1, any shape: float64 (..., 3), 0..255."""
+    """Return the colours of heat 0..1, any shape: float64 (..., 3), 0..255."""
     anchors = VIRIDIS[:, 0] / 255
     return np.stack([np.interp(heat, anchors, channel) for channel in VIRIDIS[:, 1:].T], axis=-1)
 
@@ -170,7 +132,7 @@ def hottest_part(heat: np.ndarray) -> str:
 
 
 def _masks(size: int) -> np.ndarray:
-    """Soft round patches on a regular grid: float32 (GRID * GRID, size, size), 0..1."""
+    """Return soft round patches on a regular grid: float32 (GRID * GRID, size, size), 0..1."""
     pixels = (np.arange(size) + 0.5) / size
     centres = (np.arange(GRID) + 0.5) / GRID
     bumps = np.exp(-0.5 * ((pixels - centres[:, None]) / PATCH) ** 2)

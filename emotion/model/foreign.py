@@ -1,4 +1,4 @@
-"""Networks of others: a `.keras` or `.tflite` file that came without `emotion.json`."""
+"""Networks from other programs: `.keras` or `.tflite` files that come without `emotion.json`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import numpy as np
 from emotion.errors import ModelLoadError, in_one_line
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import Description
-from emotion.model.engines import BATCH_SIZE, MOST_ROUNDING, LiteRTNetwork, Network
-from emotion.predictions.calibration import Calibration
+from emotion.model.engines import MOST_ROUNDING, LiteRTNetwork, Network
+from emotion.model.keras_engine import BATCH_SIZE, KerasNetwork, named_objects
+from emotion.predictions.calibration import Calibration, softmax
+from emotion.program import INSTALL_TRAINING
 from emotion.vision.crop import CHANNELS, LARGEST_CROP, SMALLEST_CROP
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ FILE_TYPES = (".keras", ".tflite")
 PIXEL_RANGE = (0.0, 255.0)
 # Pixels: the side of faces for a network that takes any; what FER2013 has.
 ANY_SIZE = 48
-# What the layers of a file may not be: they run code that comes with it, or load what lies elsewhere.
+# Layers that run code from the file, or load something else.
 FOREIGN_CODE = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}
 KERAS_MODULES = {
     "keras",
@@ -42,7 +44,7 @@ KERAS_MODULES = {
 
 
 class WholeNumbersNetwork(LiteRTNetwork):
-    """A `.tflite` file that may take and give whole numbers, which stand for others: quantised as a whole."""
+    """A `.tflite` file whose input and output may be quantised to whole numbers."""
 
     pixel_types = (np.float32, np.uint8, np.int8)
 
@@ -58,20 +60,11 @@ class WholeNumbersNetwork(LiteRTNetwork):
 
 
 class ForeignNetwork:
-    """A network of others, asked as ours are: pixels of 0..255 in, probabilities out.
-
-    Parameters
-    ----------
-    network : Network
-        As the file has it.
-    pixel_range : tuple of float
-        What black and white are for it.
-    most : int
-        Faces that it takes at a time.
-    """
+    """A network from another program behind our interface, asked about `most` faces at a time."""
 
     def __init__(self, network: Network, pixel_range: tuple[float, float], most: int) -> None:
         self._network = network
+        self.input_shape, self.outputs = network.input_shape, network.outputs
         self._low, self._high = pixel_range
         self._most = most
 
@@ -84,22 +77,11 @@ class ForeignNetwork:
         if (answers >= 0).all() and (np.abs(answers.sum(axis=1) - 1) <= MOST_ROUNDING).all():
             return answers
         # Scores before a softmax.
-        powers = np.exp(answers - answers.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
-
-    @property
-    def input_shape(self) -> tuple[int | None, ...]:
-        """Height, width and channels of the faces that it takes."""
-        return self._network.input_shape
-
-    @property
-    def outputs(self) -> int:
-        """Number of probabilities per face."""
-        return self._network.outputs
+        return softmax(answers)
 
 
 def is_foreign(reference: str | None) -> bool:
-    """Tell whether a reference names a file of somebody's network rather than a saved folder or the Hub."""
+    """Whether a reference names a network file rather than a saved folder or a model on the Hub."""
     return (
         reference is not None and Path(reference).suffix.lower() in FILE_TYPES and Path(reference).is_file()
     )
@@ -108,23 +90,10 @@ def is_foreign(reference: str | None) -> bool:
 def load_foreign(
     path: str, outputs: Sequence[str], pixel_range: tuple[float, float] = PIXEL_RANGE
 ) -> EmotionClassifier:
-    """Open a `.keras` or `.tflite` file; no code that came with it is run.
+    """Open a `.keras` or `.tflite` file without running code from it; it is not calibrated.
 
-    It is not calibrated and always answers.
-
-    Parameters
-    ----------
-    path : str
-        The file. It takes square faces, grey or in colour, and gives one number per emotion.
-    outputs : sequence of str
-        What the numbers mean, in their order; two or more.
-    pixel_range : tuple of float
-        What black and white pixels are for the network.
-
-    Raises
-    ------
-    ModelLoadError
-        If it cannot be opened or run, or has another number of outputs.
+    The network takes square faces, grey or in colour, whose black and white pixels have the values of
+    `pixel_range`, and gives one number for each of the names in `outputs`. Raises ModelLoadError.
     """
     file = Path(path)
     load = WholeNumbersNetwork if file.suffix.lower() == ".tflite" else _load_keras_file
@@ -139,8 +108,8 @@ def load_foreign(
     size = height or width or ANY_SIZE
     if (width or size) != size or not SMALLEST_CROP <= size <= LARGEST_CROP or channels not in CHANNELS:
         raise ModelLoadError(
-            f"{path} takes pictures of {height}×{width} pixels with {channels} channels. What can be asked "
-            f"takes square faces of {SMALLEST_CROP} to {LARGEST_CROP} pixels, with 1 or 3 channels."
+            f"{path} takes pictures of {height}×{width} pixels with {channels} channels. It must "
+            f"take square faces of {SMALLEST_CROP} to {LARGEST_CROP} pixels, with 1 or 3 channels."
         )
     description = Description(
         labels=tuple(outputs),
@@ -169,8 +138,6 @@ def load_foreign(
 
 
 def _load_keras_file(path: Path) -> Network:
-    from emotion.model.keras_engine import KerasNetwork, named_objects
-
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
@@ -187,7 +154,7 @@ def _load_keras_file(path: Path) -> Network:
             raise ValueError("it does not take faces and give one number per emotion")
     except ImportError as error:
         raise ModelLoadError(
-            f"{path} needs Keras with a backend ({error}). Type `pip install -r requirements.txt`."
+            f"{path} needs Keras with a backend ({error}). Type: {INSTALL_TRAINING}"
         ) from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise ModelLoadError(

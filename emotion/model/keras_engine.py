@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     import h5py
     import keras
 
-# Weights of a layer; what compression adds to a file costs more than it saves below.
-LEAST_COMPRESSED = 1024
-# Faces per call: enough to keep a processor busy, little enough to stay small in memory.
+# Faces per call: enough to keep a processor busy with little memory.
 BATCH_SIZE = 64
-
-# What a published network may be made of: Keras's safe mode refuses lambdas, this list the rest.
+# Weights of a layer; compressing fewer makes the file larger.
+LEAST_COMPRESSED = 1024
+# Layers of a published network: Keras's safe mode rejects lambdas, these lists everything else.
 ALLOWED_LAYERS = {
     "Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D",
     "Dense", "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
@@ -42,10 +41,12 @@ ALLOWED_OBJECTS = {
 
 
 class KerasNetwork:
-    """A Keras model in memory, on whatever backend Keras runs."""
+    """A Keras model in memory, on any backend."""
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
+        self.input_shape: tuple[int | None, ...] = tuple(model.input_shape[1:])
+        self.outputs = int(model.output_shape[-1])
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
         """Return the probabilities (n, outputs) of faces (n, size, size, channels) in 0..255."""
@@ -53,31 +54,15 @@ class KerasNetwork:
             return np.empty((0, self.outputs), np.float32)
         return self.model.predict(np.asarray(faces, np.float32), batch_size=BATCH_SIZE, verbose=0)
 
-    @property
-    def input_shape(self) -> tuple[int | None, ...]:
-        """Height, width and channels of the faces that it takes; None where any number will do."""
-        return tuple(self.model.input_shape[1:])
-
-    @property
-    def outputs(self) -> int:
-        """Number of probabilities per face."""
-        return int(self.model.output_shape[-1])
-
 
 def load_keras(folder: str | os.PathLike[str]) -> keras.Model:
-    """Open the Keras model of a saved folder in safe mode, if it is made of known layers only.
-
-    Raises
-    ------
-    ModelLoadError
-        If files are missing or damaged, a layer is not allowed, or Keras has no backend here.
-    """
+    """Open a saved folder's Keras model in safe mode if it has only known layers; raises ModelLoadError."""
     folder = Path(folder)
     missing = [name for name in KERAS_FILES if not (folder / name).is_file()]
     if missing:
         raise ModelLoadError(
             f"{folder} has neither a {LITERT_FILE} that runs here nor a whole Keras model "
-            f"({', '.join(missing)} missing). Name a folder that train.py saved, or download the model again."
+            f"({', '.join(missing)} missing). Name another folder, or download the model again."
         )
     try:
         check_layers(json.loads((folder / "config.json").read_text(encoding="utf-8")))
@@ -99,13 +84,7 @@ def load_keras(folder: str | os.PathLike[str]) -> keras.Model:
 
 
 def check_layers(config: object) -> None:
-    """Refuse a `config.json` that names anything but the layers this project uses.
-
-    Raises
-    ------
-    ModelLoadError
-        Naming the first thing that is not allowed.
-    """
+    """Raise ModelLoadError if a `config.json` names anything but the layers that this project uses."""
     for module, name in named_objects(config):
         if module == "keras.layers" and name in ALLOWED_LAYERS:
             continue
@@ -122,6 +101,9 @@ def export_litert(
 ) -> None:
     """Write a Keras model as a LiteRT file with a free batch size and built-in operators only.
 
+    float16 halves the weights; int8 quarters them and quantises activations at run time ("dynamic range").
+    tests/model/test_classifier.py holds their probabilities to 0.005 and 0.05 of float32's.
+
     Parameters
     ----------
     model : keras.Model
@@ -131,8 +113,7 @@ def export_litert(
     size : int
         Side of the faces that the file takes, in pixels.
     precision : {"float32", "float16", "int8"}
-        float16 halves the weights; tests/test_classifier.py holds the probabilities to 0.005 of float32's.
-        int8 quarters them and quantises activations as they come ("dynamic range"); held to 0.05.
+        Of the weights.
 
     Raises
     ------
@@ -149,7 +130,7 @@ def export_litert(
     faces = tf.TensorSpec((None, size, size, model.input_shape[-1]), tf.float32, name="face")
     answer = tf.function(functools.partial(model, training=False), input_signature=[faces])
     holder = tf.Module()
-    # What it holds is known as weights, which become constants of the file.
+    # Its variables become constants of the file.
     # pyrefly: ignore [missing-attribute]
     holder.weights = [variable.value for variable in model.variables]
     # TensorFlow loads tf.lite late, which hides it from type checkers.
@@ -166,15 +147,9 @@ def export_litert(
 
 
 def compress_weights(path: str | os.PathLike[str]) -> None:
-    """Round the weights of a Keras file to 10 bits of fraction, float16's, and compress them.
+    """Round the float32 weights of a Keras HDF5 file to 10 bits of fraction and compress them.
 
-    Keras reads it as before.
-
-    Parameters
-    ----------
-    path : path
-        An HDF5 file that `keras.Model.save_weights` wrote, its weights float32. It becomes about half as
-        large.
+    Keras reads the file as before; it becomes about half as large.
     """
     import h5py
 
@@ -198,7 +173,7 @@ def compress_weights(path: str | os.PathLike[str]) -> None:
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
-    """Round float32 to 10 bits of fraction; the exponent keeps its range: no overflow as in float16."""
+    """Round float32 to 10 bits of fraction and keep its exponent, which float16 could not hold."""
     if values.dtype != np.float32:
         return values
     fraction, exponent = np.frexp(values)

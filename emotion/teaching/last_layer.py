@@ -1,6 +1,6 @@
-"""Fitting the last layer of a network to a few faces: numbers in, numbers out; no files, no pictures.
+"""Fit the last layer of a network to a few faces: arrays in, arrays out, no files and no pictures.
 
-The network stays as it is; what it says of a face before its last layer, the features, is all that is needed.
+Only the features, the input of the last layer, are needed of each face; the rest of the network stays.
 """
 
 from __future__ import annotations
@@ -26,15 +26,7 @@ Judge = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class LastLayer:
-    """A dense layer with softmax.
-
-    Attributes
-    ----------
-    kernel : np.ndarray
-        float32, shape (features, outputs).
-    bias : np.ndarray
-        float32, shape (outputs,).
-    """
+    """A dense layer with softmax: float32 kernel (features, outputs) and bias (outputs,)."""
 
     kernel: np.ndarray
     bias: np.ndarray
@@ -48,12 +40,8 @@ class LastLayer:
 class Head:
     """All last layers of a network whose answer is the mean of several.
 
-    Attributes
-    ----------
-    layers : tuple of LastLayer
-        One per member of an ensemble, of one shape.
-    passes : tuple of int
-        For every pass over a face (each member sees it as it is, and perhaps mirrored), which layer ends it.
+    `layers` has one per member of an ensemble, of one shape. A face passes through each member as it is and
+    perhaps mirrored; `passes` holds the index of the layer that ends each pass.
     """
 
     layers: tuple[LastLayer, ...]
@@ -61,7 +49,7 @@ class Head:
 
     @property
     def size(self) -> int:
-        """What the weights take, in bytes."""
+        """Bytes of the weights."""
         return sum(layer.kernel.nbytes + layer.bias.nbytes for layer in self.layers)
 
     def answer(self, features: np.ndarray) -> np.ndarray:
@@ -75,15 +63,9 @@ class Head:
 
 @dataclass(frozen=True)
 class Gain:
-    """What fitting changed on faces that were left out of the fit in turn.
+    """Right answers before and after fitting, on faces that were left out of the fit in turn.
 
-    Attributes
-    ----------
-    faces : int
-    right_before, right_after : int
-        Of these faces.
-    interval : tuple of float
-        95 % interval of the difference of the two shares.
+    `interval` is the 95 % interval of the difference of the two shares.
     """
 
     faces: int
@@ -93,33 +75,27 @@ class Gain:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the gain is more than luck."""
+        """Whether the gain is unlikely to be chance."""
         return self.interval[0] > 0
 
 
 def teach(features: np.ndarray, targets: np.ndarray, head: Head, judge: Judge) -> tuple[Head, Gain]:
-    """Fit the last layers to faces, and measure on faces left out in turn what that brings.
+    """Fit the last layers to faces, and measure by nested cross-validation what that brings.
 
     How strongly the fit is held to the published layers is chosen by cross-validation, separately for every
-    fold that is left out, so that the gain is measured on faces that chose nothing. Where no strength helps,
-    the layers stay as they are.
+    fold that is left out, so that no face helps to choose the fit it is measured with. Where no strength
+    helps, the layers stay as they are.
 
     Parameters
     ----------
     features : np.ndarray
-        float32, shape (n, passes, features), in the order in which the faces came: neighbours are alike, and
-        are left out together.
+        float32 (n, passes, features), in the order in which the faces came: neighbours share a fold.
     targets : np.ndarray
-        int, shape (n,): the output that each face shows; `FOLDS` or more of every kind that occurs.
+        int (n,): the output that each face shows; `FOLDS` or more of every one that occurs.
     head : Head
         As published.
     judge : callable
-        Tells which of n answers are right.
-
-    Returns
-    -------
-    tuple
-        The fitted layers, and the gain.
+        Answers (n, outputs) → bool (n,), which of them are right.
     """
     folds = _folds(targets)
     weights = balanced(targets)
@@ -151,7 +127,7 @@ def measure_gain(before: np.ndarray, after: np.ndarray) -> Gain:
     """Compare right answers, bool (n,), of the same faces before and after.
 
     The interval is that of Bonett and Price, "Adjusted Wald confidence interval for a difference of binomial
-    proportions based on paired data", 2012, which keeps its promise with a handful of faces too.
+    proportions based on paired data", 2012, which covers 95 % for a handful of faces too.
     """
     faces = len(before)
     better = (np.sum(after & ~before) + 1) / (faces + 2)
@@ -172,25 +148,9 @@ def fit_layers(
     """Fit the last layers to several weightings of the same faces, with every strength.
 
     Each layer minimises the mean cross-entropy of its own passes plus half the strength times the squared
-    change of its weights, on features scaled to unit spread. That is convex: there is one answer.
-
-    Parameters
-    ----------
-    features : np.ndarray
-        float32, shape (n, passes, features).
-    wanted : np.ndarray
-        float32, shape (n, outputs): what should be answered, rows sum to 1.
-    head : Head
-        To start from, and to be held to.
-    masks : np.ndarray
-        float, shape (weightings, n): how much each face counts, 0 or above.
-    strengths : sequence of float
-        Above 0; how strongly the layers are held to what they were.
-
-    Returns
-    -------
-    list of list of Head
-        For every weighting, one per strength.
+    change of its weights, on features scaled to unit spread. That is convex: there is one solution. Takes
+    features (n, passes, features), target probabilities (n, outputs) and weights of the faces (weightings,
+    n); returns, for every weighting, one head per strength.
     """
     fitted = []
     for number, layer in enumerate(head.layers):

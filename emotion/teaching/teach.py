@@ -1,7 +1,4 @@
-"""A model taught a person's face: its last layer fitted to a few snapshots, in memory, without TensorFlow.
-
-The fitting itself is in `last_layer`. Nothing here writes to the disk.
-"""
+"""A model fine-tuned to a person's face: its last layer is fitted in memory, without TensorFlow and files."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ from emotion.model.engines import LiteRTNetwork
 from emotion.teaching.last_layer import Gain, Head, Judge, LastLayer, teach
 from emotion.vision.litert import litert_is_installed
 
-# An output of this name is taught too, where there is one: a face at rest should be "not sure".
+# An output of this name can be taught too: a face at rest should be "not sure".
 AT_REST = "neutral"
 # How far the mean of the last layers may be from the network's own answer; 8 bits round.
 MOST_ROUNDING = 0.05
@@ -43,17 +40,14 @@ IDENTIFIER = b"TFL3"
 
 
 def taught_names(classifier: EmotionClassifier) -> tuple[str, ...]:
-    """Return what a model can be taught: its labels, and a face at rest where it knows one."""
+    """Return what a model can be taught: its labels, and a face at rest if the network has that output."""
     return (*classifier.labels, *(name for name in classifier.outputs if name == AT_REST))
 
 
 class FeatureNetwork(LiteRTNetwork):
-    """A `model.tflite` that also tells what it says of a face before its last layers.
+    """A `model.tflite` that also gives the features of a face, the input of its last layers.
 
-    Raises
-    ------
-    ModelLoadError
-        If it ends in something else than the mean of dense layers with softmax.
+    Raises ModelLoadError if it ends in anything but the mean of dense layers with softmax.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -72,10 +66,11 @@ class FeatureNetwork(LiteRTNetwork):
 
 
 class TaughtNetwork:
-    """A network with last layers of its own; see `emotion.model.engines.Network`."""
+    """A network with its own last layers; see `emotion.model.engines.Network`."""
 
     def __init__(self, network: FeatureNetwork, head: Head) -> None:
         self.network, self.head = network, head
+        self.input_shape, self.outputs = network.input_shape, network.outputs
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
         """Return the probabilities (n, outputs) of faces (n, size, size, channels) in 0..255."""
@@ -83,29 +78,11 @@ class TaughtNetwork:
             return np.empty((0, self.outputs), np.float32)
         return self.head.answer(self.network.features(faces))
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Height, width and channels of the faces that it takes."""
-        return self.network.input_shape
-
-    @property
-    def outputs(self) -> int:
-        """Number of probabilities per face."""
-        return self.network.outputs
-
 
 class Teacher:
-    """Teaches a model faces; one serves any number of people.
+    """Fine-tunes a model that was loaded from a folder; one teacher serves any number of people.
 
-    Parameters
-    ----------
-    classifier : EmotionClassifier
-        The model, as loaded from a folder.
-
-    Raises
-    ------
-    ModelLoadError
-        If it cannot be taught; the message says why.
+    Raises ModelLoadError if the model cannot be taught; the message says why.
     """
 
     def __init__(self, classifier: EmotionClassifier) -> None:
@@ -117,35 +94,20 @@ class Teacher:
             self.network = FeatureNetwork(file.read_bytes())
         except ModelLoadError as error:
             raise ModelLoadError(
-                f"This model cannot be taught. {error} Any model that train.py saves can."
+                f"This model cannot be taught. {error} Every model that this program trains can."
             ) from error
 
     def features(self, crop: np.ndarray) -> np.ndarray:
-        """Return the features of a face, float32 (passes, features): all that teaching needs of it.
-
-        Parameters
-        ----------
-        crop : np.ndarray
-            As `EmotionClassifier.crop` gives it.
-        """
+        """Return the features of a crop from `EmotionClassifier.crop`: float32 (passes, features)."""
         size, channels = self.classifier.input_size, self.classifier.channels
         return self.network.features(crop.reshape(1, size, size, channels).astype(np.float32))[0]
 
     def teach(self, features: np.ndarray, shown: Sequence[str]) -> tuple[EmotionClassifier, Gain]:
         """Fit the last layer to faces, and measure by cross-validation what that brings.
 
-        Parameters
-        ----------
-        features : np.ndarray
-            float32, shape (n, passes, features), in the order in which the faces came.
-        shown : sequence of str
-            What each face shows, of `taught_names`; at least `last_layer.FOLDS` of each that occurs.
-
-        Returns
-        -------
-        tuple
-            The taught model, and the gain in right answers: the emotion by its name, a face at rest by
-            "not sure". Where nothing that was tried is better, the taught model answers as before.
+        `features` (n, passes, features) are in the order in which the faces came; `shown` says what each face
+        shows, of `taught_names`, with at least `last_layer.FOLDS` of each that occurs. If nothing was better,
+        the taught model answers as before.
         """
         base = self.classifier
         targets = np.array([base.outputs.index(name) for name in shown])
@@ -162,12 +124,9 @@ class Teacher:
         return classifier, gain
 
     def judge(self, shown: Sequence[str]) -> Judge:
-        """Return what tells which answers for faces are right, as the app gives them.
+        """Return a function that tells which answers for faces are right, as the app gives them.
 
-        Parameters
-        ----------
-        shown : sequence of str
-            What each face shows: one of the labels is to be named, anything else to be "not sure".
+        An answer is right if it names the emotion, or says "not sure" for a face that shows no label.
         """
         labels, calibration = self.classifier.labels, self.classifier.description.calibration
         wanted = np.array([labels.index(name) if name in labels else -1 for name in shown])
@@ -180,16 +139,13 @@ class Teacher:
         return right
 
     def changed(self, taught: EmotionClassifier) -> bool:
-        """Return whether a model that was taught here answers otherwise than before."""
+        """Whether a model that was taught here answers differently from before."""
         return isinstance(taught.network, TaughtNetwork) and taught.network.head is not self.network.head
 
     def pack(self, taught: EmotionClassifier) -> bytes:
-        """Return a taught model in the saved format, as a ZIP file with one folder in it.
+        """Return a taught model in the saved format, as a ZIP file with one folder.
 
-        Raises
-        ------
-        ModelLoadError
-            If the files of the model do not hold the same last layers.
+        Raises ModelLoadError if the model's files do not hold the same last layers.
         """
         folder, network = self.classifier.folder, taught.network
         if folder is None or not isinstance(network, TaughtNetwork):
@@ -210,21 +166,9 @@ class Teacher:
 
 
 def with_keras_head(content: bytes, published: Head, head: Head) -> bytes:
-    """Return a `model.weights.h5` with other last layers.
+    """Return a `model.weights.h5` with the last layers `head` instead of `published`.
 
-    Parameters
-    ----------
-    content : bytes
-        The file.
-    published : Head
-        The last layers that it holds, as another file of the same model has them.
-    head : Head
-        What takes their place.
-
-    Raises
-    ------
-    ModelLoadError
-        If it does not hold them.
+    Raises ModelLoadError if it does not hold `published`.
     """
     import h5py
 
@@ -255,22 +199,10 @@ def _differ(one: np.ndarray, other: np.ndarray) -> float:
 
 
 class LiteRTFile:
-    """The content of a `model.tflite` whose answer is the mean of one or more softmaxes of dense layers.
+    """A `model.tflite`, read as FlatBuffers, whose answer is the mean of softmaxes of dense layers.
 
-    Parameters
-    ----------
-    content : bytes
-        The file.
-
-    Raises
-    ------
-    ModelLoadError
-        If it is no such file, or ends in something else.
-
-    Attributes
-    ----------
-    head : Head
-        The last layers.
+    `head` holds these last layers. Nothing is run here. Raises ModelLoadError if the file ends in anything
+    else.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -283,12 +215,12 @@ class LiteRTFile:
             [self._graph] = self._model.subgraphs or []
             self._dense = self._last_dense_layers()
             self.head = self._read_head()
-        # What a damaged file makes of the reader is anybody's guess.
+        # A damaged file can make the reader raise any of these.
         except (ImportError, ValueError, TypeError, IndexError, AttributeError, struct.error) as error:
             raise ModelLoadError(f"Its last layer cannot be found ({error}).") from error
 
     def with_features(self) -> bytes:
-        """Return the file with the features of every pass as further outputs, in the order of the passes."""
+        """Return the file with the features of every pass as further outputs, in order."""
         outputs = self._graph.outputs
         self._graph.outputs = np.append(outputs, [dense.inputs[0] for dense in self._dense]).astype(np.int32)
         content = self._packed()
@@ -296,7 +228,7 @@ class LiteRTFile:
         return content
 
     def with_head(self, head: Head) -> bytes:
-        """Return the file with other weights in its last layers, as float32 whatever they were before."""
+        """Return the file with other weights in its last layers, as float32."""
         replaced = [dense.inputs for dense in self._dense]
         kinds, added = len(self._model.buffers), len(self._graph.tensors)
         tensors = [
@@ -312,7 +244,7 @@ class LiteRTFile:
         return content
 
     def _last_dense_layers(self) -> list[Any]:
-        """Return the dense layers whose result goes straight into a softmax."""
+        """Return the dense layers that feed a softmax."""
         operators, codes = self._graph.operators, self._model.operatorCodes
         kinds = [codes[operator.opcodeIndex].builtinCode for operator in operators]
         made_by = {int(operator.outputs[0]): operator for operator in operators}
@@ -347,7 +279,7 @@ class LiteRTFile:
         return Head(layers, tuple(names.index(kernel) for kernel in kernels))
 
     def _values(self, index: int) -> np.ndarray:
-        """Return the values of a constant as float32, whatever they are stored as."""
+        """Return the values of a constant as float32."""
         tensor, types = self._graph.tensors[index], self._schema.TensorType
         data = self._model.buffers[tensor.buffer].data
         if data is None:
