@@ -138,7 +138,7 @@ def test_a_model_of_before_there_were_hashes_still_loads(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d["calibration"].update(fitted_on=float("inf")), "fitted on"),
+        (lambda d: d["calibration"].update(fitted_on=float("inf")), "fitted_on"),
         (lambda d: d["calibration"].update(temperature=float("nan")), "temperature"),
         (lambda d: d["input"].update(size=48.9), "whole pixels"),
         (lambda d: d["input"].update(size=float("inf")), "whole pixels"),

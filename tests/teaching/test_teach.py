@@ -116,7 +116,7 @@ def test_another_file_or_graph_is_no_network_that_can_be_taught(content):
 def test_a_model_that_is_not_served_from_a_file_says_that_it_cannot_be_taught():
     base = EmotionClassifier.from_pretrained()
     with pytest.raises(
-        ModelLoadError, match=r"This model cannot be taught\. .* Any model that train\.py saves can\."
+        ModelLoadError, match=r"This model cannot be taught\. .* Every model that this program trains can\."
     ):
         Teacher(EmotionClassifier(base.network, base.description))
     with pytest.raises(ModelLoadError, match="Only a model that was taught here"):
