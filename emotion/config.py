@@ -161,6 +161,11 @@ class TrainingConfig:
         "name=factor; corrects the bias of the last layer, and passes over names that the network does "
         "not have",
     )
+    balance_labels: bool = option(
+        False,
+        "fit, with the calibration, how much more often each label is to be expected than the network expects it, "
+        "so that rare labels are recognised as well as common ones",
+    )
     flip_averaging: bool = option(
         True,
         "test-time augmentation: the saved network averages its answers for a face and its mirror image",

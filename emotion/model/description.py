@@ -58,6 +58,11 @@ class Description:
                 "method": "temperature scaling",
                 "temperature": self.calibration.temperature,
                 "fitted_on": self.calibration.fitted_on,
+                **(
+                    {"label_factors": dict(zip(self.labels, self.calibration.label_factors, strict=True))}
+                    if self.calibration.label_factors
+                    else {}
+                ),
             },
             "threshold": self.calibration.threshold,
             "training": self.training,
@@ -88,12 +93,18 @@ class Description:
         temperature, threshold = float(calibration["temperature"]), float(values["threshold"])
         if not (0 < temperature < math.inf and 0 <= threshold <= 1):
             raise ValueError("temperature or threshold is out of range")
+        given = calibration.get("label_factors")
+        factors = tuple(float(given[label]) for label in labels) if given else ()
+        if not all(0 < factor < math.inf for factor in factors):
+            raise ValueError("label factors must be above 0")
         return cls(
             labels=labels,
             outputs=outputs,
             input_size=size,
             channels=channels,
-            calibration=Calibration(temperature, threshold, _whole_number(calibration.get("fitted_on", 0))),
+            calibration=Calibration(
+                temperature, threshold, _whole_number(calibration.get("fitted_on", 0)), factors
+            ),
             training=dict(values.get("training", {})),
             data=dict(values.get("data", {})),
             versions=dict(values.get("versions", {})),

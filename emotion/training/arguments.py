@@ -20,6 +20,7 @@ DESCRIPTION = """Train a network on labelled face pictures, measure it, publish 
 {command} --data FOLDER --push             the same, then publish to <your user name>/facial-emotion
 {command} --resume --output runs/<time>    continue a run that was interrupted
 {command} --evaluate MODEL --data FOLDER   measure a finished model
+{command} --recalibrate MODEL --data FOLDER --balance-labels   fit its calibration anew; the network stays
 {command} --publish FOLDER --push --space  publish a saved model, and a Space that serves it
 {command} --search 30 --data FOLDER        try 30 settings, save the best run; again with --output goes on
 {command} --start MODEL --freeze --data F  fit only the last layer of a trained model, in minutes
@@ -53,7 +54,7 @@ NEEDED = {
     "tag": ("push", "publish"),
     "replace_better": ("push", "publish"),
     "publish_anyway": ("push", "publish"),
-    "revision": ("push", "publish", "evaluate"),
+    "revision": ("push", "publish", "evaluate", "recalibrate"),
     "over": ("search",),
 }
 
@@ -106,6 +107,9 @@ def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
     common.add_argument("--resume", action="store_true", help="continue the run in --output")
     common.add_argument("--overwrite", action="store_true", help="start again in an --output that is in use")
     common.add_argument("--evaluate", metavar="MODEL", help="measure a finished model on --data")
+    common.add_argument(
+        "--recalibrate", metavar="MODEL", help="keep a model's network; fit its calibration anew on --data"
+    )
     common.add_argument("--search", metavar="N", type=_at_least_one, help="try N settings, save the best run")
     hub = {"nargs": "?", "const": OnHub(), "type": OnHub, "metavar": "OWNER/NAME"}
     common.add_argument("--push", **hub, help="publish to the Hub (default: <you>/facial-emotion)")

@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             publish(options.publish, options, getattr(options, "data", ()))
         elif options.evaluate:
             evaluate(options)
+        elif options.recalibrate:
+            recalibrate(options, arguments)
         elif options.search:
             search(options)
         else:
@@ -122,6 +124,36 @@ def evaluate(options: argparse.Namespace) -> None:
     report = evaluate_model(options.evaluate, options.data, output, **also, revision=options.revision)
     print(summary(report))
     print(f"The whole report and its plots are in {output}.")
+
+
+def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
+    """Calibrate a finished model anew; report and, if asked, publish."""
+    from emotion.config import public_source
+    from emotion.model.logs import log_to_terminal
+    from emotion.training.evaluation import summary
+    from emotion.training.recalibration import recalibrate_model
+
+    log_to_terminal()
+    if "data" not in options:
+        raise ValueError("--recalibrate needs --data, labelled pictures of which half are calibrated on.")
+    given = given_settings(options)
+    if unused := given.keys() - {"data", "balance_labels"}:
+        names = ", ".join(sorted(f"--{name.replace('_', '-')}" for name in unused))
+        raise ValueError(f"--recalibrate keeps the network, so that {names} would do nothing. Leave it out.")
+    output = options.output or new_folder("-recalibrated")
+    classifier = recalibrate_model(
+        options.recalibrate,
+        options.data,
+        output,
+        balance=given.get("balance_labels", False),
+        revision=options.revision,
+        command=shlex.join([*TRAIN_COMMAND.split(), *map(public_source, arguments)]),
+        overwrite=options.overwrite,
+    )
+    print(summary(classifier.report))
+    print(f"The model, its card and its plots are in {output}. Try it: EMOTION_MODEL={output} {APP_COMMAND}")
+    if options.push:
+        publish(output, options, options.data)
 
 
 def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> None:

@@ -44,6 +44,7 @@ def evaluate(
     model: dict[str, Any],
     calibration: Calibration | None = None,
     least_threshold: float = 0.0,
+    balance: bool = False,
     history: Mapping[str, Sequence[float]] | None = None,
     groups: Mapping[str, Sequence[str | None]] | None = None,
     batch_size: int = BATCH_SIZE,
@@ -53,9 +54,9 @@ def evaluate(
 
     `network` maps float32 faces (n, size, size, channels) in 0..255 to float32 probabilities (n, outputs),
     labels first. `model` is what the report says about it. A finished model brings its `calibration`;
-    otherwise it is fitted on `dataset.calibration`, with a threshold of at least `least_threshold`. `history`
-    lists `loss`, `accuracy`, `val_loss` and `val_accuracy` per epoch; `groups` maps each column to the group
-    of each face of `dataset.report`.
+    otherwise it is fitted on `dataset.calibration`, with factors that `balance` the labels and a threshold of
+    at least `least_threshold`. `history` lists `loss`, `accuracy`, `val_loss` and `val_accuracy` per epoch;
+    `groups` maps each column to the group of each face of `dataset.report`.
     """
     settings = {"size": size, "channels": channels, "batch_size": batch_size, "progress": progress}
     if calibration is None:
@@ -66,6 +67,7 @@ def evaluate(
             len(dataset.labels),
             dataset.calibration.source_of(),
             least=least_threshold,
+            balance=balance,
         )
     probabilities = predict_examples(network, dataset.report, title="Evaluating", **settings)
     report = build_report(

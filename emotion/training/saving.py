@@ -66,6 +66,7 @@ def save_model(
         channels=channels,
         model=about,
         least_threshold=_least_threshold(config, dataset),
+        balance=config.balance_labels,
         history=first.history or None,
         groups=load_groups(config.groups, dataset.report) if config.groups else None,
     )

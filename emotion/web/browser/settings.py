@@ -47,6 +47,7 @@ def settings(classifier: EmotionClassifier) -> dict[str, Any]:
             "size": description.input_size,
             "channels": description.channels,
             "temperature": description.calibration.temperature,
+            "labelWeights": description.calibration.label_weights(len(description.labels)).tolist(),
             "threshold": description.calibration.threshold,
         },
         "colours": {label: _colour(emotion_colour(label)) for label in description.labels},

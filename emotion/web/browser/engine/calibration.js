@@ -23,12 +23,14 @@ export function calibrated(raw, model, constants) {
   const powers = logits.map((logit) => Math.exp(logit - highest));
   const all = sum(powers);
   const shares = powers.slice(0, model.labels.length).map((power) => power / all);
-  const confidence = Math.max(...shares);
+  const weighed = shares.map((share, index) => share * model.labelWeights[index]);
+  const best = weighed.indexOf(Math.max(...weighed));
+  const confidence = shares[best];
   const sure = confidence >= model.threshold;
   return {
-    label: sure ? model.labels[shares.indexOf(confidence)] : null,
+    label: sure ? model.labels[best] : null,
     confidence,
-    probabilities: renormalised(shares, model.labels, least),
+    probabilities: renormalised(weighed, model.labels, least),
     reason: sure ? null : constants.NEUTRAL_OR_MIXED,
   };
 }

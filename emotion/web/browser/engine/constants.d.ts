@@ -75,6 +75,8 @@ export interface Model {
   size: number;
   channels: number;
   temperature: number;
+  /** what the tempered probability of each label is multiplied by, to choose among them */
+  labelWeights: number[];
   threshold: number;
 }
 

@@ -1,0 +1,92 @@
+"""A finished model calibrated again on other faces or in another way; its network stays as it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from emotion.config import as_sources, public_source
+from emotion.data.dataset import load_dataset
+from emotion.errors import DataError
+from emotion.model.classifier import EmotionClassifier
+from emotion.training.evaluation import evaluate, settings_of
+from emotion.training.folder import refuse_used_folder, written_by_one_run
+from emotion.training.runs import record_audit
+from emotion.training.saving import write_wrong_faces
+
+
+def recalibrate_model(
+    reference: str,
+    data: str | Sequence[str],
+    output: str | os.PathLike[str],
+    *,
+    balance: bool = False,
+    revision: str | None = None,
+    command: str | None = None,
+    overwrite: bool = False,
+) -> EmotionClassifier:
+    """Fit a model's temperature, threshold and, with `balance`, label factors anew; report on other faces.
+
+    Parameters
+    ----------
+    reference : str
+        A folder, or owner/name[@revision] on the Hub.
+    data : str or sequence of str
+        Labelled pictures, as `TrainingConfig.data`. One half of those held out is fitted to, the other is
+        reported on; the halves are those of training where the model was trained on the same pictures.
+    output : path
+        Becomes a saved model with the same network files, byte for byte.
+    balance : bool
+        As `TrainingConfig.balance_labels`.
+    revision : str, optional
+        Branch, tag or commit on the Hub.
+    command : str, optional
+        The command line, for the card.
+    overwrite : bool
+        Write to a folder that holds a run or a model.
+
+    Raises
+    ------
+    ModelLoadError, DataError, TrainingError
+        If the model, the data or the output folder cannot be used.
+    """
+    classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
+    labels, outputs = classifier.labels, classifier.outputs
+    config = settings_of(classifier)
+    config = replace(
+        config, data=as_sources(data), labels=labels, background=outputs[len(labels) :], sampling=()
+    )
+    if not overwrite:
+        refuse_used_folder(output)
+    with written_by_one_run(output) as folder:
+        dataset = record_audit(load_dataset(config, evaluation=True), folder)
+        if not (dataset.calibration.targets < len(labels)).any():
+            raise DataError(
+                f"{dataset.source} leaves no labelled face to calibrate on. Add pictures: at least a handful of "
+                "each label, better hundreds."
+            )
+        about = dict(classifier.report.model) if classifier.report else {}
+        about["command"] = "\n".join(filter(None, [about.get("command"), command])) or None
+        about["measured"] = "model.tflite" if not hasattr(classifier.network, "model") else None
+        evaluation = evaluate(
+            classifier.network,
+            dataset,
+            size=classifier.input_size,
+            channels=classifier.channels,
+            model={key: value for key, value in about.items() if value is not None},
+            balance=balance,
+        )
+        source = public_source(dataset.source)
+        fitted = {"source": source, "part": dataset.report_split, "fingerprint": dataset.fingerprint}
+        description = replace(
+            classifier.description,
+            calibration=evaluation.calibration,
+            training=classifier.description.training | {"balance_labels": balance},
+            data=classifier.description.data | {"calibrated_on": fitted},
+        )
+        EmotionClassifier(
+            classifier.network, description, report=evaluation.report, folder=classifier.folder
+        ).save_pretrained(folder, litert_precision=config.litert_precision)
+        write_wrong_faces(dataset, evaluation.probabilities, folder)
+    return EmotionClassifier.from_pretrained(output)
