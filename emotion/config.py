@@ -86,6 +86,15 @@ class TrainingConfig:
         "glasses, camera; every group is measured on its own. Names of groups are published with the figures",
     )
 
+    license: str | None = option(
+        None,
+        "licence of the model, as the Hub names it, such as cc-by-4.0; by default that of the data set's "
+        "card on the Hub, otherwise none is claimed",
+    )
+    license_note: str | None = option(
+        None, "what the owners of the pictures allow, in a sentence or two for the model card"
+    )
+
     # Distillation
     teacher: tuple[str, ...] = option(
         (), "trained models (folders or owner/name) whose averaged answers are learned beside the labels"
@@ -163,7 +172,7 @@ class TrainingConfig:
     )
     balance_labels: bool = option(
         False,
-        "fit, with the calibration, how much more often each label is to be expected than the network expects it, "
+        "fit, with the calibration, how much more often each label is to be expected than by the network, "
         "so that rare labels are recognised as well as common ones",
     )
     flip_averaging: bool = option(

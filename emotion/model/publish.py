@@ -17,7 +17,7 @@ from emotion.errors import EmotionError, PublishError
 from emotion.model.description import CARD_FILE, DESCRIPTION_FILE
 from emotion.model.hub import PUBLISHED_FILES, full_name, published_card, signed_in, why_not_published
 from emotion.program import TRAIN_COMMAND
-from emotion.report.metadata import link_space, linked_spaces
+from emotion.report.metadata import keep_changes, link_space, linked_spaces
 
 logger = logging.getLogger(__name__)
 
@@ -128,8 +128,10 @@ def _create_target(api: HfApi, repo_id: str, *, private: bool, revision: str | N
 
 
 def _with_links(api: HfApi, repo_id: str, card: str, revision: str | None) -> str:
-    """Return the card with the links to Spaces of the published one."""
-    for space in linked_spaces(published_card(api, repo_id, revision=revision)):
+    """Return the card with what a person changed in the published one, and its links to Spaces."""
+    published = published_card(api, repo_id, revision=revision)
+    card = keep_changes(card, published)
+    for space in linked_spaces(published):
         card = link_space(card, space)
     return card
 

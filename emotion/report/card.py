@@ -20,12 +20,13 @@ from emotion.config import (
 )
 from emotion.predictions.display import listed, percent
 from emotion.program import PACKAGE
-from emotion.report.groups import GROUP_HEAD, gaps_in_words, group_row
+from emotion.report.groups import GROUP_HEAD, gaps_in_words, group_row, people_gaps, people_row
 from emotion.report.markdown import decimal, harmless, table, words
-from emotion.report.metadata import metadata
+from emotion.report.metadata import license_fields, marked, metadata
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
 
 PLACEHOLDER = "OWNER/NAME"
+LITERT_FILE = "model.tflite"
 ABSOLUTE_FOLDERS = re.compile(r"(?<![^\s'\"=])/(?:[^/\s'\"]+/)+")  # of a command: private
 UNPUBLISHED = f"""
 
@@ -78,6 +79,10 @@ OTHER_LIMITS = """\
 - Errors and biases in the labels and in the choice of pictures were learned too."""
 
 
+NO_LICENSE = """\
+No licence was stated for these weights. Before you use them, ask their author and the owners of the pictures
+they were trained on."""
+
 NO_GROUPS = """\
 How well the model works for different groups of people was **not measured**.
 `train.py --evaluate MODEL --data FOLDER --groups CSV` measures it by age, skin tone, glasses, camera or any
@@ -98,7 +103,7 @@ def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str 
     training = emotion_json.get("training") or {}
     source = report.data.source or " + ".join(public_data(training.get("data") or ())) or None
     sections = [
-        metadata(report, source, repo_id=repo_id),
+        metadata(report, source, training, repo_id=repo_id),
         _summary(report, emotion_json),
         _per_class(report),
         _not_sure(report),
@@ -108,11 +113,12 @@ def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str 
         _plots(report),
         f"## Intended use\n\n{INTENDED_USE}",
         f"## Limits\n\n{FER2013_LIMITS if is_fer2013(source) else OTHER_LIMITS}",
-        _loading(emotion_json, repo_id),
+        _licence(training),
+        _loading(report, emotion_json, repo_id),
         training_section(report, emotion_json),
         data_section(report, source),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return marked("\n\n".join(section for section in sections if section))
 
 
 def is_fer2013(source: str | None) -> bool:
@@ -218,14 +224,18 @@ def _sources(report: Report) -> str:
 
 
 def _groups(report: Report) -> str:
-    if not report.groups:
+    if not report.groups and not report.people:
         return f"## Groups of people\n\n{NO_GROUPS}" if report.has_figures else ""
-    parts = [f"## Groups of people\n\n{ABOUT_GROUPS}"]
-    for name, column in report.groups.items():
-        title = harmless(name)
+    parts = ["## Groups of people"]
+    for number, (name, column) in enumerate(report.groups.items()):
         rows = [(harmless(group), *group_row(figures)) for group, figures in column.groups.items()]
-        parts.append(table((title, *GROUP_HEAD), rows))
+        parts += ["" if number else ABOUT_GROUPS, table((harmless(name), *GROUP_HEAD), rows)]
         parts.append("\n".join(f"- {harmless(line)}" for line in gaps_in_words(name, column)))
+    for figures in report.people:
+        rows = [(harmless(group), *people_row(figures, group)) for group in figures.counts]
+        parts += [f"### {harmless(figures.title)}", harmless(figures.about)]
+        parts.append(table(("group", *map(harmless, figures.names())), rows))
+        parts.append("\n".join(f"- {harmless(line)}" for line in people_gaps(figures)))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -250,14 +260,24 @@ def _plots(report: Report) -> str:
     return "## Plots\n\n" + "\n\n".join(images) if images else ""
 
 
-def _loading(emotion_json: dict[str, Any], repo_id: str | None) -> str:
+def _licence(training: dict[str, Any]) -> str:
+    stated, note = training.get("license"), training.get("license_note")
+    name = license_fields(stated).get("license_name") or stated
+    text = NO_LICENSE if name == "not-stated" else f"The weights are published under `{harmless(name)}`."
+    parts = [text, *([harmless(note)] if isinstance(note, str) and note.strip() else [])]
+    return "## Licence\n\n" + " ".join(parts)
+
+
+def _loading(report: Report, emotion_json: dict[str, Any], repo_id: str | None) -> str:
     unpublished = "" if repo_id else UNPUBLISHED
     repo_id = repo_id or PLACEHOLDER
     size, channels = _get(emotion_json, "input", "size"), _get(emotion_json, "input", "channels")
     shape = f"(n, {size}, {size}, {channels})" if size and channels else "(n, height, width, channels)"
     outputs = [output["name"] for output in emotion_json.get("outputs") or []]
     columns = f"{', '.join(outputs)}" if outputs else "see emotion.json"
-    precision = _get(emotion_json, "training", "litert_precision")
+    precision = LITERT_PRECISIONS.get(_get(emotion_json, "training", "litert_precision"), "")
+    if report.model.get("measured") == LITERT_FILE:
+        precision = precision.partition(":")[0] + "; the figures are about this file"
     return f"""## How to load it
 
 With the Python package `{PACKAGE}`, which finds the faces in a picture, calibrates the answers,
@@ -286,8 +306,9 @@ probabilities = model.predict(faces)  # faces: float32 {shape} in 0..255
 
 Its outputs, in this order: {columns}.
 
-`model.tflite` is the same network for LiteRT{LITERT_PRECISIONS.get(precision, "")}.
-`emotion.json` holds the meaning of every output, the temperature and the threshold."""
+`model.tflite` is the same network for LiteRT{precision}.
+`emotion.json` holds the meaning of every output, the temperature, the threshold and, where there are any, the
+factors by which the labels are weighed against each other."""
 
 
 def _get(values: dict[str, Any], *keys: str) -> Any:  # noqa: ANN401
@@ -354,6 +375,8 @@ def _targets_and_priors(training: dict[str, Any]) -> str:
     except ValueError:  # untrusted settings
         return ""
     lines = [*_targets(config), *_networks(config)]
+    if config.balance_labels:
+        lines.append("The calibration serves every label alike, however rare it was among the pictures.")
     if config.prior_correction:
         factors = [harmless(factor.replace("=", " × ")) for factor in config.prior_correction]
         lines.append(

@@ -77,6 +77,41 @@ class GroupColumn:
     gaps: tuple[Gap, ...] = ()
 
 
+@dataclass(frozen=True)
+class PeopleFigures:
+    """What was counted on groups of people in pictures from elsewhere; `about` says which pictures these are.
+
+    `counts` maps a group to its figures, such as "anger recognised", each as hits and faces.
+    """
+
+    title: str = ""
+    about: str = ""
+    counts: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """Return the figures that any group has, in order."""
+        return list(dict.fromkeys(name for figures in self.counts.values() for name in figures))
+
+    def largest_gap(self, name: str) -> tuple[str, str, float, Interval] | None:
+        """Return the two groups that differ most in a figure, lower first, and the gap with its 95% interval.
+
+        The interval is Newcombe's ("Interval estimation for the difference between independent proportions",
+        1998); it is not corrected for having picked the largest gap.
+        """
+        shares = {
+            group: (figures[name][0] / figures[name][1], wilson_interval(*figures[name]))
+            for group, figures in self.counts.items()
+            if name in figures and 0 < figures[name][1] >= figures[name][0]
+        }
+        if len(shares) < 2:
+            return None
+        low = min(shares, key=lambda group: shares[group][0])
+        high = max(shares, key=lambda group: shares[group][0])
+        (p, (p_low, p_high)), (q, (q_low, q_high)) = shares[low], shares[high]
+        interval = q - p - math.hypot(q - q_low, p_high - p), q - p + math.hypot(q_high - q, p - p_low)
+        return low, high, q - p, interval
+
+
 def measure_groups(
     columns: Mapping[str, Sequence[str | None]],
     *,
@@ -207,6 +242,32 @@ def gaps_in_words(name: str, column: GroupColumn) -> list[str]:
     if column.too_small:
         small = ", ".join(f"{group} ({faces})" for group, faces in column.too_small.items())
         lines.append(f"Too small to judge by {name}, with fewer than {FEWEST_FACES} faces: {small}.")
+    return lines
+
+
+def people_row(figures: PeopleFigures, group: str) -> tuple[str, ...]:
+    """Return each figure of a group as a share with its 95% interval and the number of faces."""
+    cells = []
+    for name in figures.names():
+        hits, faces = figures.counts[group].get(name, (0, 0))
+        if not 0 < faces >= hits:
+            cells.append("–")
+            continue
+        interval = _between(wilson_interval(hits, faces), 1, 100)
+        cells.append(f"{percent(hits / faces)}{interval} of {faces}")
+    return tuple(cells)
+
+
+def people_gaps(figures: PeopleFigures) -> list[str]:
+    """Return the largest gap in every figure, one sentence each."""
+    lines = []
+    for name in figures.names():
+        if found := figures.largest_gap(name):
+            low, high, gap, (least, most) = found
+            lines.append(
+                f"Largest gap, {name}: {100 * gap:.1f} points ({100 * least:.1f} to {100 * most:.1f}), "
+                f"{low} below {high}."
+            )
     return lines
 
 

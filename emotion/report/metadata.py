@@ -1,8 +1,10 @@
-"""The metadata of a card, and links from a card to the Spaces that serve its model."""
+"""The metadata of a card, its links to Spaces, and what a person changed in it."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from huggingface_hub import CardData, EvalResult, ModelCardData, RepoCard, constants
@@ -11,18 +13,33 @@ from yaml import YAMLError
 from emotion.config import public_source
 from emotion.report.report import FIGURES, Report
 
-LICENSE = "mit"
+# What the Hub knows by name; everything else is "other" with a name of its own.
+HUB_LICENSES = frozenset(
+    """
+    afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m
+    bigscience-bloom-rail-1.0 bigscience-openrail-m bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear
+    bsl-1.0 c-uda cc cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0
+    cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0
+    cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0
+    creativeml-openrail-m deepfloyd-if-license ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2
+    fair-noncommercial-research-license gemma gfdl gpl gpl-2.0 gpl-3.0 h-research intel-research isc
+    lgpl lgpl-2.1 lgpl-3.0 lgpl-lr llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 lppl-1.3c mit mpl-2.0
+    ms-pl ncsa odbl odc-by ofl-1.1 open-mdw openrail openrail++ osl-3.0 pddl postgresql unlicense wtfpl
+    zlib
+    """.split()
+)
 TAGS = ["emotion-recognition", "facial-expression-recognition", "litert", "tflite"]
 
 
-def metadata(report: Report, source: str | None, *, repo_id: str | None) -> str:
+def metadata(report: Report, source: str | None, training: Mapping[str, Any], *, repo_id: str | None) -> str:
     """Return the card's YAML block, with the measured metrics as `model-index`."""
     dataset = public_source(source) if source else None
-    on_hub = dataset.removeprefix("hf:").split("@")[0] if dataset and dataset.startswith("hf:") else None
+    licence = license_fields(training.get("license"))
+    on_hub = datasets_on_hub((source or "").split(" + ")) or datasets_on_hub(training.get("data"))
     results = [
         EvalResult(
             task_type="image-classification",
-            dataset_type=on_hub or "imagefolder",
+            dataset_type=on_hub[0] if len(on_hub) == 1 else "imagefolder",
             dataset_name=dataset or "labelled pictures",
             dataset_split=report.data.report_split,
             metric_type=figure.metric,
@@ -33,17 +50,33 @@ def metadata(report: Report, source: str | None, *, repo_id: str | None) -> str:
         if figure.metric and (value := figure.read(report)) is not None
     ]
     card = ModelCardData(
-        license=LICENSE,
+        license=licence["license"],
+        license_name=licence.get("license_name"),
         library_name="keras",
         pipeline_tag="image-classification",
         tags=TAGS,
-        datasets=[on_hub] if on_hub else None,
+        datasets=on_hub or None,
         base_model=base_models(report) or None,
         metrics=["accuracy", "f1"] if results else None,
         model_name=(repo_id or "facial-emotion").split("/")[-1],
         eval_results=results or None,
     )
     return f"---\n{card.to_yaml()}\n---"
+
+
+def datasets_on_hub(sources: object) -> list[str]:
+    """Return the ids of the data sets on the Hub among data sources: `hf:a/b/config@main` → `a/b`."""
+    given = sources if isinstance(sources, (list, tuple)) else [sources]
+    names = ["/".join(str(each)[3:].split("@")[0].split("/")[:2]) for each in given if str(each)[:3] == "hf:"]
+    return list(dict.fromkeys(name for name in names if re.fullmatch(r"[\w.-]+/[\w.-]+|[\w.-]+", name)))
+
+
+def license_fields(license: object) -> dict[str, str]:
+    """Return the licence as the Hub wants it: one that it does not know by name is `other` with a name."""
+    name = license.strip().lower() if isinstance(license, str) else ""
+    if name in HUB_LICENSES:
+        return {"license": name}
+    return {"license": "other", "license_name": re.sub(r"[^\w.]+", "-", name).strip("-") or "not-stated"}
 
 
 def base_models(report: Report) -> list[str]:
@@ -88,3 +121,103 @@ def split_card(card: str) -> tuple[dict[str, Any], str]:
 def join_card(data: dict[str, Any], text: str) -> str:
     """Return a card of metadata and text."""
     return f"---\n{CardData(**data).to_yaml()}\n---\n{text}"
+
+
+# An HTML comment at the end of a card, which no page shows: a few digits of the SHA-256 of every paragraph
+# and every entry of the metadata as they were written, so that a later card can tell what a person changed.
+MARK = re.compile(r"\n<!-- written: ([0-9a-f ]+) -->\n*$")
+TRY_IT = "**Try it** in your browser"
+
+
+def marked(card: str) -> str:
+    """Return a card with a record of what the program wrote in it."""
+    data, text = split_card(card)
+    digests = [*(_digest(entry) for entry in data.items()), *map(_digest, _paragraphs(text))]
+    return f"{card.rstrip()}\n\n<!-- written: {' '.join(dict.fromkeys(digests))} -->\n"
+
+
+def keep_changes(ours: str, theirs: str) -> str:
+    """Return a new card with what a person changed in the published one: metadata, paragraphs, deletions.
+
+    A paragraph that a person wrote follows the paragraph that it followed, or ends its section. In a card
+    without a record, written before there was one, their licence (unless it is the former default, MIT) and
+    entries that the new card lacks stay, and so do paragraphs in sections that the new card lacks.
+    """
+    data, text = split_card(ours)
+    their_data, their_text = split_card(theirs)
+    mark = MARK.search(their_text)
+    if not their_data and not their_text.strip():
+        return ours
+    if mark is None:
+        kept = {key: value for key, value in their_data.items() if key not in data}
+        if their_data.get("license") not in (None, "mit"):
+            kept |= {key: value for key, value in their_data.items() if key.startswith("license")}
+            data = {key: value for key, value in data.items() if not key.startswith("license")}
+        known = {paragraph for paragraph in _paragraphs(text) if paragraph.startswith("#")}
+        own = _their_sections(their_text, known)
+        body = MARK.sub("", text).rstrip()
+        added = "".join(f"\n\n{paragraph}" for paragraph in own)
+        return join_card(data | kept, f"{body}{added}\n{_mark_of(text)}")
+    written = set(mark[1].split())
+    changed = {key: value for key, value in their_data.items() if _digest((key, value)) not in written}
+    removed = {
+        key for key, value in data.items() if key not in their_data and _digest((key, value)) in written
+    }
+    if any(key.startswith("license") for key in changed):
+        removed |= {key for key in data if key.startswith("license")}
+    data = {key: value for key, value in data.items() if key not in removed} | changed
+    paragraphs = _paragraphs(text)
+    theirs_now = [paragraph for paragraph in _paragraphs(their_text) if not paragraph.startswith(TRY_IT)]
+    present = set(map(_digest, theirs_now))
+    paragraphs = [own for own in paragraphs if _digest(own) not in written or _digest(own) in present]
+    heading = before = ""
+    for paragraph in theirs_now:
+        if _digest(paragraph) not in written and paragraph not in paragraphs:
+            place = _place(paragraphs, before, heading)
+            paragraphs.insert(place, paragraph)
+        if paragraph.startswith("#"):
+            heading = paragraph
+        before = paragraph
+    return join_card(data, "\n" + "\n\n".join(paragraphs) + "\n" + _mark_of(text))
+
+
+def _place(paragraphs: list[str], before: str, heading: str) -> int:
+    """Return where a paragraph goes that followed another one, in the section of a heading."""
+    if before in paragraphs:
+        return paragraphs.index(before) + 1
+    if heading not in paragraphs:
+        return len(paragraphs)
+    start = paragraphs.index(heading) + 1
+    following = (place for place in range(start, len(paragraphs)) if paragraphs[place].startswith("#"))
+    return next(following, len(paragraphs))
+
+
+def _their_sections(text: str, known: set[str]) -> list[str]:
+    """Return the paragraphs of a text that stand below headings that are not known."""
+    own: list[str] = []
+    foreign = False
+    for paragraph in _paragraphs(text):
+        if paragraph.startswith("#"):
+            foreign = paragraph not in known and not paragraph.startswith("# ")
+        own += [paragraph] if foreign else []
+    return own
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Return the parts of a text between blank lines, without the record; code in fences stays whole."""
+    parts: list[str] = []
+    for part in re.split(r"\n\s*\n", MARK.sub("", text).strip()):
+        if parts and parts[-1].count("```") % 2:
+            parts[-1] += f"\n\n{part}"
+        else:
+            parts.append(part)
+    return parts
+
+
+def _mark_of(text: str) -> str:
+    found = MARK.search(text)
+    return f"{found[0].strip()}\n" if found else ""
+
+
+def _digest(written: object) -> str:
+    return hashlib.sha256(repr(written).encode()).hexdigest()[:8]

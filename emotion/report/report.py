@@ -15,7 +15,7 @@ from typing import Any
 
 from emotion.predictions.calibration import ENOUGH_CERTAINTY, MAX_ERROR
 from emotion.predictions.display import percent
-from emotion.report.groups import GroupColumn
+from emotion.report.groups import GroupColumn, PeopleFigures
 from emotion.report.reading import read_fields, read_json
 
 REPORT_FILE = "report.json"
@@ -175,7 +175,8 @@ class History:
 class Report:
     """Everything that is measured about a model; what could not be measured is None or empty.
 
-    `model` describes the network: architecture, parameters, the command that made it. `groups` is by column.
+    `model` describes the network: architecture, parameters, the command that made it. `groups` is by column;
+    `people` was counted on pictures from elsewhere.
     """
 
     model: dict[str, Any] = field(default_factory=dict)
@@ -191,6 +192,7 @@ class Report:
     sources: dict[str, SourceFigures] = field(default_factory=dict)
     robustness: RobustnessFigures | None = None
     groups: dict[str, GroupColumn] = field(default_factory=dict)
+    people: tuple[PeopleFigures, ...] = ()
     history: History | None = None
 
     @property

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from emotion.config import TrainingConfig
 
 
+# Settings that say what may be done with a model, not how it is made.
+ABOUT = ("license", "license_note")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, measure or publish as asked; return the exit status."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -137,7 +141,7 @@ def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     if "data" not in options:
         raise ValueError("--recalibrate needs --data, labelled pictures of which half are calibrated on.")
     given = given_settings(options)
-    if unused := given.keys() - {"data", "balance_labels"}:
+    if unused := given.keys() - {"data", "balance_labels", *ABOUT}:
         names = ", ".join(sorted(f"--{name.replace('_', '-')}" for name in unused))
         raise ValueError(f"--recalibrate keeps the network, so that {names} would do nothing. Leave it out.")
     output = options.output or new_folder("-recalibrated")
@@ -146,6 +150,7 @@ def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         options.data,
         output,
         balance=given.get("balance_labels", False),
+        about={name: value for name, value in given.items() if name in ABOUT},
         revision=options.revision,
         command=shlex.join([*TRAIN_COMMAND.split(), *map(public_source, arguments)]),
         overwrite=options.overwrite,
@@ -170,8 +175,9 @@ def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> No
         private=options.private,
         revision=options.revision,
         tag=options.tag,
-        also=[*_space_options(options), *(["--data", *data] if data else [])],
+        also=[*_space_options(options), *_about_options(options), *(["--data", *data] if data else [])],
         data=data or None,
+        about={name: getattr(options, name) for name in ABOUT if name in options},
         replace_better=options.replace_better,
         publish_anyway=options.publish_anyway,
     )
@@ -191,6 +197,15 @@ def _space_options(options: argparse.Namespace) -> list[str]:
     if not options.space:
         return []
     return ["--space", *filter(None, [options.space.name]), *(["--wait"] if options.wait else [])]
+
+
+def _about_options(options: argparse.Namespace) -> list[str]:
+    return [
+        word
+        for name in ABOUT
+        if name in options
+        for word in (f"--{name.replace('_', '-')}", str(getattr(options, name)))
+    ]
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:

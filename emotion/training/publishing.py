@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from huggingface_hub import get_token
 
@@ -38,6 +39,7 @@ def publish_model(
     tag: str | None = None,
     also: Sequence[str] = (),
     data: str | Sequence[str] | None = None,
+    about: Mapping[str, str | None] | None = None,
     replace_better: bool = False,
     publish_anyway: bool = False,
 ) -> str:
@@ -47,9 +49,12 @@ def publish_model(
     publishes later. A model that is already there is kept where it is better and that is unlikely to be
     chance, by what both answer on `data`, labelled pictures, or by the reports that both bring;
     `replace_better` replaces it. A model that may be no better than guessing is refused, unless
-    `publish_anyway`.
+    `publish_anyway`. `about` may state `license` and `license_note` in place of the model's own.
     """
     classifier = EmotionClassifier.from_pretrained(folder)
+    if about:
+        training = classifier.description.training | dict(about)
+        classifier.description = replace(classifier.description, training=training)
     report = classifier.report
     if report and report.is_guessing and not publish_anyway:
         command = publish_command(

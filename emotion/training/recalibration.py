@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from emotion.config import as_sources, public_source
@@ -22,6 +22,7 @@ def recalibrate_model(
     output: str | os.PathLike[str],
     *,
     balance: bool = False,
+    about: Mapping[str, str | None] | None = None,
     revision: str | None = None,
     command: str | None = None,
     overwrite: bool = False,
@@ -39,6 +40,8 @@ def recalibrate_model(
         Becomes a saved model with the same network files, byte for byte.
     balance : bool
         As `TrainingConfig.balance_labels`.
+    about : mapping, optional
+        `license` and `license_note`, as in `TrainingConfig`; by default those of the model.
     revision : str, optional
         Branch, tag or commit on the Hub.
     command : str, optional
@@ -63,18 +66,18 @@ def recalibrate_model(
         dataset = record_audit(load_dataset(config, evaluation=True), folder)
         if not (dataset.calibration.targets < len(labels)).any():
             raise DataError(
-                f"{dataset.source} leaves no labelled face to calibrate on. Add pictures: at least a handful of "
-                "each label, better hundreds."
+                f"{dataset.source} leaves no labelled face to calibrate on. Add pictures: at least a "
+                "handful of each label, better hundreds."
             )
-        about = dict(classifier.report.model) if classifier.report else {}
-        about["command"] = "\n".join(filter(None, [about.get("command"), command])) or None
-        about["measured"] = "model.tflite" if not hasattr(classifier.network, "model") else None
+        model = dict(classifier.report.model) if classifier.report else {}
+        model["command"] = "\n".join(filter(None, [model.get("command"), command])) or None
+        model["measured"] = "model.tflite" if not hasattr(classifier.network, "model") else None
         evaluation = evaluate(
             classifier.network,
             dataset,
             size=classifier.input_size,
             channels=classifier.channels,
-            model={key: value for key, value in about.items() if value is not None},
+            model={key: value for key, value in model.items() if value is not None},
             balance=balance,
         )
         source = public_source(dataset.source)
@@ -82,7 +85,7 @@ def recalibrate_model(
         description = replace(
             classifier.description,
             calibration=evaluation.calibration,
-            training=classifier.description.training | {"balance_labels": balance},
+            training=classifier.description.training | {"balance_labels": balance} | dict(about or {}),
             data=classifier.description.data | {"calibrated_on": fitted},
         )
         EmotionClassifier(

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 
 from emotion import __version__
 from emotion.config import EMBEDDED, TrainingConfig, public_source
@@ -16,6 +18,7 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import Description, library_versions
 from emotion.model.keras_engine import KerasNetwork
 from emotion.program import PACKAGE
+from emotion.report.metadata import datasets_on_hub
 from emotion.report.plots import faces_sheet
 from emotion.training.devices import hardware
 from emotion.training.evaluation import evaluate
@@ -76,7 +79,7 @@ def save_model(
         input_size=size,
         channels=channels,
         calibration=evaluation.calibration,
-        training=_public_settings(config),
+        training=_public_settings(config) | {"license": config.license or license_of(config.data)},
         data={
             "source": public_source(dataset.source),
             "fingerprint": dataset.fingerprint,
@@ -98,6 +101,24 @@ def _least_threshold(config: TrainingConfig, dataset: Dataset) -> float:
     if config.background_teacher is None or (dataset.calibration.targets >= len(dataset.labels)).any():
         return 0.0
     return EmotionClassifier.from_pretrained(config.background_teacher).threshold
+
+
+def license_of(sources: Sequence[str]) -> str | None:
+    """Return the licence that all data sources state in their cards on the Hub; None if one states none."""
+    found = {_card_license(source) for source in sources}
+    return found.pop() if len(found) == 1 else None
+
+
+def _card_license(source: str) -> str | None:
+    names = datasets_on_hub(source)
+    if not names:
+        return None
+    try:
+        data = HfApi().dataset_info(names[0]).card_data
+    except (HfHubHTTPError, OSError, ValueError):  # offline, say: then it is not known
+        return None
+    stated = data.get("license") if data else None
+    return stated if isinstance(stated, str) else None
 
 
 def base_models(config: TrainingConfig) -> list[str]:

@@ -148,3 +148,64 @@ def test_the_threshold_keeps_its_promise_on_every_source():
     assert pooled < both
     assert (background[2000:] < both).mean() > 0.6
     assert (background[2000:] < pooled).mean() < 0.6
+
+
+def rare_label(faces=6000, *, rare=0.05):
+    """Answers of a network that was trained where label 0 is rare: its logits are right for that mix."""
+    rng = np.random.default_rng(3)
+    targets = rng.choice(3, faces, p=[rare, 0.5, 0.5 - rare])
+    logits = rng.normal(0, 1, (faces, 3)) + 1.6 * np.eye(3)[targets] + np.log([rare, 0.5, 0.5 - rare])
+    return calibrating.softmax(logits), targets
+
+
+def test_label_factors_serve_a_rare_label_as_well_as_common_ones():
+    probabilities, targets = rare_label()
+    plain = calibrating.calibrate(probabilities, targets, 3)
+    balanced = calibrating.calibrate(probabilities, targets, 3, balance=True)
+
+    def recalls(calibration):
+        best = calibration.apply(probabilities, 3)[0].argmax(axis=1)
+        return np.array([(best == k)[targets == k].mean() for k in range(3)])
+
+    assert plain.label_factors == ()
+    assert recalls(plain)[0] < 0.3
+    assert np.ptp(recalls(balanced)) < 0.08
+    assert recalls(balanced).mean() > recalls(plain).mean() + 0.1
+    assert np.log(balanced.label_factors).sum() == pytest.approx(0, abs=1e-3)
+    # They undo the mix that the network was trained on.
+    expected = 1 / np.array([0.05, 0.5, 0.45])
+    assert np.allclose(balanced.label_factors, expected / np.exp(np.log(expected).mean()), rtol=0.25)
+
+
+def test_the_confidence_is_the_networks_own_whatever_the_factors():
+    raw = np.array([[0.30, 0.35, 0.05, 0.30]])
+    calibration = calibrating.Calibration(1.0, 0.5, 0, (2.0, 1.0, 1.0))
+    shown, confidence = calibration.apply(raw, 3)
+    assert shown.argmax() == 0
+    assert shown[0] == pytest.approx(np.array([0.60, 0.35, 0.05]))
+    assert confidence == pytest.approx([0.30])
+    # At another temperature the factors weigh the raw probabilities, as if the network had learned them.
+    warm = calibrating.Calibration(2.0, 0.5, 0, (2.0, 1.0, 1.0)).apply(raw, 3)[0]
+    weighed = calibrating.apply_temperature(
+        raw[:, :3] * [2.0, 1.0, 1.0] / (raw[:, :3] * [2.0, 1.0, 1.0]).sum(), 2.0
+    )
+    assert warm == pytest.approx(weighed)
+
+
+def test_factors_stay_finite_on_a_handful_of_faces_and_are_none_without_faces_of_each_label():
+    few = np.array([[0.98, 0.01, 0.01], [0.01, 0.98, 0.01], [0.01, 0.01, 0.98]])
+    assert calibrating.fit_label_factors(few, np.array([0, 1, 2])) == pytest.approx((1, 1, 1), abs=0.01)
+    wrong = calibrating.fit_label_factors(few, np.array([1, 1, 2]))
+    assert wrong == ()
+    assert calibrating.fit_label_factors(few[:0], np.array([], int)) == ()
+
+
+def test_every_source_counts_the_same_for_the_temperature():
+    many, targets = synthetic(faces=9000, outputs=3, temperature=0.5)
+    few, few_targets = synthetic(faces=300, outputs=3, temperature=2.0)
+    together = np.concatenate([many, few]), np.concatenate([targets, few_targets])
+    sources = np.repeat([0, 1], [9000, 300])
+    one = calibrating.calibrate(*together, 3).temperature
+    each = calibrating.calibrate(*together, 3, sources).temperature
+    assert one == pytest.approx(0.5, rel=0.1)
+    assert 0.6 < each < 2.0

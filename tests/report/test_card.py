@@ -69,7 +69,8 @@ def test_the_hub_reads_back_what_was_measured(tmp_path):
     path.write_text(render(report, emotion_json(), repo_id="ada/faces"), encoding="utf-8")
 
     data = ModelCard.load(path).data
-    assert (data.library_name, data.pipeline_tag, data.license) == ("keras", "image-classification", "mit")
+    assert (data.library_name, data.pipeline_tag) == ("keras", "image-classification")
+    assert (data.license, data.license_name) == ("other", "not-stated")
     assert data.model_name == "faces"
     assert "facial-expression-recognition" in data.tags
     measured = {result.metric_type: result for result in data.eval_results}
@@ -304,3 +305,21 @@ def test_the_precision_of_the_served_file_is_told():
     assert "is the same network for LiteRT.\n" in render(
         report_with(), emotion_json(litert_precision="float32")
     )
+
+
+def test_the_licence_is_the_stated_one_with_what_the_owners_allow():
+    unknown = render(report_with(), emotion_json())
+    assert "No licence was stated for these weights." in unknown
+    stated = emotion_json(license="cc-by-4.0", license_note="The pictures are Apache-2.0.")
+    card = render(report_with(), stated)
+    assert ModelCard(card).data.license == "cc-by-4.0"
+    assert "published under `cc-by-4.0`. The pictures are Apache-2.0." in card
+    own = ModelCard(render(report_with(), emotion_json(license="my terms"))).data
+    assert (own.license, own.license_name) == ("other", "my-terms")
+
+
+def test_several_data_sets_on_the_hub_are_linked_and_folders_are_not():
+    report = report_with(data=DataFigures(source="hf:ada/one/default + faces + hf:ada/two"))
+    data = ModelCard(render(report, emotion_json(data=["hf:ada/one/default", "faces", "hf:ada/two"]))).data
+    assert data.datasets == ["ada/one", "ada/two"]
+    assert {result.dataset_type for result in data.eval_results} == {"imagefolder"}

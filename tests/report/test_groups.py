@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotion.report.card import render
-from emotion.report.groups import FEWEST_FACES, gaps_in_words, groups_text, measure_groups
+from emotion.report.groups import FEWEST_FACES, PeopleFigures, gaps_in_words, groups_text, measure_groups
 from emotion.report.report import Report
 from tests.report.synthetic import report_of
 
@@ -132,3 +132,28 @@ def test_names_of_groups_cannot_break_out_of_the_card():
     assert "<script>" not in card
     assert "![x]" not in card
     assert "a | <" not in card
+
+
+def people(**counts):
+    return PeopleFigures(
+        "Ages", "Small <b>and</b> posed.", {"60-74": {"angry": (2, 85)}, "75+": {"angry": (5, 60)}} | counts
+    )
+
+
+def test_people_counted_elsewhere_stand_in_the_card_with_intervals_and_the_largest_gap():
+    report = Report.from_dict(replace(report_of(), people=(people(),)).to_dict())
+    assert report.people == (people(),)
+    card = render(report, {})
+    assert "### Ages\n\nSmall \\<b\\>and\\</b\\> posed." in card
+    assert "| 75+ | 8.3% (3.6–18.1) of 60 |" in card
+    assert "- Largest gap, angry: 6.0 points (-1.5 to 16.0), 60-74 below 75+." in card
+    assert "not measured**" not in card
+
+
+def test_people_without_faces_or_with_impossible_counts_are_passed_over():
+    odd = people(none={"angry": (0, 0)}, liar={"angry": (9, 3)}, other={"sad": (1, 2)})
+    assert odd.largest_gap("angry")[:2] == ("60-74", "75+")
+    assert odd.largest_gap("sad") is None
+    card = render(replace(report_of(), people=(odd,)), {})
+    assert "| none | – | – |" in card
+    assert "| liar | – | – |" in card
