@@ -186,10 +186,8 @@ def test_the_confidence_is_the_networks_own_whatever_the_factors():
     assert confidence == pytest.approx([0.30])
     # At another temperature the factors weigh the raw probabilities, as if the network had learned them.
     warm = calibrating.Calibration(2.0, 0.5, 0, (2.0, 1.0, 1.0)).apply(raw, 3)[0]
-    weighed = calibrating.apply_temperature(
-        raw[:, :3] * [2.0, 1.0, 1.0] / (raw[:, :3] * [2.0, 1.0, 1.0]).sum(), 2.0
-    )
-    assert warm == pytest.approx(weighed)
+    weighed = calibrating.renormalise(raw * [2.0, 1.0, 1.0, 1.0], 3)
+    assert warm == pytest.approx(calibrating.apply_temperature(weighed, 2.0))
 
 
 def test_factors_stay_finite_on_a_handful_of_faces_and_are_none_without_faces_of_each_label():

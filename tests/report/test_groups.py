@@ -146,7 +146,7 @@ def test_people_counted_elsewhere_stand_in_the_card_with_intervals_and_the_large
     card = render(report, {})
     assert "### Ages\n\nSmall \\<b\\>and\\</b\\> posed." in card
     assert "| 75+ | 8.3% (3.6–18.1) of 60 |" in card
-    assert "- Largest gap, angry: 6.0 points (-1.5 to 16.0), 60-74 below 75+." in card
+    assert "- Largest gap, angry: 6.0 points (-1.5 to 15.9), 60-74 below 75+." in card
     assert "not measured**" not in card
 
 
