@@ -30,7 +30,7 @@ from emotion.model.description import LITERT_FILE
 from emotion.predictions.calibration import renormalise
 from emotion.predictions.display import percent
 from emotion.report.metrics import expected_calibration_error, wilson_interval
-from emotion.training.evaluation import Evaluation, evaluate
+from emotion.training.evaluation import Evaluation, evaluate, framing_of
 
 VOTES_FILE = "ferplus_votes.csv"
 TIMED_CALLS = 300
@@ -68,7 +68,14 @@ def measure(data: Sequence[str], reference: str | None, *, peers: bool) -> dict[
     classifier = EmotionClassifier.from_pretrained(reference)
     background = classifier.outputs[len(classifier.labels) :] or ("neutral",)
     config = TrainingConfig.from_dict(classifier.description.training)
-    config = replace(config, data=tuple(data), labels=classifier.labels, background=background, sampling=())
+    config = replace(
+        config,
+        data=tuple(data),
+        labels=classifier.labels,
+        background=background,
+        sampling=(),
+        framing=framing_of(classifier),
+    )
     dataset = load_dataset(config)
     same = dataset.fingerprint == classifier.description.data.get("fingerprint")
     return {

@@ -133,7 +133,7 @@ def evaluate(options: argparse.Namespace) -> None:
 def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Calibrate a finished model anew; report and, if asked, publish."""
     from emotion.config import public_source
-    from emotion.model.logs import log_to_terminal
+    from emotion.quiet import log_to_terminal
     from emotion.training.evaluation import summary
     from emotion.training.recalibration import recalibrate_model
 

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from emotion.config import TrainingConfig, public_source
 from emotion.data.dataset import Dataset
 from emotion.data.examples import Examples
+from emotion.data.framing import WHOLE
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.engines import Network
@@ -199,6 +200,11 @@ def settings_of(classifier: EmotionClassifier) -> TrainingConfig:
             f"{classifier.model_name} names settings that make no sense: {error} Save or download the model "
             "again."
         ) from error
+
+
+def framing_of(classifier: EmotionClassifier) -> str:
+    """Return how a model's training pictures were framed; those of older models were taken whole."""
+    return classifier.description.training.get("framing", WHOLE)
 
 
 def all_held_out(dataset: Dataset) -> Dataset:

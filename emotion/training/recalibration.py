@@ -10,7 +10,7 @@ from emotion.config import as_sources, public_source
 from emotion.data.dataset import load_dataset
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
-from emotion.training.evaluation import evaluate, settings_of
+from emotion.training.evaluation import evaluate, framing_of, settings_of
 from emotion.training.folder import refuse_used_folder, written_by_one_run
 from emotion.training.runs import record_audit
 from emotion.training.saving import write_wrong_faces
@@ -56,9 +56,13 @@ def recalibrate_model(
     """
     classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
     labels, outputs = classifier.labels, classifier.outputs
-    config = settings_of(classifier)
     config = replace(
-        config, data=as_sources(data), labels=labels, background=outputs[len(labels) :], sampling=()
+        settings_of(classifier),
+        data=as_sources(data),
+        labels=labels,
+        background=outputs[len(labels) :],
+        sampling=(),
+        framing=framing_of(classifier),
     )
     if not overwrite:
         refuse_used_folder(output)

@@ -13,6 +13,7 @@ from emotion.errors import ModelLoadError, PublishError
 from emotion.model.description import KERAS_FILES
 from emotion.model.publish import publish, publish_command
 from emotion.model.pull import pull
+from emotion.report.metadata import marked
 from tests.full_disk import full_disk
 from tests.hub_server import OTHER_TOKEN, READ_TOKEN, WRITE_TOKEN, HubServer
 
@@ -632,3 +633,23 @@ def test_the_hub_counts_a_whole_pull_once_whether_it_is_cached_or_not(published:
 def test_a_download_that_cannot_be_counted_is_served(published: HubServer):
     published.refuse("HEAD .*config.json", 429)
     assert not pull("user/model", serving_only=True).offline
+
+
+def test_a_second_push_keeps_what_a_person_changed_in_the_card(hub: HubServer, saved: Path):
+    def card(figure: str) -> str:
+        text = f"# A model\n\n{figure} right.\n\n## Limits\n\nNone."
+        return marked(f"---\nlicense: other\nlicense_name: not-stated\n---\n\n{text}")
+
+    hub.sign_in()
+    publish(saved, "user/model", card=lambda _: card("80%"))
+    theirs = hub.files("user/model")["README.md"].decode()
+    theirs = theirs.replace("license: other\nlicense_name: not-stated", "license: cc-by-4.0")
+    theirs = theirs.replace("None.", "None.\n\nAsk Ada.")
+    hub.add_commit(hub.repository("user/model"), {"README.md": theirs.encode()})
+    publish(saved, "user/model", card=lambda _: card("90%"))
+    kept = hub.files("user/model")["README.md"].decode()
+    assert "license: cc-by-4.0" in kept
+    assert "license_name" not in kept
+    assert "None.\n\nAsk Ada." in kept
+    assert "90% right." in kept
+    assert "80%" not in kept
