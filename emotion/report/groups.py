@@ -95,19 +95,23 @@ class PeopleFigures:
     def largest_gap(self, name: str) -> tuple[str, str, float, Interval] | None:
         """Return the two groups that differ most in a figure, lower first, and the gap with its 95% interval.
 
+        Groups of fewer than `FEWEST_FACES` are left out.
+
         The interval is Newcombe's ("Interval estimation for the difference between independent proportions",
         1998); it is not corrected for having picked the largest gap.
         """
         shares = {
             group: (figures[name][0] / figures[name][1], wilson_interval(*figures[name]))
             for group, figures in self.counts.items()
-            if name in figures and 0 < figures[name][1] >= figures[name][0]
+            if name in figures and FEWEST_FACES <= figures[name][1] >= figures[name][0]
         }
         if len(shares) < 2:
             return None
         low = min(shares, key=lambda group: shares[group][0])
         high = max(shares, key=lambda group: shares[group][0])
         (p, (p_low, p_high)), (q, (q_low, q_high)) = shares[low], shares[high]
+        if p == q:
+            return None
         interval = q - p - math.hypot(q - q_low, p_high - p), q - p + math.hypot(q_high - q, p - p_low)
         return low, high, q - p, interval
 
