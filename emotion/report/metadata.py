@@ -139,9 +139,10 @@ def marked(card: str) -> str:
 def keep_changes(ours: str, theirs: str) -> str:
     """Return a new card with what a person changed in the published one: metadata, paragraphs, deletions.
 
-    Links to Spaces are left to `link_space`. A paragraph that a person wrote follows the paragraph that it followed, or ends its section. In a card
-    without a record, written before there was one, their licence (unless it is the former default, MIT) and
-    entries that the new card lacks stay, and so do paragraphs in sections that the new card lacks.
+    Links to Spaces are left to `link_space`. A paragraph that a person wrote follows the paragraph that it
+    followed, or ends its section. In a card without a record, written before there was one, their licence
+    (unless it is the former default, MIT) and entries that the new card lacks stay, and so do paragraphs in
+    sections that the new card lacks.
     """
     data, text = split_card(ours)
     their_data, their_text = split_card(theirs)
