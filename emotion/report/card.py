@@ -152,7 +152,7 @@ def _summary(report: Report, emotion_json: dict[str, Any]) -> str:
     ]
     parameters = report.model.get("parameters")
     rows.append(("Parameters", f"{parameters:,}" if isinstance(parameters, int) else ""))
-    parts.append(table(("figure", "value"), [row for row in rows if row[1]]))
+    parts.append(table(("figure", "value"), [row for row in rows if row[1] not in ("", "–")]))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -264,6 +264,8 @@ def _licence(training: dict[str, Any]) -> str:
     stated, note = training.get("license"), training.get("license_note")
     name = license_fields(stated).get("license_name") or stated
     text = NO_LICENSE if name == "not-stated" else f"The weights are published under `{harmless(name)}`."
+    if name != "not-stated" and "license_name" in license_fields(stated):
+        text = f"No standard licence covers these weights; the Hub shows `{harmless(name)}`."
     parts = [text, *([harmless(note)] if isinstance(note, str) and note.strip() else [])]
     return "## Licence\n\n" + " ".join(parts)
 
