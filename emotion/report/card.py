@@ -22,7 +22,7 @@ from emotion.predictions.display import listed, percent
 from emotion.program import PACKAGE
 from emotion.report.groups import GROUP_HEAD, gaps_in_words, group_row, people_gaps, people_row
 from emotion.report.markdown import decimal, harmless, table, words
-from emotion.report.metadata import license_fields, marked, metadata
+from emotion.report.metadata import licence_section, marked, metadata
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
 
 PLACEHOLDER = "OWNER/NAME"
@@ -79,10 +79,6 @@ OTHER_LIMITS = """\
 - Errors and biases in the labels and in the choice of pictures were learned too."""
 
 
-NO_LICENSE = """\
-No licence was stated for these weights. Before you use them, ask their author and the owners of the pictures
-they were trained on."""
-
 NO_GROUPS = """\
 How well the model works for different groups of people was **not measured**.
 `train.py --evaluate MODEL --data FOLDER --groups CSV` measures it by age, skin tone, glasses, camera or any
@@ -113,7 +109,7 @@ def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str 
         _plots(report),
         f"## Intended use\n\n{INTENDED_USE}",
         f"## Limits\n\n{FER2013_LIMITS if is_fer2013(source) else OTHER_LIMITS}",
-        _licence(training),
+        licence_section(training),
         _loading(report, emotion_json, repo_id),
         training_section(report, emotion_json),
         data_section(report, source),
@@ -258,16 +254,6 @@ def _plots(report: Report) -> str:
         if plot.has_figures(report)
     ]
     return "## Plots\n\n" + "\n\n".join(images) if images else ""
-
-
-def _licence(training: dict[str, Any]) -> str:
-    stated, note = training.get("license"), training.get("license_note")
-    name = license_fields(stated).get("license_name") or stated
-    text = NO_LICENSE if name == "not-stated" else f"The weights are published under `{harmless(name)}`."
-    if name != "not-stated" and "license_name" in license_fields(stated):
-        text = f"No standard licence covers these weights; the Hub shows `{harmless(name)}`."
-    parts = [text, *([harmless(note)] if isinstance(note, str) and note.strip() else [])]
-    return "## Licence\n\n" + " ".join(parts)
 
 
 def _loading(report: Report, emotion_json: dict[str, Any], repo_id: str | None) -> str:

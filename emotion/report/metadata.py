@@ -11,6 +11,7 @@ from huggingface_hub import CardData, EvalResult, ModelCardData, RepoCard, const
 from yaml import YAMLError
 
 from emotion.config import public_source
+from emotion.report.markdown import harmless
 from emotion.report.report import FIGURES, Report
 
 # What the Hub knows by name; everything else is "other" with a name of its own.
@@ -29,6 +30,9 @@ HUB_LICENSES = frozenset(
     """.split()
 )
 TAGS = ["emotion-recognition", "facial-expression-recognition", "litert", "tflite"]
+NO_LICENSE = """\
+No licence was stated for these weights. Before you use them, ask their author and the owners of the pictures
+they were trained on."""
 
 
 def metadata(report: Report, source: str | None, training: Mapping[str, Any], *, repo_id: str | None) -> str:
@@ -77,6 +81,17 @@ def license_fields(license: object) -> dict[str, str]:
     if name in HUB_LICENSES:
         return {"license": name}
     return {"license": "other", "license_name": re.sub(r"[^\w.]+", "-", name).strip("-") or "not-stated"}
+
+
+def licence_section(training: Mapping[str, Any]) -> str:
+    """Return what the card says about the licence, and what the owners of the pictures allow."""
+    stated, note = training.get("license"), training.get("license_note")
+    name = license_fields(stated).get("license_name") or stated
+    text = NO_LICENSE if name == "not-stated" else f"The weights are published under `{harmless(name)}`."
+    if name != "not-stated" and "license_name" in license_fields(stated):
+        text = f"No standard licence covers these weights; the Hub shows `{harmless(name)}`."
+    parts = [text, *([harmless(note)] if isinstance(note, str) and note.strip() else [])]
+    return "## Licence\n\n" + " ".join(parts)
 
 
 def base_models(report: Report) -> list[str]:
