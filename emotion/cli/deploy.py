@@ -22,11 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--space",
         metavar="OWNER/NAME",
         default="",
-        help="where to put the app (default: <you>/facial-emotion)",
+        help="where to put the app (default: under your name, named after the model)",
     )
     parser.add_argument("--private", action="store_true", help="create the Space as private")
     parser.add_argument(
         "--hardware", metavar="NAME", help="what a new Space runs on, for example cpu-upgrade"
+    )
+    parser.add_argument(
+        "--space-kind",
+        choices=["gradio", "zerogpu", "static"],
+        help="of a new Space: a Gradio app, the same on ZeroGPU, or a page that runs in visitors' browsers"
+        " (default: the first that your account may have)",
     )
     parser.add_argument("--wait", action="store_true", help="wait until it runs; show its log if it fails")
 
@@ -35,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     """Deploy; return the exit status."""
     from emotion.quiet import log_to_terminal
     from emotion.space.deploy import deploy_and_print
+    from emotion.space.kinds import Kind
 
     log_to_terminal()
     if Path(options.model).is_dir():
@@ -49,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
         revision=revision or None,
         private=options.private,
         hardware=options.hardware,
+        kind=Kind(options.space_kind) if options.space_kind else None,
         wait=options.wait,
     )
     return DONE

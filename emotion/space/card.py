@@ -8,6 +8,7 @@ from importlib.metadata import version
 from huggingface_hub import SpaceCardData, constants
 
 from emotion.report.metadata import join_card, split_card
+from emotion.space.kinds import STATIC_FILE, ZEROGPU_FILE, Kind
 
 # How the demo is recognised, on its Space and in this project's README alike.
 IDENTITY = {
@@ -25,24 +26,36 @@ IDENTITY = {
         "litert",
     ],
 }
+# ZeroGPU runs 3.10 and 3.12; this program needs 3.11 or newer.
+ZEROGPU_PYTHON = "3.12"
+PRIVACY = "Nothing personal is written to disk."
+STATIC_PRIVACY = "Everything runs in your own browser: no picture leaves your device."
+OTHER_MODEL = """The variable `EMOTION_MODEL` in the settings names another one; with
+`EMOTION_REFRESH_MINUTES`, a new commit of the model is taken over while the app runs."""
+STATIC_MODEL = "This Space carries a copy of it, which changes when it is deployed again."
 # Settings that are always ours.
 NEEDED = ("sdk", "sdk_version", "python_version", "app_file", "models", "preload_from_hub")
 
 
-def space_card(model: str, *, revision: str | None = None) -> str:
-    """Return the card of a Space that serves the model "owner/name".
+def space_card(model: str, *, revision: str | None = None, kind: Kind = Kind.GRADIO) -> str:
+    """Return the card of a Space of a kind that serves the model "owner/name".
 
     With a revision, the model is not loaded while the Space is built: `preload_from_hub` knows "main" alone.
     """
-    data = SpaceCardData(
-        **IDENTITY,
-        sdk="gradio",
-        sdk_version=version("gradio"),
-        python_version=".".join(map(str, sys.version_info[:2])),
-        app_file="app.py",
-        models=[model],
-        preload_from_hub=None if revision else [model],
-    )
+    if kind is Kind.STATIC:
+        data = SpaceCardData(**IDENTITY, sdk="static", app_file=STATIC_FILE, models=[model])
+    else:
+        data = SpaceCardData(
+            **IDENTITY,
+            sdk="gradio",
+            sdk_version=version("gradio"),
+            python_version=ZEROGPU_PYTHON
+            if kind is Kind.ZEROGPU
+            else ".".join(map(str, sys.version_info[:2])),
+            app_file=ZEROGPU_FILE if kind is Kind.ZEROGPU else "app.py",
+            models=[model],
+            preload_from_hub=None if revision else [model],
+        )
     named = f"{model}@{revision}" if revision else model
     return join_card(
         data.to_dict(),
@@ -50,11 +63,10 @@ def space_card(model: str, *, revision: str | None = None) -> str:
 # Facial emotion
 
 Tells how the faces in a picture look, with calibrated probabilities, and says when it is not sure.
-An expression is not a feeling. Nothing personal is written to disk.
+An expression is not a feeling. {STATIC_PRIVACY if kind is Kind.STATIC else PRIVACY}
 
 The model is [{named}]({constants.ENDPOINT}/{model}): its card tells what it was trained on, how good
-it is, and what it is not for. The variable `EMOTION_MODEL` in the settings names another one; with
-`EMOTION_REFRESH_MINUTES`, a new commit of the model is taken over while the app runs.
+it is, and what it is not for. {STATIC_MODEL if kind is Kind.STATIC else OTHER_MODEL}
 """,
     )
 

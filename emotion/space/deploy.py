@@ -18,10 +18,12 @@ from emotion.errors import PublishError
 from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, LITERT_FILE
 from emotion.model.hub import DEFAULT_NAME, full_name, published_card, signed_in, why_not_published
 from emotion.program import COMMAND, MODEL_VARIABLE, REFRESH_VARIABLE
-from emotion.report.metadata import link_space
+from emotion.report.metadata import link_space, split_card
 from emotion.space.build import wait_until_running
 from emotion.space.card import merged_card, space_card
 from emotion.space.files import space_files
+from emotion.space.kinds import ABOUT, Kind, create, kind_of
+from emotion.space.static import static_files
 
 # In the Space: the SHA-256 of each deployed file, so that only those are replaced or removed.
 MANIFEST = ".deployed.json"
@@ -50,20 +52,25 @@ def deploy(
     revision: str | None = None,
     private: bool = False,
     hardware: str | None = None,
+    kind: Kind | None = None,
     token: str | None = None,
 ) -> Deployment:
     """Put the app on the Hub as a Space that serves a model; a second time, change only what changed.
 
     Parameters
     ----------
-    model, space : str
+    model : str
         "owner/name", or "name" for the signed-in user; by default "<user>/facial-emotion".
+    space : str
+        The same; by default "<user>/" and the name of the model.
     revision : str, optional
         Branch, tag or commit of the model.
     private : bool
         Create the Space as private.
     hardware : str, optional
         The Hub's name of what a new Space runs on; by default the free one.
+    kind : Kind, optional
+        Of a new Space; by default the first that the account may have. One that is there keeps its own.
     token : str, optional
         By default the one that `hf auth login` or HF_TOKEN left.
 
@@ -72,28 +79,36 @@ def deploy(
     PublishError
         With the cause, what to do about it, and the command that deploys later.
     """
-    named, kind = space, "spaces/"
+    named, place = space, "spaces/"
     try:
         api = signed_in(token)
-        model, space = full_name(api, model), full_name(api, space)
+        model = full_name(api, model)
+        space = full_name(api, space or model.split("/")[-1])
         named = space
         validate_repo_id(model)
         validate_repo_id(space)
-        notes = _check_model(api, model, revision)
-        variables = {MODEL_VARIABLE: f"{model}@{revision}" if revision else model}
-        info = _find_or_create(api, space, variables, private=private, hardware=hardware)
-        commit = _commit(api, info, space_card(model, revision=revision), space_files())
-        _set_variables(api, space, variables)
-        named, kind = model, ""
+        reference = f"{model}@{revision}" if revision else model
+        is_private = _check_model(api, model, revision)
+        info, found = _find_or_create(
+            api, space, {MODEL_VARIABLE: reference}, private=private, hardware=hardware, kind=kind
+        )
+        notes = _notes(model, found, is_private=is_private) + _switched(api, info, model)
+        card = space_card(model, revision=revision, kind=found)
+        commit = _commit(api, info, card, _files(found, reference, token))
+        if found is not Kind.STATIC:
+            _set_variables(api, space, {MODEL_VARIABLE: reference})
+        named, place = model, ""
         notes += _link_back(api, model, space)
     # Any error of any library, as for publishing.
     except (Exception, KeyboardInterrupt) as error:
-        command = deploy_command(model, space, revision=revision, private=private, hardware=hardware)
+        command = deploy_command(
+            model, space, revision=revision, private=private, hardware=hardware, kind=kind
+        )
         later = f"To deploy later:\n    {command}"
         if isinstance(error, KeyboardInterrupt):
             logger.warning("Deploying was interrupted. %s", later)
             raise
-        cause = str(error) if isinstance(error, PublishError) else why_not_published(error, named, kind=kind)
+        cause = str(error) if isinstance(error, PublishError) else why_not_published(error, named, kind=place)
         raise PublishError(f"{cause}\n{later}") from error
     return Deployment(
         model_url=f"{constants.ENDPOINT}/{model}",
@@ -112,6 +127,7 @@ def deploy_command(
     revision: str | None = None,
     private: bool = False,
     hardware: str | None = None,
+    kind: Kind | None = None,
 ) -> str:
     """Return the shell command that deploys a published model."""
     reference = f"{model or DEFAULT_NAME}@{revision}" if revision else model or DEFAULT_NAME
@@ -119,11 +135,12 @@ def deploy_command(
     command += ["--space", space] if space else []
     command += ["--private"] if private else []
     command += ["--hardware", hardware] if hardware else []
+    command += ["--space-kind", kind] if kind else []
     return shlex.join(command)
 
 
-def _check_model(api: HfApi, model: str, revision: str | None) -> list[str]:
-    """Raise PublishError if a model cannot be served; return notes about one that can."""
+def _check_model(api: HfApi, model: str, revision: str | None) -> bool:
+    """Raise PublishError if a model cannot be served; return whether it is private."""
     try:
         information = api.model_info(model, revision=revision)
     except RepositoryNotFoundError as error:
@@ -144,51 +161,74 @@ def _check_model(api: HfApi, model: str, revision: str | None) -> list[str]:
             f"{model} holds no {LITERT_FILE}, and a Space has no TensorFlow. Load the model where TensorFlow"
             " is installed, save it and publish it again."
         )
-    if information.private:
-        return [
+    return bool(information.private)
+
+
+def _notes(model: str, kind: Kind, *, is_private: bool) -> list[str]:
+    """Return what a Space of a kind lacks, and what it needs for a private model."""
+    notes = [ABOUT[kind]] if kind in ABOUT else []
+    if is_private and kind is Kind.STATIC:
+        notes.append(f"{model} is private, but everyone who may see the Space can download it from there.")
+    elif is_private:
+        notes.append(
             f"{model} is private: give the Space a token that may read it, as the secret HF_TOKEN in its"
             " settings."
-        ]
-    return []
+        )
+    return notes
+
+
+def _switched(api: HfApi, info: SpaceInfo, model: str) -> list[str]:
+    """Return a note where a Space served another model, whose card still says "Try it" there."""
+    if MANIFEST not in {file.rfilename for file in info.siblings or ()}:
+        return []
+    models = split_card(_Reader(api, info)(CARD_FILE).decode(errors="replace"))[0].get("models")
+    earlier = [name for name in models if name != model] if isinstance(models, list) else []
+    return [
+        f"The Space served {name} until now, and serves {model} from now on; the card of {name} still"
+        " links to it."
+        for name in earlier
+    ]
+
+
+def _files(kind: Kind, reference: str, token: str | None) -> dict[str, Path | bytes]:
+    if kind is Kind.STATIC:
+        return static_files(reference, token=token)
+    return space_files(zerogpu=kind is Kind.ZEROGPU)
 
 
 def _find_or_create(
-    api: HfApi, space: str, variables: Mapping[str, str], *, private: bool, hardware: str | None
-) -> SpaceInfo:
-    """Return the Space's information; create it if needed."""
+    api: HfApi,
+    space: str,
+    variables: Mapping[str, str],
+    *,
+    private: bool,
+    hardware: str | None,
+    kind: Kind | None,
+) -> tuple[SpaceInfo, Kind]:
+    """Return the Space's information and kind; create it if needed."""
     try:
         info = api.space_info(space)
     except RepositoryNotFoundError:
         settings = dict(variables)
         if space.split("/")[0] == variables[MODEL_VARIABLE].split("/")[0]:
             settings[REFRESH_VARIABLE] = REFRESH_MINUTES
-    else:
-        if private and not info.private:
-            raise PublishError(
-                f"The Space {space} exists and is public, so it would not stay private. Change that at"
-                f" {constants.ENDPOINT}/spaces/{space}/settings or choose another name."
-            )
-        return info
-    try:
-        api.create_repo(
-            space,
-            repo_type="space",
-            space_sdk="gradio",
-            private=private or None,
-            # The Hub knows newer names than its client.
-            # pyrefly: ignore [bad-argument-type]
-            space_hardware=hardware,
-            space_variables=[{"key": key, "value": value} for key, value in settings.items()],
-        )
-    except HfHubHTTPError as error:
-        if error.response.status_code != 402:
-            raise
+        made = create(api, space, settings, kind=kind, private=private, hardware=hardware)
+        return api.space_info(space), made
+    if private and not info.private:
         raise PublishError(
-            f"The Hub does not run {space} for free (it says: {error.server_message}). Subscribe there,"
-            " choose hardware that is paid by the hour (--hardware cpu-upgrade), name an organisation with a"
-            " plan (--space ORGANISATION/NAME), or run the app elsewhere with the Dockerfile."
-        ) from error
-    return api.space_info(space)
+            f"The Space {space} exists and is public, so it would not stay private. Change that at"
+            f" {constants.ENDPOINT}/spaces/{space}/settings or choose another name."
+        )
+    present = {file.rfilename for file in info.siblings or ()}
+    if MANIFEST not in present:
+        return info, kind or Kind.GRADIO
+    found = kind_of(_manifest(_Reader(api, info)(MANIFEST)).keys())
+    if kind and kind is not found:
+        raise PublishError(
+            f"The Space {space} is of the kind {found}, and keeps it. Name another one with --space, or"
+            f" delete it at {constants.ENDPOINT}/spaces/{space}/settings."
+        )
+    return info, found
 
 
 def _commit(api: HfApi, info: SpaceInfo, card: str, files: dict[str, Path | bytes]) -> str:
@@ -283,13 +323,14 @@ def deploy_and_print(
     revision: str | None = None,
     private: bool = False,
     hardware: str | None = None,
+    kind: Kind | None = None,
     wait: bool = False,
 ) -> None:
     """Deploy, print both addresses and the notes, and wait until the Space runs if asked to.
 
     Parameters and errors are those of `deploy`; empty names are its defaults.
     """
-    deployed = deploy(model, space, revision=revision, private=private, hardware=hardware)
+    deployed = deploy(model, space, revision=revision, private=private, hardware=hardware, kind=kind)
     print(f"Model: {deployed.model_url}")
     print(f"Space: {deployed.space_url}{'' if deployed.changed else ' (nothing to change)'}", flush=True)
     for note in deployed.notes:

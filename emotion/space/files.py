@@ -9,6 +9,7 @@ from pathlib import Path
 
 from emotion.errors import PublishError
 from emotion.program import INSTALL_APP
+from emotion.space.kinds import ZEROGPU_FILE
 
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = "requirements.txt"
@@ -16,16 +17,35 @@ REQUIREMENTS = "requirements.txt"
 NOT_SERVING = ("__main__.py", "cli", "data", "pretrained", "space", "training")
 # A Space is public: nothing else that lies in the folder leaves this computer.
 ENDINGS = (".py", ".css", ".js", ".gz", ".tflite", "LICENSE")
+ZEROGPU_SCRIPT = '''"""The entry point on ZeroGPU, which starts no Space without a GPU function."""
+
+import runpy
+
+import spaces
+
+
+@spaces.GPU
+def never_called() -> None:
+    """Do nothing: the networks run on the processor."""
+
+
+if __name__ == "__main__":
+    runpy.run_path("app.py", run_name="__main__")
+'''
 EXAMPLE_ENDINGS = (".jpg", ".png", ".webp", ".md")
 
 
-def space_files() -> dict[str, Path | bytes]:
+def space_files(*, zerogpu: bool = False) -> dict[str, Path | bytes]:
     """Return a Space's files except its card, by path; raises PublishError if a requirement is missing."""
     files: dict[str, Path | bytes] = {
         "app.py": _beside("app.py"),
         "LICENSE": _beside("LICENSE"),
         REQUIREMENTS: pinned_requirements().encode(),
     }
+    if zerogpu:
+        files[ZEROGPU_FILE] = ZEROGPU_SCRIPT.encode()
+        # ZeroGPU brings its own version.
+        files[REQUIREMENTS] = (pinned_requirements() + "spaces\n").encode()
     for path in _files(PACKAGE, ENDINGS):
         place = path.relative_to(PACKAGE)
         if place.parts[0] not in NOT_SERVING:

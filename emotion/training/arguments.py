@@ -50,6 +50,7 @@ METAVARS = {
 NEEDED = {
     "space": ("push", "publish"),
     "wait": ("space",),
+    "space_kind": ("space",),
     "private": ("push", "publish"),
     "tag": ("push", "publish"),
     "replace_better": ("push", "publish"),
@@ -114,6 +115,11 @@ def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
     hub = {"nargs": "?", "const": OnHub(), "type": OnHub, "metavar": "OWNER/NAME"}
     common.add_argument("--push", **hub, help="publish to the Hub (default: <you>/facial-emotion)")
     common.add_argument("--space", **hub, help="also publish a Space that serves the model")
+    common.add_argument(
+        "--space-kind",
+        choices=["gradio", "zerogpu", "static"],
+        help="of a new Space (default: the first that your account may have)",
+    )
     common.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")
 
     rare = _Rare(parser.add_argument_group("running and publishing") if everything else common, everything)

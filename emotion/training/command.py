@@ -165,6 +165,7 @@ def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> No
     """Publish a saved folder, unless what is there is better on the data; if asked, also the app."""
     from emotion.quiet import log_to_terminal
     from emotion.space.deploy import deploy_and_print
+    from emotion.space.kinds import Kind
     from emotion.training.publishing import publish_model
 
     log_to_terminal()
@@ -188,6 +189,7 @@ def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> No
             options.space.name,
             revision=options.revision,
             private=options.private,
+            kind=Kind(options.space_kind) if options.space_kind else None,
             wait=options.wait,
         )
 
@@ -196,7 +198,8 @@ def _space_options(options: argparse.Namespace) -> list[str]:
     """Return what was typed about the Space, for a command that does the same later."""
     if not options.space:
         return []
-    return ["--space", *filter(None, [options.space.name]), *(["--wait"] if options.wait else [])]
+    kind = ["--space-kind", options.space_kind] if options.space_kind else []
+    return ["--space", *filter(None, [options.space.name]), *kind, *(["--wait"] if options.wait else [])]
 
 
 def _about_options(options: argparse.Namespace) -> list[str]:

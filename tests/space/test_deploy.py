@@ -188,7 +188,7 @@ def test_the_name_of_the_space_is_completed_with_the_user(published, given, spac
 def test_another_owner_s_model_is_served_and_its_card_left_alone(published):
     published.add_repository("somebody/model", EMBEDDED)
 
-    deployed = deploy("somebody/model")
+    deployed = deploy("somebody/model", SPACE)
 
     assert published.repository(SPACE, "space").variables == {"EMOTION_MODEL": "somebody/model"}
     assert deployed.notes == (
@@ -200,7 +200,7 @@ def test_another_owner_s_model_is_served_and_its_card_left_alone(published):
 def test_another_model_is_taken_over_into_the_variable_and_the_card(published):
     published.add_repository("user/better", EMBEDDED)
     deploy(MODEL)
-    deploy("user/better", revision="main")
+    deploy("user/better", SPACE, revision="main")
     assert published.repository(SPACE, "space").variables["EMOTION_MODEL"] == "user/better@main"
     metadata, _ = card(published)
     assert metadata["models"] == ["user/better"]
@@ -262,7 +262,6 @@ def test_a_folder_is_to_be_published_first(hub, capsys):
 @pytest.mark.parametrize(
     ("line", "status", "cause"),
     [
-        ("POST /api/repos/create", 402, r"does not run .* for free \(it says: .*--hardware .*Dockerfile"),
         ("POST /api/repos/create", 403, r"\(HTTP 403\)\. Check the owner"),
         ("POST .*/commit/", 429, r"\(HTTP 429\)\. Wait"),
         ("POST .*/commit/", 500, "The Hub has a problem"),
@@ -320,3 +319,82 @@ def test_the_list_of_deployed_files_is_complete(published):
     deploy(MODEL)
     uploaded = files(published)
     assert json.loads(uploaded[MANIFEST]).keys() == uploaded.keys() - {MANIFEST, ".gitattributes"}
+
+
+GRADIO_REFUSED, ZEROGPU_REFUSED = "trying ZeroGPU", "making a static Space"
+
+
+def created(hub: HubServer) -> list[tuple[str, str | None]]:
+    """What was asked for: SDK and hardware."""
+    wanted = [json.loads(request.body) for request in hub.asked("POST /api/repos/create")]
+    return [(each["sdk"], each.get("hardware")) for each in wanted if each.get("type") == "space"]
+
+
+def test_an_account_without_a_plan_gets_a_space_on_zerogpu(published, caplog, capsys):
+    published.refuse("POST /api/repos/create", 402, times=1)
+    assert main(["deploy", "--model", MODEL]) == 0
+    assert created(published) == [("gradio", None), ("gradio", "zero-a10g")]
+    assert GRADIO_REFUSED in caplog.text
+    assert ZEROGPU_REFUSED not in caplog.text
+    assert "on ZeroGPU, whose GPU it never uses" in capsys.readouterr().out
+    metadata, _ = card(published)
+    assert (metadata["app_file"], metadata["python_version"]) == ("zerogpu.py", "3.12")
+    uploaded = files(published)
+    assert b"@spaces.GPU" in uploaded["zerogpu.py"]
+    assert uploaded["requirements.txt"].endswith(b"\nspaces\n")
+    assert published.repository(SPACE, "space").variables["EMOTION_MODEL"] == MODEL
+    # It keeps its kind, whatever the account may have by now.
+    assert main(["deploy", "--model", MODEL]) == 0
+    assert "(nothing to change)" in capsys.readouterr().out
+    assert main(["deploy", "--model", MODEL, "--space-kind", "static"]) == 2
+    assert "is of the kind zerogpu, and keeps it" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refusal", [402, 403])
+def test_an_account_without_zerogpu_gets_a_static_space(published, refusal, caplog, capsys):
+    published.refuse("POST /api/repos/create", 402, times=1)
+    published.refuse("POST /api/repos/create", refusal, times=1)
+    assert main(["deploy", "--model", MODEL]) == 0
+    assert [sdk for sdk, _ in created(published)] == ["gradio", "gradio", "static"]
+    assert GRADIO_REFUSED in caplog.text
+    assert ZEROGPU_REFUSED in caplog.text
+    assert "no API, no clips" in capsys.readouterr().out
+    uploaded, (metadata, text) = files(published), card(published)
+    assert (metadata["sdk"], metadata["app_file"], metadata["models"]) == ("static", "index.html", [MODEL])
+    assert "no picture leaves your device" in text
+    assert {"index.html", "offline.js", "engine/worker.js", "model/model.tflite.gz"} <= uploaded.keys()
+    assert json.loads(uploaded["model/engine.json"])["model"]["name"] == MODEL
+    assert f"/spaces/{SPACE}" in card(published, MODEL, "model")[1]
+    assert main(["deploy", "--model", MODEL]) == 0
+    assert "(nothing to change)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [("gradio", ("gradio", None)), ("zerogpu", ("gradio", "zero-a10g")), ("static", ("static", None))],
+)
+def test_a_kind_that_was_asked_for_is_made_or_refused(published, kind, wanted, capsys):
+    published.refuse("POST /api/repos/create", 402, times=1)
+    assert main(["deploy", "--model", MODEL, "--space-kind", kind]) == 2
+    printed = capsys.readouterr().err
+    assert re.search(r"does not run .* for free \(it says: .*--space-kind .*--hardware .*Dockerfile", printed)
+    command = re.search(r"^    python -m emotion (deploy .*)$", printed, re.MULTILINE)[1]
+    assert main(shlex.split(command)) == 0
+    assert created(published) == [wanted, wanted]
+
+
+def test_a_space_is_named_after_its_model(published):
+    published.add_repository("user/second", EMBEDDED)
+    assert deploy("user/second").space == "user/second"
+    assert deploy(MODEL).space == SPACE
+
+
+def test_a_space_that_served_another_model_says_so(published, capsys):
+    published.add_repository("user/second", EMBEDDED)
+    deploy(MODEL)
+    assert main(["deploy", "--model", "user/second", "--space", SPACE]) == 0
+    assert (
+        f"The Space served {MODEL} until now, and serves user/second from now on" in capsys.readouterr().out
+    )
