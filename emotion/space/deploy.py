@@ -93,6 +93,9 @@ def deploy(
             api, space, {MODEL_VARIABLE: reference}, private=private, hardware=hardware, kind=kind
         )
         notes = _notes(model, found, is_private=is_private) + _switched(api, info, model)
+        if found is Kind.STATIC:
+            # The page shows the model's card and revision, which linking changes.
+            notes += _link_back(api, model, space)
         card = space_card(model, revision=revision, kind=found)
         commit = _commit(api, info, card, _files(found, reference, token))
         if found is not Kind.STATIC:

@@ -116,6 +116,6 @@ def _why_not(space: str, error: HfHubHTTPError, kind: Kind) -> str:
     return (
         f"The Hub does not run {space} for free (it says: {error.server_message}). Choose another kind"
         f" ({' or '.join(others)}), subscribe there, choose hardware that is paid by the hour"
-        " (--hardware cpu-upgrade), name an organisation with a plan (--space ORGANISATION/NAME), or run the app"
-        " elsewhere with the Dockerfile."
+        " (--hardware cpu-upgrade), name an organisation with a plan (--space ORGANISATION/NAME), or run the"
+        " app elsewhere with the Dockerfile."
     )

@@ -48,7 +48,7 @@ def handler_for(hub: "HubServer") -> type[BaseHTTPRequestHandler]:  # noqa: C901
             if self.headers.get("Transfer-Encoding") == "chunked":
                 body = b"".join(self._chunks())
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self._send(hub.answer(Request(self.command, path, headers), parse_qs(address.query), body))
+            self._send(hub.answer(Request(self.command, path, headers, body), parse_qs(address.query), body))
 
         do_HEAD = do_POST = do_PUT = do_GET
 
