@@ -39,7 +39,7 @@ def test_a_table_and_a_verdict_are_printed_and_the_files_lie_where_it_says(place
     printed = capsys.readouterr()
     assert status == 0
     assert "A: embedded default\nB: runs/new\n" in printed.out
-    assert re.search(r"^Accuracy +\d+\.\d % \(", printed.out, re.MULTILINE)
+    assert re.search(r"^Accuracy +\d+\.\d% \(", printed.out, re.MULTILINE)
     assert "A is right more often, and that is unlikely to be chance" in printed.out
     folder = re.search(r"are in (runs/\S+-comparison)\.", printed.err)[1]
     assert (place / folder / "differing_faces.png").is_file()

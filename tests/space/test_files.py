@@ -5,8 +5,8 @@ from emotion.space.card import IDENTITY, space_card
 from emotion.space.files import PACKAGE, space_files
 from tests.app_process import EXAMPLES, ROOT
 
-# Made by Python and by Gradio, or for type checkers.
-NOT_NEEDED = (".pyc", ".pyi", "py.typed", ".d.ts", "jsconfig.json")
+# Made by Python and by Gradio, for type checkers, or for the static page, which is written elsewhere.
+NOT_NEEDED = (".pyc", ".pyi", "py.typed", ".d.ts", "jsconfig.json", "page/index.html", "words/en.json")
 
 
 def test_nothing_that_serving_rooms_hold_is_left_out():
@@ -21,7 +21,7 @@ def test_nothing_that_serving_rooms_hold_is_left_out():
 
 
 def test_every_example_comes_with_its_licence():
-    programs = (".py", ".ipynb")  # for those who have the repository
+    programs = (".py", ".ipynb", ".html")  # for those who have the repository
     examples = {f"examples/{path.name}" for path in EXAMPLES.iterdir() if path.suffix not in programs}
     assert examples - {"examples/__pycache__"} <= space_files().keys()
     assert "examples/README.md" in examples
