@@ -190,9 +190,10 @@ class Work:
     """Loads a network, and runs it on some faces if it could be loaded."""
 
     def __init__(self) -> None:
-        networks.Work()
+        self._work = networks.Work()
 
     def answer(self, header: Header, arrays: list[np.ndarray]) -> Message:
-        work = networks.Work()
-        told, _ = work.answer(header, arrays)
-        return work.answer({}, [np.zeros((FACES, *told["input_shape"]), np.float32)])
+        # Each network is the first of its process, which could not be prepared again.
+        self._work._network = None
+        told, _ = self._work.answer(header, arrays)
+        return self._work.answer({}, [np.zeros((FACES, *told["input_shape"]), np.float32)])
