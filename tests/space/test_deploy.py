@@ -96,7 +96,7 @@ def test_the_card_configures_the_space_and_the_cards_link_to_each_other(publishe
     assert f"({published.url}/{MODEL})" in text
     metadata, text = card(published, MODEL, "model")
     assert metadata["spaces"] == [SPACE]
-    assert metadata["license"] == "mit"
+    assert metadata["license"] == "other"  # the embedded model's: its pictures allow no more
     assert f"({published.url}/spaces/{SPACE})" in text
 
 

@@ -42,6 +42,7 @@ class ArrayDataset:
     report_split: str = "half of validation"
     fingerprint: str = "f00d"
     audit: ClassVar = {"removed_from_training": 3}
+    without_face: ClassVar = {}
 
 
 def stripes(faces=200, size=24, seed=0):
