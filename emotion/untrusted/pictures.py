@@ -17,7 +17,7 @@ from emotion.vision.images import Picture, open_image, open_picture, readable_fo
 
 # Enough for every picture of 50 megapixels: WebP takes 16 bytes a pixel, a camera's HEIF 17 and JPEG 2000 20.
 # On a busy core, that HEIF takes 0.2 seconds a megapixel and a phone's 0.1; slow machines take twice as long.
-PICTURE = Limits(memory=1_200_000_000, seconds=30.0)
+PICTURE = Limits(memory=1_200_000_000, seconds=20.0)
 # Threads that decode one AVIF, as many as pi-heif takes for a HEIC. By default it is one per processor,
 # and each takes address space.
 THREADS = 4
