@@ -96,6 +96,7 @@ def world(place, hub, trained_model, monkeypatch) -> Path:
     hub.accounts[WRITE_TOKEN] = Account("user", organisations=("owner",))
     hub.sign_in()
     hub.add_repository("owner/name", trained_model)
+    monkeypatch.setattr("emotion.data.sources.is_reachable", lambda _: True)
     monkeypatch.setattr("kagglehub.dataset_download", lambda _: str(place / "pictures"))
     monkeypatch.chdir(place)
     return place

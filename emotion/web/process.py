@@ -22,7 +22,6 @@ from pathlib import Path
 from types import FrameType
 
 from emotion.errors import EmotionError
-from emotion.untrusted.process import memory_trimmer
 
 FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
 # Ctrl-C, what stops a service or a container, and a terminal that is closed.
@@ -157,6 +156,9 @@ def return_memory(every: float = RETURNED_EVERY) -> None:
 
     Without it, an idle app holds 193 MB instead of 164 (`benchmarks.load --only memory`).
     """
+    # It needs NumPy, which may be missing when this file is imported.
+    from emotion.untrusted.process import memory_trimmer
+
     trim = memory_trimmer()
     repeat("return-memory", every, lambda: trim(0))
 

@@ -41,7 +41,10 @@ FORGOTTEN = (
     "Your snapshots were forgotten. They are kept for an hour, or for less when there are many visitors. "
     "Take them again."
 )
-NOT_TAUGHT = "The model has not learned your face yet. Take snapshots, then press “Teach it”."
+NOT_TAUGHT = (
+    "The model has not learned your face yet, or it was forgotten after an hour. "
+    "Take snapshots, then press “Teach it”."
+)
 
 
 @dataclass(frozen=True)

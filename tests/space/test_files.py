@@ -6,7 +6,7 @@ from emotion.space.files import PACKAGE, space_files
 from tests.app_process import EXAMPLES, ROOT
 
 # Made by Python and by Gradio, for type checkers, or for the static page, which is written elsewhere.
-NOT_NEEDED = (".pyc", ".pyi", "py.typed", ".d.ts", "jsconfig.json", "page/index.html", "words/en.json")
+NOT_NEEDED = (".pyc", ".pyi", "py.typed", ".d.ts", "jsconfig.json", "page/index.html")
 
 
 def test_nothing_that_serving_rooms_hold_is_left_out():

@@ -130,10 +130,10 @@ def test_any_runs_settings_are_a_starting_point_and_what_is_typed_wins(tmp_path)
     file = tmp_path / "training.json"
     typed = ["--config", str(file), "--dropout", "0.1"]
     assert chosen_config(build_parser().parse_args(typed)) == replace(begun, dropout=0.1)
-    # As another version wrote it, with a setting that this one does not have.
+    # As an older version wrote it: with a setting that is gone, and before framing was a choice.
     file.write_text('{"learning_rate": 0.005, "hairdo": "none"}')
     config = chosen_config(build_parser().parse_args(["--config", str(file)]))
-    assert config == TrainingConfig(learning_rate=0.005)
+    assert config == TrainingConfig(learning_rate=0.005, framing="whole")
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 from emotion.errors import EmotionError
 from emotion.model.loading import EMBEDDED, read_description
-from emotion.web.host_model import Refresh, find_model, refresh_minutes
+from emotion.web.host_model import Refresh, find_model, load_or_default, refresh_minutes
 from emotion.web.service import Service
 from tests.app_process import EXAMPLES
 
@@ -167,3 +167,11 @@ def test_a_model_that_is_not_on_the_hub_has_no_commits_to_look_for(environment, 
     service = Service.start({**environment, "EMOTION_REFRESH_MINUTES": "5"}, examples=EXAMPLES)
     assert service.refresh is None
     assert "does nothing: the model does not come from the Hub" in caplog.text
+
+
+def test_an_app_gets_the_default_and_a_notice_when_its_model_is_missing(tmp_path):
+    classifier = load_or_default(str(tmp_path / "nowhere"))
+    assert classifier.model_name == "embedded default"
+    assert "nowhere" in classifier.notice
+    assert "embedded default" in classifier.notice
+    assert find_model({})[1].notice is None
