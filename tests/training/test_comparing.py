@@ -81,12 +81,12 @@ def test_a_model_and_itself_do_not_differ(faces, embedded, tmp_path):
 
 def test_outputs_are_matched_by_their_names_whatever_their_order(faces, embedded):
     names = ["Anger" if name == "angry" else name.upper() for name in embedded.outputs]
-    network = str(embedded.folder / "model.tflite")
-    theirs = load_foreign(network, names)
-    found = compared([load_foreign(network, embedded.outputs), theirs], faces)
+    theirs = load_foreign(str(embedded.folder / "model.tflite"), names)
+    found = compared([embedded, theirs], faces)
     assert found.labels == ("angry", "happy", "sad")
     (pair,) = found.pairs
-    assert (pair.only_first, pair.only_second) == (0, 0)
+    # Its calibration weighs the labels, which the bare file does not: of these faces it moves one at most.
+    assert pair.only_first + pair.only_second <= 1
     assert found.models[1].figures["answered"].value == 1
     assert "model.tflite: as it comes, without calibration or a threshold." in comparison_text(found)
 
