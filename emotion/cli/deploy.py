@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Deploy; return the exit status."""
-    from emotion.quiet import log_to_terminal
+    from emotion.program import log_to_terminal
     from emotion.space.deploy import deploy_and_print
     from emotion.space.kinds import Kind
 

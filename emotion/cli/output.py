@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from emotion.errors import EmotionError
-from emotion.predictions.face import FacePrediction, answer_dict
-from emotion.predictions.table import PredictionTable
+from emotion.predictions.face import FacePrediction, PredictionTable, answer_dict
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier

@@ -17,10 +17,9 @@ from emotion.model.engines import Network
 from emotion.model.loading import EMBEDDED, SavedModel, load, load_folder
 from emotion.model.saving import save
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
-from emotion.vision.crop import Located, crop_face, scaled_place, whole_crop
+from emotion.vision.crop import Located, crop_face, quality_problem, scaled_place, whole_crop
 from emotion.vision.faces import detect_faces
 from emotion.vision.images import Picture, open_image, open_picture
-from emotion.vision.quality import quality_problem
 
 if TYPE_CHECKING:
     from PIL import Image

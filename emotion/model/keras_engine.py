@@ -13,8 +13,7 @@ import numpy as np
 
 from emotion.errors import ModelLoadError
 from emotion.model.description import KERAS_FILES, LITERT_FILE
-from emotion.program import INSTALL_TRAINING
-from emotion.quiet import silent_stderr
+from emotion.program import INSTALL_TRAINING, silent_stderr
 
 if TYPE_CHECKING:
     import h5py

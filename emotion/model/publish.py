@@ -10,12 +10,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+)
 from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
-from emotion.errors import EmotionError, PublishError
+from emotion.errors import TOKEN_PAGE, EmotionError, PublishError, hub_refusal, in_one_line
 from emotion.model.description import CARD_FILE, DESCRIPTION_FILE
-from emotion.model.hub import PUBLISHED_FILES, full_name, published_card, signed_in, why_not_published
+from emotion.model.pull import DEFAULT_NAME, PUBLISHED_FILES, checked_token, reason_of
 from emotion.program import TRAIN_COMMAND
 from emotion.report.metadata import keep_changes, link_space, linked_spaces
 
@@ -160,3 +166,56 @@ def _tag_commit(api: HfApi, repo_id: str, tag: str, commit: str) -> None:
                 f"The model is published at {constants.ENDPOINT}/{repo_id}, but the tag {tag} already names"
                 " another commit. Choose another tag."
             ) from error
+
+
+def signed_in(token: str | None = None) -> HfApi:
+    """Return the Hub's client with a token; raise PublishError if there is none."""
+    checked = checked_token(token, PublishError)
+    if not checked:
+        raise PublishError(
+            f"You are not signed in to the Hub. Create a token with write access at {TOKEN_PAGE} and type"
+            " `hf auth login` (or set HF_TOKEN)."
+        )
+    return HfApi(token=checked)
+
+
+def full_name(api: HfApi, name: str | None) -> str:
+    """Return "owner/name": the owner is by default the signed-in user, the name `DEFAULT_NAME`."""
+    return name if name and "/" in name else f"{api.whoami()['name']}/{name or DEFAULT_NAME}"
+
+
+def published_card(api: HfApi, repo_id: str, *, revision: str | None = None) -> str:
+    """Return the card of a model on the Hub, or an empty text."""
+    try:
+        path = api.hf_hub_download(repo_id, CARD_FILE, revision=revision)
+    except RemoteEntryNotFoundError:
+        return ""
+    return Path(path).read_text(encoding="utf-8", errors="replace")
+
+
+def why_not_published(error: Exception, repo_id: str, *, kind: str = "") -> str:
+    """Return why publishing failed and what to do, without the token; `kind` is "spaces/" for a Space."""
+    if isinstance(error, HFValidationError):
+        return (
+            f"{repo_id!r} cannot be a name on the Hub. Use owner/name with letters, digits, '-', '_' and '.'."
+        )
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set, so nothing can be published. Unset it and publish again."
+    # The client wraps errors of large uploads.
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, HTTPError):
+        error = error.__cause__
+    # From Xet, the Hub's storage for large files.
+    if isinstance(error, ConnectionError):
+        return (
+            f"The upload broke off: {reason_of(error)}. Check the network and publish again; where only plain"
+            " HTTPS gets through, set HF_HUB_DISABLE_XET=1 first."
+        )
+    if not isinstance(error, HTTPError):
+        return f"Publishing failed ({type(error).__name__}: {in_one_line(error)})."
+    if not isinstance(error, HfHubHTTPError):
+        return (
+            f"The connection to the Hub ({constants.ENDPOINT}) failed or broke off: {reason_of(error)}."
+            " Check the network and publish again; files that were sent completely are not sent twice."
+        )
+    page = f"{constants.ENDPOINT}/{kind}{repo_id}"
+    return hub_refusal(error, repo_id, page=page, access="write", again="publish again")

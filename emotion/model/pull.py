@@ -1,4 +1,7 @@
-"""Pulling a published model from the Hub, or from the local cache where the Hub cannot be reached."""
+"""Pulling a published model from the Hub, or from the local cache where the Hub cannot be reached.
+
+Also what every request to the Hub shares: the files of a model, the token, and why a request failed.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from huggingface_hub import (
     ModelInfo,
     constants,
     get_hf_file_metadata,
+    get_token,
     hf_hub_url,
     snapshot_download,
     try_to_load_from_cache,
@@ -34,11 +38,22 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
-from emotion.errors import ModelLoadError, hub_refusal
-from emotion.model.description import DESCRIPTION_FILE, KERAS_FILES, LITERT_FILE
-from emotion.model.hub import PUBLISHED_FILES, SERVED_FILES, checked_token, is_unreachable, reason_of
+from emotion.errors import (
+    TOKEN_PAGE,
+    EmotionError,
+    ModelLoadError,
+    hub_refusal,
+    in_one_line,
+    waiting_time,
+)
+from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, KERAS_FILES, LITERT_FILE, NETWORK_FILES
 from emotion.program import TRAIN_COMMAND
+from emotion.report.report import PLOTS_FOLDER, REPORT_FILE
 
+# What is published and pulled, as patterns of the Hub's client; then the part that serving needs.
+PUBLISHED_FILES = (*NETWORK_FILES, DESCRIPTION_FILE, REPORT_FILE, f"{PLOTS_FOLDER}/*.png", CARD_FILE)
+SERVED_FILES = tuple(name for name in PUBLISHED_FILES if name not in KERAS_FILES)
+DEFAULT_NAME = "facial-emotion"
 # Bytes: visitors of an app may name any repository, and its disk and memory are finite.
 LARGEST_MODEL, LARGEST_SERVED = 2**30, 80 * 2**20
 # Seconds: how long the Hub may take to say which commit a revision is, and to count a download.
@@ -305,3 +320,38 @@ def _why_not_pulled(error: HfHubHTTPError, repo_id: str, revision: str | None) -
     if isinstance(error, RepositoryNotFoundError):
         why += " If you meant a folder on this computer, it does not exist."
     return why
+
+
+def checked_token(token: str | bool | None, problem: type[EmotionError]) -> str | bool | None:
+    """Return the token to send; reject one that no header can carry, before an error message repeats it."""
+    if token is False:
+        return False
+    # True stands for the stored token, as in every library of the Hub.
+    given = token if isinstance(token, str) else None
+    token = (given or get_token() or "").strip()
+    if not re.fullmatch(r"[!-~]*", token):
+        raise problem(f"The Hub token holds characters that no token has. Copy it again from {TOKEN_PAGE}.")
+    return token or None
+
+
+def is_unreachable(error: Exception) -> bool:
+    """Whether the Hub said nothing about the model: no connection, too many requests, an internal error."""
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code == 429 or error.response.status_code >= 500
+    return True
+
+
+def reason_of(error: BaseException) -> str:
+    """Return a few words about a failed request."""
+    if isinstance(error, HfHubHTTPError):
+        status = error.response.status_code
+        if status == 429:
+            return f"HTTP 429, too many requests; wait {waiting_time(error.response.headers)}"
+        return f"HTTP {status}"
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set"
+    if isinstance(error, LocalEntryNotFoundError) and error.__cause__:
+        return reason_of(error.__cause__)
+    if isinstance(error, ValueError):
+        return "the answer does not come from a Hub; a login page or a proxy may stand in between"
+    return in_one_line(error) or type(error).__name__

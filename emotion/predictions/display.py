@@ -1,4 +1,4 @@
-"""How answers are displayed: the fixed colour of every emotion, percentages, counts and lists in words."""
+"""How answers are displayed: each emotion's fixed colour; numbers and lists in words and in Markdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ EMOTION_COLOURS = {
 NOT_SURE_COLOUR = "#767676"
 # For labels that are not listed above.
 SPARE_COLOURS = ("#3D8FB8", "#B25C93", "#B07A00", "#7A7A00", "#8A5A44")
-
 NOT_SURE = "not sure"
 
 
@@ -71,3 +70,31 @@ def points(share: float) -> str:
     """Return a difference of two shares in percentage points, "+12" or "−3"."""
     number = round(100 * share)
     return f"{number:+d}".replace("-", "−") if number else "0"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; an empty string where it would have no rows."""
+    if not rows:
+        return ""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def harmless(value: object) -> str:
+    """Return anything as text that Markdown shows as it is."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(harmless, value)) or "–"
+    text = " ".join(str(value).split())
+    for character in "\\`*<>|[]":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def words(key: str) -> str:
+    """Return a name of a setting or finding as words."""
+    return harmless(key.replace("_", " "))
+
+
+def decimal(value: float | None, missing: str = "–") -> str:
+    """Return a number as `0.824`, and None as `missing`."""
+    return missing if value is None else f"{value:.3f}"

@@ -18,10 +18,9 @@ from emotion.config import (
     option_name,
     public_source,
 )
-from emotion.predictions.display import listed, percent
+from emotion.predictions.display import decimal, harmless, listed, percent, table, words
 from emotion.program import PACKAGE
 from emotion.report.groups import GROUP_HEAD, gaps_in_words, group_row, people_gaps, people_row
-from emotion.report.markdown import decimal, harmless, table, words
 from emotion.report.metadata import licence_section, marked, metadata
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
 

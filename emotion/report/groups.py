@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from emotion.predictions.display import percent
-from emotion.report.markdown import decimal
+from emotion.predictions.display import decimal, percent
 from emotion.report.metrics import (
     CALIBRATION_BINS,
     Interval,

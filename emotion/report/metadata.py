@@ -11,7 +11,7 @@ from huggingface_hub import CardData, EvalResult, ModelCardData, RepoCard, const
 from yaml import YAMLError
 
 from emotion.config import public_source
-from emotion.report.markdown import harmless
+from emotion.predictions.display import harmless
 from emotion.report.report import FIGURES, Report
 
 # What the Hub knows by name; everything else is "other" with a name of its own.

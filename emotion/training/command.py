@@ -16,8 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from emotion.errors import EmotionError
-from emotion.program import APP_COMMAND, INSTALL_TRAINING, TRAIN_COMMAND
-from emotion.quiet import silent_stderr
+from emotion.program import APP_COMMAND, INSTALL_TRAINING, TRAIN_COMMAND, silent_stderr
 
 if TYPE_CHECKING:
     import argparse
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Train, report and, if asked, publish."""
     from emotion.config import public_source
-    from emotion.quiet import log_to_terminal
+    from emotion.program import log_to_terminal
     from emotion.training.evaluation import summary
     from emotion.training.publishing import can_publish
     from emotion.training.runs import train_model
@@ -88,7 +87,7 @@ def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 
 def search(options: argparse.Namespace) -> None:
     """Look for good settings; report and, if asked, publish the best run."""
-    from emotion.quiet import log_to_terminal
+    from emotion.program import log_to_terminal
     from emotion.training.search import search_settings, search_summary
 
     log_to_terminal()
@@ -116,7 +115,7 @@ def search(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a finished model."""
-    from emotion.quiet import log_to_terminal
+    from emotion.program import log_to_terminal
     from emotion.training.evaluation import summary
     from emotion.training.runs import evaluate_model
 
@@ -133,7 +132,7 @@ def evaluate(options: argparse.Namespace) -> None:
 def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Calibrate a finished model anew; report and, if asked, publish."""
     from emotion.config import public_source
-    from emotion.quiet import log_to_terminal
+    from emotion.program import log_to_terminal
     from emotion.training.evaluation import summary
     from emotion.training.recalibration import recalibrate_model
 
@@ -163,7 +162,7 @@ def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 
 def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> None:
     """Publish a saved folder, unless what is there is better on the data; if asked, also the app."""
-    from emotion.quiet import log_to_terminal
+    from emotion.program import log_to_terminal
     from emotion.space.deploy import deploy_and_print
     from emotion.space.kinds import Kind
     from emotion.training.publishing import publish_model

@@ -14,7 +14,7 @@ import numpy as np
 from emotion.config import EVERYTHING_ELSE, TrainingConfig, as_sources, public_source
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.data.examples import usual_word
-from emotion.data.groups import load_groups
+from emotion.data.people import load_groups
 from emotion.data.soft_targets import load_majorities
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier

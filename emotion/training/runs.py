@@ -16,7 +16,7 @@ from typing import Any
 
 from emotion.config import EMBEDDED, FINE_TUNING, NETWORK_SETTINGS, OWN_TEACHER, TrainingConfig, as_sources
 from emotion.data.dataset import Dataset, load_dataset
-from emotion.data.groups import load_groups
+from emotion.data.people import load_groups
 from emotion.errors import DataError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
 from emotion.program import TRAIN_COMMAND
@@ -33,10 +33,16 @@ from emotion.training.folder import (
     save_run_config,
     written_by_one_run,
 )
-from emotion.training.frozen import fit_last_layer
 from emotion.training.networks import find_architecture
 from emotion.training.saving import save_model, write_wrong_faces
-from emotion.training.stages import forget_stages, load_members, plan_stages, run_stage, with_background
+from emotion.training.stages import (
+    fit_last_layer,
+    forget_stages,
+    load_members,
+    plan_stages,
+    run_stage,
+    with_background,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from emotion import __version__
 from emotion.config import EMBEDDED, TrainingConfig, public_source
 from emotion.data.dataset import Dataset
-from emotion.data.groups import load_groups
+from emotion.data.people import load_groups
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import Description, library_versions
 from emotion.model.keras_engine import KerasNetwork

@@ -19,9 +19,9 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.face import FacePrediction
 from emotion.video.clip import MAX_RATE, MAX_SECONDS, Clip
 from emotion.video.tracking import FaceTracker, Moment, Timeline, TrackedFace
+from emotion.vision.crop import look
 from emotion.vision.faces import DetectedFace, detect_faces_in_frame
 from emotion.vision.images import Picture
-from emotion.vision.look import look
 
 # Faces are searched this often; their boxes move smoothly in between.
 DETECTIONS_PER_SECOND = 10.0

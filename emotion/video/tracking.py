@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from emotion.predictions.calibration import renormalise
-from emotion.predictions.face import NEUTRAL_OR_MIXED, Box, FacePrediction
-from emotion.predictions.table import PredictionTable
+from emotion.predictions.face import NEUTRAL_OR_MIXED, Box, FacePrediction, PredictionTable
 
 # Between two frames, the same face may move by this share of its size, and grow or shrink by this factor.
 NEAREST, SCALE = 0.8, 1.8
@@ -138,7 +137,7 @@ class FaceTracker:
         time : float
             Seconds on any clock; a frame that comes late counts as simultaneous with the last.
         looks : list of numpy.ndarray, optional
-            `emotion.vision.look.look` of each; without it, a face that was gone gets a new number.
+            `emotion.vision.crop.look` of each; without it, a face that was gone gets a new number.
         """
         if self._start is None:
             self._start = time

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from emotion.quiet import silent_stderr
+from emotion.program import silent_stderr
 
 
 def litert_is_installed() -> bool:

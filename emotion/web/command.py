@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(usable_processors()))
     try:
         with without_type_stubs():
-            from emotion.quiet import log_to_terminal
+            from emotion.program import log_to_terminal
             from emotion.web.page import build_app, launch
             from emotion.web.service import Service
     except ImportError as error:

@@ -10,9 +10,8 @@ from typing import Protocol
 
 from emotion.errors import EmotionError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.hub import DEFAULT_NAME
 from emotion.model.loading import EMBEDDED, EMBEDDED_NAME
-from emotion.model.pull import newest_commit
+from emotion.model.pull import DEFAULT_NAME, newest_commit
 from emotion.program import MODEL_VARIABLE, REFRESH_VARIABLE
 from emotion.untrusted.networks import load_hosts_model
 

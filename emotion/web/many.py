@@ -14,8 +14,7 @@ from emotion.drawing import annotate
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.display import NOT_SURE
-from emotion.predictions.face import FacePrediction
-from emotion.predictions.table import PredictionTable
+from emotion.predictions.face import FacePrediction, PredictionTable
 from emotion.vision.images import Picture
 from emotion.web.components import MemoryGallery, UploadedFiles, at_shown_size
 from emotion.web.html.messages import csv_link, many_summary, problem

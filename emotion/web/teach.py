@@ -22,8 +22,7 @@ from emotion.vision.crop import crop_square
 from emotion.vision.images import Picture
 from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
 from emotion.web.components import SHOWN_SIDE, UploadedFiles, at_shown_size, data_url, place_of
-from emotion.web.html.answer import before_and_after, explain_reason
-from emotion.web.html.lesson import snapshots, what_is_gained
+from emotion.web.html.answer import before_and_after, explain_reason, snapshots, what_is_gained
 from emotion.web.html.messages import NO_FACE, ONLY_YOU, header, model_line, problem, zip_link
 from emotion.web.inside.uploads import deleting
 from emotion.web.memory import Kept

@@ -7,7 +7,7 @@ import pytest
 
 from emotion.data.dataset import Dataset
 from emotion.data.examples import Examples
-from emotion.data.groups import load_groups
+from emotion.data.people import load_groups
 from emotion.errors import DataError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.data.groups import load_groups
+from emotion.data.people import load_groups
 from emotion.data.sources import open_source
 from tests.data.pictures import LABELS, fill, fill_splits, load, refusal
 

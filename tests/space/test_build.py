@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from emotion.errors import PublishError
-from emotion.space.build import wait_until_running
+from emotion.space.deploy import wait_until_running
 
 OLD = {"sha": "0" * 40}
 

@@ -1,8 +1,7 @@
 """What a Space consists of."""
 
 from emotion.report.metadata import split_card
-from emotion.space.card import IDENTITY, space_card
-from emotion.space.files import PACKAGE, space_files
+from emotion.space.files import IDENTITY, PACKAGE, space_card, space_files
 from tests.app_process import EXAMPLES, ROOT
 
 # Made by Python and by Gradio, for type checkers, or for the static page, which is written elsewhere.

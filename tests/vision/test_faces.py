@@ -16,11 +16,18 @@ from matplotlib import cbook
 from PIL import Image, ImageFilter
 
 from emotion import EmotionClassifier, InvalidImageError
-from emotion.vision.crop import crop_face, crop_square, frame, roll
+from emotion.vision.crop import (
+    LEAST_SHARPNESS,
+    crop_face,
+    crop_square,
+    frame,
+    quality_problem,
+    roll,
+    sharpness,
+)
 from emotion.vision.detector import MOST_CANDIDATES, FaceNetwork, overlap, suppress
 from emotion.vision.faces import DetectedFace, detect_faces
 from emotion.vision.images import open_image
-from emotion.vision.quality import LEAST_SHARPNESS, quality_problem, sharpness
 from tests.drawn_faces import draw_face
 
 FACE = (180, 116, 174, 216)  # of the portrait, by eye: brows to chin, ear to ear

@@ -5,7 +5,7 @@ import pytest
 from matplotlib import cbook
 from PIL import Image, ImageEnhance
 
-from emotion.vision.look import look
+from emotion.vision.crop import look
 from tests.app_process import EXAMPLES
 
 

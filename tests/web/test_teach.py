@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from emotion import EmotionClassifier
 from emotion.teaching.last_layer import FOLDS, Gain
-from emotion.web.html.lesson import what_is_gained
+from emotion.web.html.answer import what_is_gained
 from emotion.web.service import Limits, Service
 from emotion.web.teach import Lesson, Teach
 from tests.app_process import EXAMPLES

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from emotion.predictions import calibration
 from emotion.predictions.display import NOT_SURE_COLOUR, emotion_colour, text_colour
-from emotion.predictions.face import NEUTRAL_OR_MIXED
-from emotion.predictions.table import FORMULA_SIGNS
+from emotion.predictions.face import FORMULA_SIGNS, NEUTRAL_OR_MIXED
 from emotion.video import tracking
-from emotion.vision import crop, detector, faces, images, look, quality
+from emotion.vision import crop, detector, faces, images
 from emotion.web.html.timeline import DASHES
 
 if TYPE_CHECKING:
@@ -23,15 +22,15 @@ if TYPE_CHECKING:
 # By the module that owns them; the types that JavaScript expects are in engine/constants.d.ts.
 NAMES: dict[ModuleType, str] = {
     calibration: "LEAST_PROBABILITY",
-    crop: "FRAME_SIDE FRAME_DROP LEAST_ROLL MOST_ROLL ROLL_PER_EYES MOST_REDUCTION",
+    crop: "FRAME_SIDE FRAME_DROP LEAST_ROLL MOST_ROLL ROLL_PER_EYES MOST_REDUCTION "
+    "SMALLEST_FACE LEAST_SHARPNESS JUDGED_SIDE",
     detector: "CANVAS_STEP OVERLAP KEPT_PIXELS",
     faces: "SEARCH_SIDE FINE_SIDE FINE_PIXELS PIECE_MARGIN SURE MOST_DOUBTS CLOSE_SIDES CLOSE_REACH "
     "DOUBT_WEIGHT CLOSE_SHIFT SMALL LARGE TIGHT_OVERLAP TIGHT_MARGIN TIGHT_SCORE",
     images: "MAX_PIXELS MAX_SIDE REDUCE_ABOVE SEARCHED_SIDE",
-    quality: "SMALLEST_FACE LEAST_SHARPNESS JUDGED_SIDE",
 }
 TRACKER_NAMES = "NEAREST SCALE KNOWN STRANGE LOOKS LOOKS_APART MISSED_FRAMES"
-LOOK_NAMES = "SIDE LIGHT DARK"
+LOOK_NAMES = "SIDE LIGHT DARK"  # each with LOOK_ before it
 
 
 def settings(classifier: EmotionClassifier) -> dict[str, Any]:
@@ -63,7 +62,7 @@ def constants() -> dict[str, Any]:
     return values | {
         "MOST_FACES": _defaults(faces.detect_faces)["limit"],
         "NEUTRAL_OR_MIXED": NEUTRAL_OR_MIXED,
-        "LOOK": _named(look, LOOK_NAMES),
+        "LOOK": {name: getattr(crop, f"LOOK_{name}") for name in LOOK_NAMES.split()},
         "TRACKER": _defaults(tracking.FaceTracker) | _named(tracking, TRACKER_NAMES),
     }
 

@@ -9,9 +9,8 @@ from PIL import Image, ImageFilter
 from emotion import EmotionClassifier
 from emotion.video.follow import answers_and_looks
 from emotion.video.tracking import FaceTracker
-from emotion.vision.crop import Place, crop_face
+from emotion.vision.crop import Place, crop_face, look
 from emotion.vision.faces import detect_faces_in_frame
-from emotion.vision.look import look
 from tests.web.browser_engine.node import NODE, Node, picture_of
 from tests.web.browser_engine.scenes import composed, example_pictures, faces_of_examples
 

@@ -12,9 +12,9 @@ from emotion.web.html.answer import (
     face_cards,
     live_faces,
     live_overlay,
+    snapshots,
     verdict,
 )
-from emotion.web.html.lesson import snapshots
 from emotion.web.html.messages import header, many_summary, problem
 from emotion.web.html.report import model_card, model_summary
 from emotion.web.html.timeline import timeline_chart

@@ -1,4 +1,4 @@
-// What a face looks like, in few numbers: enough to know it again after a few seconds; see emotion/vision/look.py.
+// What a face looks like, in few numbers: enough to know it again after a few seconds; see emotion/vision/crop.py.
 
 import { gaussianBlur } from "./blur.js";
 import { grey } from "./picture.js";

@@ -1,4 +1,4 @@
-// Whether a face can be judged at all: large enough, sharp enough; see emotion/vision/quality.py.
+// Whether a face can be judged at all: large enough, sharp enough; see emotion/vision/crop.py.
 
 import { grey } from "./picture.js";
 import { CUBIC, resize } from "./resize.js";

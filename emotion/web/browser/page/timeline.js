@@ -76,7 +76,7 @@ function stroke({ colours, dashes }, label, index) {
 }
 
 /**
- * One row a moment, as emotion/predictions/table.py writes it.
+ * One row a moment, as emotion/predictions/face.py writes it.
  * @param {Settings} settings @param {Moment[]} moments @param {string} name of what was seen
  */
 export function timelineCsv({ model: { labels }, formulaSigns }, moments, name) {

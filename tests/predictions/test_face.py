@@ -3,8 +3,7 @@
 import csv
 import io
 
-from emotion.predictions.face import FacePrediction
-from emotion.predictions.table import PredictionTable
+from emotion.predictions.face import FacePrediction, PredictionTable
 
 LABELS = ("angry", "happy", "sad")
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from emotion.quiet import TALKATIVE, log_to_terminal, silent_stderr
+from emotion.program import TALKATIVE, log_to_terminal, silent_stderr
 
 
 def test_nothing_reaches_the_terminal_meanwhile(capfd):
