@@ -92,7 +92,8 @@ def calibrate(
 
     `probabilities` (n, outputs) is raw softmax, labels first; `targets` (n,) the true output; `sources` (n,)
     where each face is from. Every source counts the same for the temperature. The threshold is to reach its
-    goals on each source, and is `least` or more.
+    goals on each source, and is `least` or more. With label factors, no more faces without a label get an
+    answer than without the factors, of each kind and source: rare labels are not paid for by neutral faces.
     """
     labelled = targets < labels
     sources = np.zeros(len(targets), np.int64) if sources is None else sources
@@ -111,7 +112,26 @@ def calibrate(
         sources=sources[labelled],
         background_sources=sources[~labelled],
     )
+    if factors:
+        plain = calibrate(probabilities, targets, labels, sources)
+        answered = plain.apply(probabilities, labels)[1] >= plain.threshold
+        kinds = np.stack([targets, sources], 1)[~labelled]
+        threshold = max(threshold, threshold_for_as_few(confidence[~labelled], answered[~labelled], kinds))
     return replace(calibration, threshold=max(threshold, least))
+
+
+def threshold_for_as_few(confidence: np.ndarray, answered: np.ndarray, kinds: np.ndarray) -> float:
+    """Return the lowest threshold, in steps of 0.001, with no more answers for each kind than `answered` has.
+
+    `confidence` and `answered` are (n,), `kinds` (n, any).
+    """
+    thresholds = np.arange(1000) / 1000
+    lowest = 0.0
+    for kind in np.unique(kinds, axis=0):
+        own = (kinds == kind).all(axis=1)
+        enough = _at_least(confidence[own], thresholds) <= answered[own].sum()
+        lowest = max(lowest, float(thresholds[enough.argmax()] if enough.any() else thresholds[-1]))
+    return lowest
 
 
 def fit_label_factors(probabilities: np.ndarray, targets: np.ndarray) -> tuple[float, ...]:

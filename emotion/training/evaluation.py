@@ -86,7 +86,7 @@ def evaluate(
             without_face=dataset.without_face.get("report"),
         ),
         sources=dataset.report.source_names(),
-        robustness=measure_robustness(network, dataset.report, dataset.labels, **settings),
+        robustness=measure_robustness(network, dataset.report, dataset.labels, calibration, **settings),
         groups=groups,
         history=history,
     )
@@ -113,6 +113,7 @@ def measure_robustness(
     network: Network,
     examples: Examples,
     labels: Sequence[str],
+    calibration: Calibration,
     *,
     size: int,
     channels: int,
@@ -135,7 +136,8 @@ def measure_robustness(
         crops = examples.load(batch, size, channels)
         for name in correct:
             damaged = np.stack([CONDITIONS[name](crop) for crop in crops]) if name in CONDITIONS else crops
-            predicted = network(damaged.astype(np.float32))[:, :classes].argmax(axis=1)
+            shown, _ = calibration.apply(network(damaged.astype(np.float32)), classes)
+            predicted = shown.argmax(axis=1)
             correct[name] += int(np.sum(predicted == examples.targets[batch]))
     accuracies = {name: round(count / len(labelled), 6) for name, count in correct.items()}
     clean = accuracies.pop("clean")

@@ -15,6 +15,8 @@ from emotion.training.folder import refuse_used_folder, written_by_one_run
 from emotion.training.runs import record_audit
 from emotion.training.saving import write_wrong_faces
 
+RECALIBRATE = " --recalibrate "
+
 
 def recalibrate_model(
     reference: str,
@@ -74,7 +76,9 @@ def recalibrate_model(
                 "handful of each label, better hundreds."
             )
         model = dict(classifier.report.model) if classifier.report else {}
-        model["command"] = "\n".join(filter(None, [model.get("command"), command])) or None
+        # What an earlier recalibration fitted is gone.
+        earlier = [line for line in str(model.get("command") or "").splitlines() if RECALIBRATE not in line]
+        model["command"] = "\n".join([*earlier, *([command] if command else [])]) or None
         model["measured"] = "model.tflite" if not hasattr(classifier.network, "model") else None
         evaluation = evaluate(
             classifier.network,

@@ -1,5 +1,7 @@
 """Temperature and confidence undo known distortions, and the "not sure" rule meets its goals where it can."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -175,6 +177,29 @@ def test_label_factors_serve_a_rare_label_as_well_as_common_ones():
     # They undo the mix that the network was trained on.
     expected = 1 / np.array([0.05, 0.5, 0.45])
     assert np.allclose(balanced.label_factors, expected / np.exp(np.log(expected).mean()), rtol=0.25)
+
+
+def test_label_factors_buy_no_answers_about_faces_without_a_label():
+    random = np.random.default_rng(0)
+    probabilities, targets = rare_label()
+    share = random.beta(2, 1, len(probabilities))[:, None]
+    labelled = np.column_stack([probabilities * share, 1 - share])
+    neutral = random.dirichlet([1.5, 1.5, 1.5, 3.0], 400)
+    raw, truth = np.concatenate([labelled, neutral]), np.append(targets, np.full(400, 3))
+    sources = np.append(random.integers(0, 2, len(targets)), np.repeat([0, 1], 200))
+    plain = calibrating.calibrate(raw, truth, 3, sources)
+    balanced = calibrating.calibrate(raw, truth, 3, sources, balance=True)
+
+    def answered(calibration, source):
+        rows = (truth == 3) & (sources == source)
+        return int((calibration.apply(raw[rows], 3)[1] >= calibration.threshold).sum())
+
+    assert balanced.label_factors
+    for source in (0, 1):
+        assert 0 < answered(balanced, source) <= answered(plain, source)
+    # And it answers no fewer than that: a little below, there are too many in one of the sources.
+    lower = replace(balanced, threshold=balanced.threshold - 0.001)
+    assert any(answered(lower, source) > answered(plain, source) for source in (0, 1))
 
 
 def test_the_confidence_is_the_networks_own_whatever_the_factors():

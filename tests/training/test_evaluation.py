@@ -36,21 +36,24 @@ def test_evaluate_chooses_on_one_half_and_reports_on_the_other():
     assert found.report.robustness.clean == found.report.accuracy.value
     assert found.report.robustness.faces == found.report.accuracy.faces
 
-    again = evaluate(stripe_network, dataset, calibration=Calibration(2.0, 0.25, 9), **settings)
+    skewed = Calibration(2.0, 0.25, 9, (50.0, 1.0, 0.02))
+    again = evaluate(stripe_network, dataset, calibration=skewed, **settings)
     assert again.report.calibration.temperature == 2.0
     assert again.report.not_sure.threshold == 0.25
+    # Damaged faces are answered like all others, label factors included.
+    assert again.report.robustness.clean == again.report.accuracy.value < found.report.accuracy.value
 
 
 def test_of_many_faces_a_selection_is_damaged():
     examples = stripes(faces=300)
-    figures = measure_robustness(
-        stripe_network, examples, LABELS, size=24, channels=1, most_faces=40, progress=False
-    )
+    settings = {"size": 24, "channels": 1, "progress": False}
+    plain = Calibration(1.0, 0.0, 0)
+    figures = measure_robustness(stripe_network, examples, LABELS, plain, most_faces=40, **settings)
     assert figures.faces == examples.largest_batch == 40
     assert figures.clean > 0.9
     assert figures.mean == pytest.approx(np.mean(list(figures.conditions.values())))
     none = ArrayExamples(examples.faces[:5], np.full(5, 4))
-    assert measure_robustness(stripe_network, none, LABELS, size=24, channels=1, progress=False) is None
+    assert measure_robustness(stripe_network, none, LABELS, plain, **settings) is None
 
 
 def test_every_source_is_measured_alone_and_counts_in_the_choice_of_the_threshold():

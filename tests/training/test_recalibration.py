@@ -36,6 +36,12 @@ def test_the_network_stays_and_the_calibration_says_what_it_was_fitted_on(
     assert str(drawn_data.parent) not in after.card
     assert "published under `cc-by-4.0`. Drawn by a program." in after.card
 
+    # A second recalibration replaces the first, in the card's commands, too.
+    assert main(["--recalibrate", str(output), *arguments[2:4], "--output", str(tmp_path / "plain")]) == 0
+    plain = EmotionClassifier.from_pretrained(tmp_path / "plain")
+    assert plain.report.model["command"].count("--recalibrate") == 1
+    assert plain.description.calibration.label_factors == ()
+
     with pytest.raises(TrainingError, match="overwrite"):
         recalibrate_model(str(trained_model), str(drawn_data), output)
 
