@@ -36,7 +36,7 @@ def test_evaluate_chooses_on_one_half_and_reports_on_the_other():
     assert found.report.robustness.clean == found.report.accuracy.value
     assert found.report.robustness.faces == found.report.accuracy.faces
 
-    skewed = Calibration(2.0, 0.25, 9, (50.0, 1.0, 0.02))
+    skewed = Calibration(2.0, 0.25, 9, (1e6, 1.0, 1e-6))
     again = evaluate(stripe_network, dataset, calibration=skewed, **settings)
     assert again.report.calibration.temperature == 2.0
     assert again.report.not_sure.threshold == 0.25
