@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from emotion.errors import DataError, EmotionError, InvalidImageError, ModelLoadError, PublishError
     from emotion.model.classifier import EmotionClassifier
     from emotion.predictions.face import FacePrediction
+    from emotion.video.follow import EmotionTracker
 
 # The one place that says it: the package builder reads it here, and a clone knows it without being installed.
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ _HOMES = {
     "DataError": "emotion.errors",
     "EmotionClassifier": "emotion.model.classifier",
     "EmotionError": "emotion.errors",
+    "EmotionTracker": "emotion.video.follow",
     "FacePrediction": "emotion.predictions.face",
     "InvalidImageError": "emotion.errors",
     "ModelLoadError": "emotion.errors",
@@ -28,6 +30,7 @@ __all__ = [
     "DataError",
     "EmotionClassifier",
     "EmotionError",
+    "EmotionTracker",
     "FacePrediction",
     "InvalidImageError",
     "ModelLoadError",

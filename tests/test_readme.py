@@ -114,6 +114,10 @@ def test_command(command, capsys, monkeypatch, tmp_path):
             assert run("make", "--dry-run", *targets, cwd=ROOT)
         case ["python", "train.py", *options]:
             check_training(options, tmp_path / "run", capsys)
+        # Whatever camera it names, a clip stands in for it; a window needs a screen.
+        case ["python", "-m", "emotion", "watch", *options]:
+            shown = [option for option in options if option.startswith("-") and option != "--show"]
+            assert cli.main(["watch", "clip.mp4", *shown]) == 0, capsys.readouterr().err
         case ["python", "-m", "emotion", *options] | ["facial-emotion", *options]:
             assert cli.main(options) == 0, capsys.readouterr().err
         # They take minutes or peers' programs: here, that they know their options.
@@ -192,7 +196,7 @@ def check_installer(typed: list[str], folder: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("world")
 def test_python(block, tmp_path, capsys):
     """The model's answer, the API's and the tool's, printed or kept."""
-    names: dict = {}
+    names: dict = {"frames": [np.asarray(Image.open("photo.jpg").convert("RGB"))]}
     with running_app(tmp_path) if ":7860" in block else nullcontext() as app:
         code = block.replace("http://127.0.0.1:7860", app.url) if app else block
         exec(compile(code, "README.md", "exec"), names)

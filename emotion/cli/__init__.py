@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from emotion import __version__
-from emotion.cli import compare, deploy, predict, web
+from emotion.cli import compare, deploy, predict, watch, web
 from emotion.cli.output import DONE, FAILED, INTERRUPTED
 from emotion.errors import EmotionError
 from emotion.program import COMMAND
@@ -32,7 +32,13 @@ class Command(Protocol):
 
 
 # By the word that calls it; without one, `predict` is meant.
-COMMANDS: dict[str, Command] = {"predict": predict, "compare": compare, "deploy": deploy, "web": web}
+COMMANDS: dict[str, Command] = {
+    "predict": predict,
+    "watch": watch,
+    "compare": compare,
+    "deploy": deploy,
+    "web": web,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -109,7 +109,7 @@ class Clip:
                 decoded += 1
                 if decoded == 1:
                     self.start = stated or 0.0
-                    size = _target_size(frame, self._stream.sample_aspect_ratio)
+                    size = target_size(frame, self._stream.sample_aspect_ratio)
                     quarter_turns = round(frame.rotation / 90)
                 elif stated is None or stated - self.start <= time:
                     time += 1 / rate  # no usable time of its own
@@ -201,7 +201,7 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, InputContainer]]:
         yield file, container
 
 
-def _target_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+def target_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
     """Width and height before rotation: square pixels, at most MAX_SIDE, even (as H.264 wants)."""
     width, height = frame.width * float(pixel_aspect or 1), float(frame.height)
     scale = min(1.0, MAX_SIDE / max(width, height))

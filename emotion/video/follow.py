@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +36,48 @@ class Frames(Protocol):
     def frames(self) -> Iterator[tuple[float, np.ndarray]]:
         """Decode the clip once: seconds and uint8 (height, width, 3), upright RGB."""
         ...
+
+
+class EmotionTracker:
+    """Follow the faces of a camera or a clip, frame by frame: lasting numbers, smoothed answers.
+
+    Parameters
+    ----------
+    classifier : EmotionClassifier
+    **settings : float
+        Those of `emotion.video.tracking.FaceTracker`, such as `smoothing=0.4`, the time constant of the
+        answers in seconds, and `timeout=0.7`, after which a face that is no longer found is gone.
+
+    Examples
+    --------
+    >>> tracker = EmotionTracker(EmotionClassifier.from_pretrained())
+    >>> for frame in frames:  # uint8 (height, width, 3), RGB
+    ...     for face in tracker.update(frame):
+    ...         print(face.id, face.box, face.label, face.probabilities)
+    """
+
+    def __init__(self, classifier: EmotionClassifier, **settings: float) -> None:
+        self.classifier = classifier
+        self._tracker = FaceTracker(labels=classifier.labels, threshold=classifier.threshold, **settings)
+
+    @property
+    def faces(self) -> tuple[TrackedFace, ...]:
+        """The faces that are being followed now, in the order in which they appeared."""
+        return self._tracker.faces
+
+    @property
+    def timeline(self) -> Timeline:
+        """The answers of the last `history` seconds, 30 by default."""
+        return self._tracker.timeline
+
+    def update(self, frame: np.ndarray, time: float | None = None) -> tuple[TrackedFace, ...]:
+        """Search an upright RGB frame, uint8 (height, width, 3), for faces, and return `faces`.
+
+        `time` is in seconds on any clock; by default now.
+        """
+        found = detect_faces_in_frame(frame)
+        predictions, looks = answers_and_looks(self.classifier, frame, found)
+        return self._tracker.update(predictions, monotonic() if time is None else time, looks)
 
 
 def annotate_clip(
@@ -119,13 +162,7 @@ def follow_faces(
         How often faces are looked for and classified.
     """
     # Without a history, the tracker's timeline holds the moments of the last frame alone.
-    tracker = FaceTracker(
-        labels=classifier.labels,
-        threshold=classifier.threshold,
-        box_smoothing=0.05,
-        history=0.0,
-        history_step=0.0,
-    )
+    tracker = EmotionTracker(classifier, box_smoothing=0.05, history=0.0, history_step=0.0)
     detected_at = -math.inf
     waiting: list[tuple[float, np.ndarray]] = []
     for time, picture in clip.frames():
@@ -134,9 +171,7 @@ def follow_faces(
                 waiting.append((time, picture))
             continue
         before = tracker.faces
-        found = detect_faces_in_frame(picture)
-        predictions, looks = answers_and_looks(classifier, picture, found)
-        after = tracker.update(predictions, time, looks)
+        after = tracker.update(picture, time)
         for moment in tracker.timeline.moments:
             record(moment)
         if write is not None:
