@@ -95,18 +95,22 @@ class Clip:
     def frames(self) -> Iterator[tuple[float, np.ndarray]]:
         """Decode the clip once: seconds since the first frame, always rising, and uint8 (height, width, 3).
 
-        Pictures are upright RGB with even sides of at most `MAX_SIDE`. InvalidVideoError if the clip turns
-        out to be too long or damaged.
+        Pictures are upright RGB, all of the first one's size, with even sides of at most `MAX_SIDE`: others
+        are fitted into it with borders, as those of a phone that was turned while recording.
+        InvalidVideoError if the clip turns out to be too long, too large or damaged.
         """
         import av
 
         rate = float(self._stream.average_rate or 25)
         decoded, time, shown = 0, 0.0, -1.0
+        covered = 0.0
         size, quarter_turns = (0, 0), 0
         try:
             for frame in self._container.decode(self._stream):
                 stated = frame.time
                 decoded += 1
+                covered += float((frame.duration or 0) * (frame.time_base or 0)) or 1 / rate
+                _check_pixels(frame.width, frame.height)
                 if decoded == 1:
                     self.start = stated or 0.0
                     size = target_size(frame, self._stream.sample_aspect_ratio)
@@ -121,15 +125,16 @@ class Clip:
                     continue
                 shown = time
                 self.done = self._share(time)
-                picture = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+                picture = _fitted(frame, self._stream.sample_aspect_ratio, size)
                 # Players show the picture turned: phones store the rotation beside the pixels.
                 yield time, np.ascontiguousarray(np.rot90(picture, quarter_turns))
         except (av.FFmpegError, OSError) as error:
             raise self._damaged(time) from error
         if decoded == 0:
             raise InvalidVideoError("This video contains no pictures that can be decoded. " + NOT_A_CLIP)
-        # FFmpeg takes a file that breaks off for one that ends; MP4, MOV and AVI state their frame count.
-        if decoded < 0.9 * self._stream.frames:
+        # FFmpeg takes a file that breaks off for one that ends. MP4, MOV and AVI state how long their frames
+        # are shown; their number of frames counts those that were cut away without encoding anew, too.
+        if self._stream.frames and covered < 0.9 * (self.seconds or 0):
             raise self._damaged(time)
 
     def _check(self, threads: int) -> None:
@@ -142,11 +147,7 @@ class Clip:
         if self._stream.codec_context is None or not self._stream.width:
             raise InvalidVideoError(NOT_A_CLIP)
         self._stream.codec_context.thread_count = threads
-        if self._stream.width * self._stream.height > MAX_PIXELS:
-            raise InvalidVideoError(
-                f"The frames are too large ({self._stream.width} x {self._stream.height} pixels). "
-                "Export the clip in full HD or smaller."
-            )
+        _check_pixels(self._stream.width, self._stream.height)
         self.seconds: float | None = None
         if self._stream.duration is not None and self._stream.time_base is not None:
             self.seconds = float(self._stream.duration * self._stream.time_base)
@@ -201,8 +202,36 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, InputContainer]]:
         yield file, container
 
 
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise InvalidVideoError(
+            f"The frames are too large ({width} x {height} pixels). Export the clip in full HD or smaller."
+        )
+
+
 def target_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
     """Width and height before rotation: square pixels, at most MAX_SIDE, even (as H.264 wants)."""
+    return _within(frame, pixel_aspect, (MAX_SIDE, MAX_SIDE), enlarge=False)
+
+
+def _fitted(frame: VideoFrame, pixel_aspect: Fraction | None, size: tuple[int, int]) -> np.ndarray:
+    """Return a frame as RGB (height, width, 3) of this size; if it has another shape, with black borders."""
+    width, height = _within(frame, pixel_aspect, size)
+    picture = frame.to_ndarray(format="rgb24", width=width, height=height)
+    if (width, height) == size:
+        return picture
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    canvas = np.zeros((size[1], size[0], 3), np.uint8)
+    canvas[top : top + height, left : left + width] = picture
+    return canvas
+
+
+def _within(
+    frame: VideoFrame, pixel_aspect: Fraction | None, box: tuple[int, int], *, enlarge: bool = True
+) -> tuple[int, int]:
+    """Return the even width and height of a frame with square pixels that fills a box in one direction."""
     width, height = frame.width * float(pixel_aspect or 1), float(frame.height)
-    scale = min(1.0, MAX_SIDE / max(width, height))
+    scale = min(box[0] / width, box[1] / height)
+    if not enlarge:
+        scale = min(1.0, scale)
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))

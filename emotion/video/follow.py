@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -17,7 +17,7 @@ import numpy as np
 
 from emotion.drawing import annotate
 from emotion.model.classifier import EmotionClassifier
-from emotion.predictions.face import FacePrediction
+from emotion.predictions.face import Box, FacePrediction
 from emotion.video.clip import MAX_RATE, MAX_SECONDS, Clip
 from emotion.video.tracking import FaceTracker, Moment, Timeline, TrackedFace
 from emotion.vision.crop import look
@@ -26,6 +26,12 @@ from emotion.vision.images import Picture
 
 # Faces are searched this often; their boxes move smoothly in between.
 DETECTIONS_PER_SECOND = 10.0
+
+# A cut changes this share of the picture, or of a face's box, by so many grey levels within one frame.
+CUT_SHARE, CUT_LEVELS = 0.5, 25
+# Cells along each side that are compared, and pixels along each side of a cell that are looked at: their mean
+# leaves a tenth of the noise.
+CELLS, CELL_PIXELS = 16, 4
 
 
 class Frames(Protocol):
@@ -59,6 +65,7 @@ class EmotionTracker:
     def __init__(self, classifier: EmotionClassifier, **settings: float) -> None:
         self.classifier = classifier
         self._tracker = FaceTracker(labels=classifier.labels, threshold=classifier.threshold, **settings)
+        self._previous: np.ndarray | None = None
 
     @property
     def faces(self) -> tuple[TrackedFace, ...]:
@@ -78,6 +85,19 @@ class EmotionTracker:
         found = detect_faces_in_frame(frame)
         predictions, looks = answers_and_looks(self.classifier, frame, found)
         return self._tracker.update(predictions, monotonic() if time is None else time, looks)
+
+    def cut(self, frame: np.ndarray) -> Collection[int]:
+        """Let the faces go whose place shows something else than in the frame before; return their numbers.
+
+        For clips of cameras that may be cut: to be called with every frame, before `update`.
+        """
+        before, self._previous = self._previous, frame
+        if before is None or before.shape != frame.shape:
+            return ()
+        whole = _changed(before, frame, (0, 0, frame.shape[1], frame.shape[0]))
+        gone = [face.id for face in self.faces if whole or _changed(before, frame, face.box)]
+        self._tracker.leave(gone)
+        return gone
 
 
 def annotate_clip(
@@ -166,18 +186,20 @@ def follow_faces(
     detected_at = -math.inf
     waiting: list[tuple[float, np.ndarray]] = []
     for time, picture in clip.frames():
-        if time - detected_at < 1 / detections_per_second - 0.5 / MAX_RATE:
+        before = tracker.faces
+        cut = tracker.cut(picture)
+        if not cut and time - detected_at < 1 / detections_per_second - 0.5 / MAX_RATE:
             if write is not None:
                 waiting.append((time, picture))
             continue
-        before = tracker.faces
         after = tracker.update(picture, time)
         for moment in tracker.timeline.moments:
             record(moment)
         if write is not None:
             for earlier, frame in waiting:
                 share = (earlier - detected_at) / (time - detected_at)
-                write(earlier, np.asarray(annotate(frame, _between(before, after, share))))
+                ends = [face for face in after if face.id not in cut]
+                write(earlier, np.asarray(annotate(frame, _between(before, ends, share))))
             write(time, np.asarray(annotate(picture, after)))
         detected_at = time
         waiting.clear()
@@ -198,8 +220,20 @@ def answers_and_looks(
     ]
 
 
+def _changed(before: np.ndarray, after: np.ndarray, box: Box) -> bool:
+    """Whether most of a box shows something else in the next frame, which has the same size."""
+    x, y, width, height = box
+    samples = (np.arange(CELLS * CELL_PIXELS) + 0.5) / (CELLS * CELL_PIXELS)
+    rows = (y + samples * height).astype(int).clip(0, after.shape[0] - 1)
+    columns = (x + samples * width).astype(int).clip(0, after.shape[1] - 1)
+    inside = np.ix_(rows, columns)
+    difference = after[inside].mean(axis=2) - before[inside].mean(axis=2)
+    cells = difference.reshape(CELLS, CELL_PIXELS, CELLS, CELL_PIXELS).mean(axis=(1, 3))
+    return bool((np.abs(cells) > CUT_LEVELS).mean() > CUT_SHARE)
+
+
 def _between(
-    before: tuple[TrackedFace, ...], after: tuple[TrackedFace, ...], share: float
+    before: Sequence[TrackedFace], after: Sequence[TrackedFace], share: float
 ) -> tuple[TrackedFace, ...]:
     """Move the boxes of earlier faces this share (0..1) of the way to where the same faces are later."""
     later = {face.id: face.box for face in after}

@@ -166,6 +166,49 @@ def test_who_leaves_the_picture_for_two_seconds_keeps_the_number(tmp_path, perso
     assert {moment.time > 2 for moment in timeline.moments} == {False, True}
 
 
+@pytest.fixture(scope="module")
+def portraits():
+    """The examples' happy and angry people."""
+    found = []
+    for name in ("2-happy.jpg", "4-angry.jpg"):
+        with Image.open(Path(__file__).parents[2] / "examples" / name) as image:
+            found.append(np.asarray(image.convert("RGB").resize((280, 280))))
+    return found
+
+
+@pytest.mark.parametrize("length", [22, 25], ids=["between two searches", "at a search"])
+def test_after_a_cut_another_person_in_the_same_place_has_another_number_and_own_answers(
+    tmp_path, portraits, length
+):
+    happy, angry = portraits
+    frames = [*people(length, (happy, 20, 1)), *people(25, (angry, 20 + length, 1))]
+    source = encode(tmp_path / "in.mp4", frames, rate=25)
+    timeline = annotate_clip(EmotionClassifier.from_pretrained(), source, tmp_path / "out.mp4")
+    told = {(moment.face.id, moment.time < length / 25 - 0.01) for moment in timeline.moments}
+    assert told == {(1, True), (2, False)}
+    assert {moment.face.label for moment in timeline.moments if moment.face.id == 1} == {"happy"}
+    assert {moment.face.label for moment in timeline.moments if moment.face.id == 2} <= {"angry", None}
+    first = next(moment.time for moment in timeline.moments if moment.face.id == 2)
+    assert first == pytest.approx(length / 25, abs=0.01)
+
+
+@pytest.mark.parametrize("room", [120, 60], ids=["the same room", "another room"])
+def test_nothing_is_drawn_on_an_empty_picture_after_a_cut(tmp_path, portraits, room):
+    empty = np.full((360, 640, 3), room, np.uint8)
+    frames = [*people(23, (portraits[0], 20, 1)), *[empty] * 20]
+    source = encode(tmp_path / "in.mp4", frames, rate=25)
+    annotate_clip(EmotionClassifier.from_pretrained(), source, tmp_path / "out.mp4")
+    for (time, plain), (_, drawn) in zip(decode(source), decode(tmp_path / "out.mp4"), strict=True):
+        changed = (np.abs(drawn.astype(int) - plain).max(axis=2) > 60).any()
+        assert changed == (time < 23 / 25 - 0.01), time
+
+
+def test_a_face_that_crosses_the_picture_fast_keeps_its_number(tmp_path, person):
+    source = encode(tmp_path / "in.mp4", people(16, (person, 10, 24)), rate=25)
+    timeline = annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")
+    assert {moment.face.id for moment in timeline.moments} == {1}
+
+
 def test_a_clip_without_faces_gives_an_empty_timeline(tmp_path):
     source = encode(tmp_path / "in.mp4", quarters(10))
     timeline = annotate_clip(HappyOnTheLeft(), source, tmp_path / "out.mp4")
@@ -204,6 +247,56 @@ def test_a_phones_rotation_is_honoured(tmp_path, degrees, corner):
         assert picture.shape == ((240, 320, 3) if degrees == 180 else (320, 240, 3))
         quarter = np.array_split(np.array_split(picture, 2, axis=0)[corner[0]], 2, axis=1)[corner[1]]
         assert np.abs(np.median(quarter, axis=(0, 1)) - (250, 0, 0)).max() < 12
+
+
+def test_a_clip_that_was_trimmed_without_encoding_anew_is_whole(tmp_path):
+    """An edit list hides what was cut away; the frames in the header are still all."""
+    source = encode(tmp_path / "in.mp4", quarters(90))
+    with av.open(source) as whole, av.open(tmp_path / "trimmed.mp4", "w") as trimmed:
+        stream = whole.streams.video[0]
+        copied = trimmed.add_stream_from_template(stream)
+        for packet in whole.demux(stream):
+            if packet.dts is not None:
+                packet.pts -= round(2 / stream.time_base)
+                packet.dts -= round(2 / stream.time_base)
+                packet.stream = copied
+                trimmed.mux(packet)
+    with av.open(tmp_path / "trimmed.mp4") as container:
+        assert container.streams.video[0].frames == 90
+    with Clip(tmp_path / "trimmed.mp4") as clip:
+        assert clip.seconds == pytest.approx(1, abs=0.1)
+        assert len(list(clip.frames())) == pytest.approx(30, abs=3)
+
+
+@pytest.mark.parametrize("turns", [[(320, 240), (240, 320)], [(240, 320), (320, 240), (240, 320)]])
+def test_a_phone_that_was_turned_while_recording_gives_borders_instead_of_squashed_faces(tmp_path, turns):
+    path = tmp_path / "turned.mkv"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.pix_fmt, (stream.width, stream.height) = "yuvj420p", turns[0]
+        for index, (width, height) in enumerate(turns):
+            encoder = av.CodecContext.create("mjpeg", "w")
+            encoder.pix_fmt, encoder.width, encoder.height = "yuvj420p", width, height
+            encoder.time_base = Fraction(1, 25)
+            picture = np.full((height, width, 3), 60, np.uint8)
+            picture[: height // 2, : width // 2] = (250, 0, 0)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            for packet in encoder.encode(frame.reformat(format="yuvj420p")) + encoder.encode(None):
+                packet.pts = packet.dts = index
+                packet.time_base, packet.stream = Fraction(1, 25), stream
+                container.mux(packet)
+    frames = [picture.astype(int) for _, picture in decode(path)]
+    width, height = turns[0]
+    assert [frame.shape for frame in frames] == [(height, width, 3)] * len(turns)
+    for frame, (own_width, own_height) in zip(frames, turns, strict=True):
+        scale = min(width / own_width, height / own_height)
+        left, top = (width - own_width * scale) / 2, (height - own_height * scale) / 2
+        red = frame[..., 0] - frame[..., 1] > 120
+        rows, columns = np.flatnonzero(red.any(axis=1)), np.flatnonzero(red.any(axis=0))
+        assert columns[[0, -1]] == pytest.approx([left, left + own_width * scale / 2], abs=12)
+        assert rows[[0, -1]] == pytest.approx([top, top + own_height * scale / 2], abs=12)
+        if left > 12:
+            assert frame[:, : int(left) - 8].max() < 12
 
 
 def test_slow_motion_large_and_anamorphic_clips_become_ordinary_ones(tmp_path):

@@ -176,6 +176,38 @@ def test_a_face_is_known_again_once_it_is_whole_and_its_curve_with_it():
     assert visit(following, (me, 500), (half, 100), at=3.2) == [1, 2]
 
 
+def test_another_face_in_the_same_place_is_another_person_whose_answers_are_not_mixed():
+    following = tracker()
+    me, you = unlike(2)
+    assert visit(following, (me, 100), at=0.0, frames=12) == [1]
+    (face,) = following.update([prediction(0.1, box=(100, 100, 80, 80))], 1.2, [you])
+    assert (face.id, face.label, face.confidence) == (2, "sad", pytest.approx(0.9))
+    assert visit(following, (you, 100), at=1.3, frames=9) == [2]
+    assert visit(following, (me, 100), at=2.2) == [1]
+
+
+def test_a_face_that_turns_away_slowly_is_still_the_same():
+    following = tracker()
+    front, profile = unlike(2)
+    assert visit(following, (front, 100), at=0.0, frames=12) == [1]
+    for angle in np.linspace(0, math.pi / 2, 10):
+        seen = (np.cos(angle) * front + np.sin(angle) * profile).astype(np.float32)
+        (face,) = following.update([prediction()], 1.2 + angle, [seen])
+        assert face.id == 1
+
+
+def test_after_a_cut_only_the_look_brings_a_number_back_and_answers_start_afresh():
+    following = tracker()
+    me, you, third = unlike(3)
+    assert visit(following, (me, 100), (you, 400), at=0.0) == [1, 2]
+    following.leave([1, 2])
+    assert following.faces == ()
+    cut = [prediction(0.1, box=(100, 100, 80, 80)), prediction(0.1, box=(400, 100, 80, 80))]
+    same, other = following.update(cut, 0.5, [me, third])
+    assert (same.id, same.label, same.confidence) == (1, "sad", pytest.approx(0.9))
+    assert other.id not in (1, 2)
+
+
 def test_a_face_is_forgotten_after_a_while_or_without_its_look():
     me, _ = unlike(2)
     following = tracker(memory=3.0)

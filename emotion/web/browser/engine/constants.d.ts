@@ -20,6 +20,7 @@ export interface TrackerConstants {
   history_step: number;
   NEAREST: number;
   SCALE: number;
+  UNLIKE: number;
   KNOWN: number;
   STRANGE: number;
   LOOKS: number;

@@ -31,6 +31,7 @@ import { roundEven } from "./picture.js";
  * @property {number} recorded seconds
  * @property {Float32Array[]} looks
  * @property {number} looked seconds
+ * @property {Float32Array | null} lastLook
  */
 
 export class Tracker {
@@ -82,7 +83,7 @@ export class Tracker {
     this.#gone.push(...this.#tracks.filter((track) => now - track.seen > timeout));
     this.#gone = this.#gone.filter((track) => now - track.seen <= memory);
     this.#tracks = this.#tracks.filter((track) => now - track.seen <= timeout);
-    const current = this.#taken(answers, now);
+    const current = this.#taken(answers, looks, now);
     this.#knowAgain(current, looks, now);
     current.forEach((track, index) => {
       this.#remember(track, looks[index], now);
@@ -99,8 +100,11 @@ export class Tracker {
     return this.faces;
   }
 
-  /** Follow the known among the faces of a frame, and begin with the others. @param {LocatedAnswer[]} answers @param {number} now */
-  #taken(answers, now) {
+  /**
+   * Follow the known among the faces of a frame, and begin with the others.
+   * @param {LocatedAnswer[]} answers @param {(Float32Array | null)[]} looks @param {number} now
+   */
+  #taken(answers, looks, now) {
     const known = [...this.#tracks];
     const pairs = matches(
       known.map((track) => track.lastBox),
@@ -109,7 +113,11 @@ export class Tracker {
     );
     return answers.map((answer, index) => {
       const old = pairs.get(index);
-      if (old !== undefined) return this.#follow(known[old], answer, now);
+      if (old !== undefined && !this.#isUnlike(known[old], looks[index], now)) return this.#follow(known[old], answer, now);
+      if (old !== undefined) {
+        this.#tracks = this.#tracks.filter((each) => each !== known[old]);
+        this.#gone.push(known[old]);
+      }
       const track = this.#begin(answer, now);
       this.#tracks.push(track);
       return track;
@@ -133,6 +141,7 @@ export class Tracker {
       recorded: -Infinity,
       looks: [],
       looked: -Infinity,
+      lastLook: null,
     };
     track.label = this.#chosen(track);
     return track;
@@ -169,8 +178,7 @@ export class Tracker {
     current.forEach((track, index) => {
       const seen = looks[index];
       if (!seen || now - track.began > STRANGE) return;
-      for (const old of this.#gone)
-        pairs.push({ alike: Math.max(-1, ...old.looks.map((known) => likeness(seen, known))), track, old });
+      for (const old of this.#gone) pairs.push({ alike: mostAlike(seen, old.looks), track, old });
     });
     pairs.sort((one, other) => other.alike - one.alike);
     for (const { alike, track, old } of pairs) {
@@ -195,9 +203,16 @@ export class Tracker {
     Object.assign(track, { id: old.id, began: old.began, looks: old.looks, looked: old.looked });
   }
 
-  /** Keep a few looks, the oldest of them going first. @param {Track} track @param {Float32Array | null} seen @param {number} now */
+  /** Whether a face in its place must be another person's. @param {Track} track @param {Float32Array | null} seen @param {number} now */
+  #isUnlike({ began, looks, lastLook }, seen, now) {
+    const { STRANGE, UNLIKE } = this.constants.TRACKER;
+    return !!seen && !!lastLook && now - began > STRANGE && mostAlike(seen, [...looks, lastLook]) < UNLIKE;
+  }
+
+  /** Keep the last look and a few others, the oldest of them going first. @param {Track} track @param {Float32Array | null} seen @param {number} now */
   #remember(track, seen, now) {
     const { LOOKS, LOOKS_APART } = this.constants.TRACKER;
+    track.lastLook = seen;
     if (!seen || now - track.looked < LOOKS_APART) return;
     track.looks = [...track.looks, seen].slice(-LOOKS);
     track.looked = now;
@@ -240,6 +255,11 @@ export class Tracker {
   #isUnusable({ reason }) {
     return reason !== null && reason !== this.constants.NEUTRAL_OR_MIXED;
   }
+}
+
+/** How much a face looks like the most alike of these looks, -1 to 1. @param {Float32Array} seen @param {Float32Array[]} looks */
+function mostAlike(seen, looks) {
+  return Math.max(-1, ...looks.map((known) => likeness(seen, known)));
 }
 
 /**
