@@ -43,13 +43,13 @@ def percentile(values: Iterable[float], share: float) -> float:
     return ordered[max(0, -(-round(share * 1000) * len(ordered) // 1000) - 1)]
 
 
-def print_rows(rows: Sequence[Row]) -> None:
-    """Print one line per row, aligned."""
-    print(f"{'figure':<66}{'ours':>10}{'peer':>10}{'ratio':>8}  unit; peer")
+def print_rows(rows: Iterable[Row]) -> None:
+    """Print one line per row, aligned, as soon as it is measured."""
+    print(f"{'figure':<66}{'ours':>10}{'peer':>10}{'ratio':>8}  unit; peer", flush=True)
     for row in rows:
         ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
         said = "; ".join(filter(None, (row.unit, row.beside)))
-        print(f"{row.figure:<66}{_short(row.ours):>10}{_short(row.peer):>10}{ratio:>8}  {said}")
+        print(f"{row.figure:<66}{_short(row.ours):>10}{_short(row.peer):>10}{ratio:>8}  {said}", flush=True)
 
 
 def as_json(rows: Sequence[Row]) -> str:

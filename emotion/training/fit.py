@@ -27,7 +27,6 @@ from emotion.data.batches import FaceBatches
 from emotion.data.dataset import Dataset
 from emotion.data.examples import CachedExamples, Examples
 from emotion.errors import DataError
-from emotion.report.metrics import wilson_interval
 from emotion.training.augmentation import augment
 from emotion.training.checkpoint import BestWeightsKeeper
 from emotion.training.devices import Devices
@@ -37,7 +36,6 @@ from emotion.training.networks import average_mirrored, build_network
 logger = logging.getLogger(__name__)
 
 HISTORY_FILE = "history.csv"
-CHANCE_EPOCHS = 3  # after so many, a network that learns anything is better than guessing
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,6 @@ def fit(
                     callbacks=[
                         ctrl_c,
                         keeper,
-                        ChanceWatch(dataset.calibration.targets),
                         *_logs(output, resume=resume),
                         *callbacks,
                     ],
@@ -180,37 +177,6 @@ def fit(
         best = average_mirrored(best)
     interrupted = interruption is not None
     return FittedNetwork(best, keeper.history, keeper.best_epoch, interrupted, keeper.seconds)
-
-
-class ChanceWatch(keras.callbacks.Callback):
-    """Warns, before hours are spent, of a network that is no better than guessing the most frequent class.
-
-    Parameters
-    ----------
-    targets : np.ndarray
-        int64 (n,): classes of the held-out faces that `val_accuracy` is about.
-    """
-
-    def __init__(self, targets: np.ndarray) -> None:
-        super().__init__()
-        self._faces = len(targets)
-        self._guessing = float(np.bincount(targets).max() / len(targets)) if len(targets) else 1.0
-        self._best = 0.0
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Compare after `CHANCE_EPOCHS` epochs, once; Keras calls this."""
-        self._best = max(self._best, (logs or {}).get("val_accuracy", 1.0))
-        if epoch + 1 != CHANCE_EPOCHS or not self._faces:
-            return
-        if wilson_interval(round(self._best * self._faces), self._faces)[0] <= self._guessing:
-            logger.warning(
-                "After %d epochs, %.1f%% of the held-out faces are named right, and guessing the most "
-                "frequent class reaches %.1f%%. Check the labels and how the faces are framed; Ctrl-C "
-                "ends the run.",
-                CHANCE_EPOCHS,
-                100 * self._best,
-                100 * self._guessing,
-            )
 
 
 class Interruption(keras.callbacks.Callback):

@@ -21,13 +21,14 @@ from tests.conftest import SMALL_RUN, TINY_RUN
 pytestmark = pytest.mark.slow
 
 
-def test_early_stopping_ends_a_run_that_gets_no_better(drawn_data, tmp_path):
+def test_a_run_that_gets_no_better_is_warned_of_and_ends_early(drawn_data, tmp_path, caplog):
     config = TrainingConfig(
-        data=str(drawn_data), **TINY_RUN | {"epochs": 50, "patience": 1, "learning_rate": 1e-9}
+        data=str(drawn_data), **TINY_RUN | {"epochs": 50, "patience": 2, "learning_rate": 1e-9}
     )
     result = fit(config, load_dataset(config, progress=False), tmp_path)
-    assert len(result.history["loss"]) < 50
+    assert 3 <= len(result.history["loss"]) < 50
     assert result.best_epoch < len(result.history["loss"])
+    assert "After 3 epochs the network is no better than guessing" in caplog.text
 
 
 def test_normalization_statistics_are_those_of_clean_faces(drawn_data):

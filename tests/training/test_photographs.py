@@ -1,10 +1,8 @@
 """Runs over whole photographs: what is learned, measured and said is about the faces in them."""
 
 import json
-import logging
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -12,7 +10,6 @@ from emotion.config import TrainingConfig
 from emotion.data import framing
 from emotion.report.report import FIGURES
 from emotion.training.evaluation import summary
-from emotion.training.fit import ChanceWatch
 from emotion.training.folder import load_run_config
 from emotion.training.runs import evaluate_model, train_model
 from tests.conftest import TINY_RUN
@@ -46,15 +43,3 @@ def test_a_run_over_photographs_says_how_many_were_found(tmp_path: Path, monkeyp
 def test_a_run_of_a_version_without_framing_goes_on_as_it_began(tmp_path: Path):
     (tmp_path / "training.json").write_text(json.dumps({"epochs": 3}))
     assert load_run_config(tmp_path).framing == "whole"
-
-
-@pytest.mark.parametrize(("accuracy", "warned"), [(0.40, True), (0.55, False)])
-def test_a_network_that_is_no_better_than_guessing_is_warned_of_early(
-    accuracy: float, warned: bool, caplog: pytest.LogCaptureFixture
-):
-    watch = ChanceWatch(np.repeat([0, 1, 2], (40, 30, 30)))
-    for epoch in range(5):
-        watch.on_epoch_end(epoch, {"val_accuracy": accuracy})
-    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == warned
-    assert "guessing the most frequent class reaches 40.0%" in caplog.text or not warned
