@@ -18,6 +18,8 @@ EMBEDDED = "embedded"  # as any model: the one that comes with the program
 NETWORK_SETTINGS = (
     "architecture", "image_size", "channels", "width", "blocks", "filters", "kernel_size", "dense_units",
 )  # fmt: skip
+# Settings that say what may be done with a model and where its pictures came from, not how it is made.
+ABOUT = ("license", "license_note", "data_note")
 # What replaces the defaults in a run of `train.py` that starts from trained weights.
 FINE_TUNING: dict[str, Any] = {"epochs": 8, "batch_size": 32, "learning_rate": 5e-4, "warmup_epochs": 1.0}
 
@@ -86,6 +88,9 @@ class TrainingConfig:
         "glasses, camera; every group is measured on its own. Names of groups are published with the figures",
     )
 
+    data_note: str | None = option(
+        None, "where the pictures came from, in a sentence or two for the model card"
+    )
     license: str | None = option(
         None,
         "licence of the model, as the Hub names it, such as cc-by-4.0; by default that of the data set's "

@@ -7,7 +7,6 @@ pictures alone, on no seed. Nothing here trains.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,9 +19,7 @@ from emotion.config import TrainingConfig
 from emotion.data.audit import (
     audit_findings,
     count_targets,
-    findings_in_words,
     framing_findings,
-    framing_warnings,
 )
 from emotion.data.copies import Prints, copy_groups, take_prints
 from emotion.data.examples import Examples, Source
@@ -32,7 +29,6 @@ from emotion.data.sources import open_sources
 from emotion.errors import DataError
 from emotion.vision.crop import Place
 
-logger = logging.getLogger(__name__)
 USES = ("train", "calibration", "report")
 NOWHERE = Place((0, 0, 1, 1), tight=True)  # of a picture that is used nowhere
 
@@ -128,10 +124,6 @@ def load_dataset(
         findings["framing"] = framing_findings(everything, splits, prints, labelled)
     framing = findings.get("framing", {})
     check_used(source.labels, findings["used"], data, evaluation=evaluation)
-    for line in findings_in_words(findings):
-        logger.info(line)
-    for line in framing_warnings(framing):
-        logger.warning(line)
     parts = {split: everything.subset(np.flatnonzero((splits == split) & framed)) for split in USES}
     return Dataset(
         source=data,

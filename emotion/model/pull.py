@@ -46,13 +46,15 @@ from emotion.errors import (
     in_one_line,
     waiting_time,
 )
-from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, KERAS_FILES, LITERT_FILE, NETWORK_FILES
+from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, KERAS_FILES, LITERT_FILE
 from emotion.program import TRAIN_COMMAND
 from emotion.report.report import PLOTS_FOLDER, REPORT_FILE
 
-# What is published and pulled, as patterns of the Hub's client; then the part that serving needs.
-PUBLISHED_FILES = (*NETWORK_FILES, DESCRIPTION_FILE, REPORT_FILE, f"{PLOTS_FOLDER}/*.png", CARD_FILE)
-SERVED_FILES = tuple(name for name in PUBLISHED_FILES if name not in KERAS_FILES)
+# As patterns of the Hub's client: what serving needs, what is pulled, and what is published. A stranger's SVG
+# is left there: it can hold a program.
+SERVED_FILES = (LITERT_FILE, DESCRIPTION_FILE, REPORT_FILE, f"{PLOTS_FOLDER}/*.png", CARD_FILE)
+PULLED_FILES = (*KERAS_FILES, *SERVED_FILES)
+PUBLISHED_FILES = (*PULLED_FILES, f"{PLOTS_FOLDER}/*.svg")
 DEFAULT_NAME = "facial-emotion"
 # Bytes: visitors of an app may name any repository, and its disk and memory are finite.
 LARGEST_MODEL, LARGEST_SERVED = 2**30, 80 * 2**20
@@ -93,7 +95,7 @@ def pull(
 ) -> Snapshot:
     """Fetch a published model, or find it in the local Hub cache when the Hub cannot be reached.
 
-    Only `PUBLISHED_FILES` are fetched, without Keras's files and at most `LARGEST_SERVED` if `serving_only`,
+    Only `PULLED_FILES` are fetched, without Keras's files and at most `LARGEST_SERVED` if `serving_only`,
     and their content is compared with the Hub's hashes. With `token=False`, none is sent, and the only local
     copies are those that were fetched without a token. The Hub has `answer_seconds` to name the commit.
 
@@ -102,7 +104,7 @@ def pull(
     name = f"{repo_id}@{revision}" if revision else repo_id
     token = checked_token(token, ModelLoadError)
     cache = cache_for(token, cache_dir)
-    patterns = list(SERVED_FILES if serving_only else PUBLISHED_FILES)
+    patterns = list(SERVED_FILES if serving_only else PULLED_FILES)
     try:
         information = _information(repo_id, revision, token, answer_seconds)
     except UNREACHABLE as error:
@@ -230,7 +232,7 @@ def pull_from_cache(
     reason: str,
 ) -> Snapshot:
     """Find a whole copy of a model in the local Hub cache, or raise ModelLoadError with the `reason`."""
-    patterns = list(SERVED_FILES if serving_only else PUBLISHED_FILES)
+    patterns = list(SERVED_FILES if serving_only else PULLED_FILES)
     return _pull_from(
         cache_for(token, cache_dir),
         repo_id,

@@ -102,10 +102,11 @@ def _sources(
         report = measure(probabilities[own], targets[own])
         recalls = [row.recall for row in report.per_class.values() if row.recall is not None]
         figures[name] = SourceFigures(
-            report.accuracy,
-            _rounded(float(np.mean(recalls))) if recalls else None,
-            report.calibration.expected_calibration_error_after,
-            replace(report.not_sure, risk_coverage=None),
+            accuracy=report.accuracy,
+            guessing=None if report.guessing is None else _rounded(report.guessing),
+            balanced_accuracy=_rounded(float(np.mean(recalls))) if recalls else None,
+            calibration_error=report.calibration.expected_calibration_error_after,
+            not_sure=replace(report.not_sure, risk_coverage=None),
         )
     return figures
 

@@ -22,6 +22,7 @@ from emotion.predictions.display import decimal, harmless, listed, percent, tabl
 from emotion.program import PACKAGE
 from emotion.report.groups import GROUP_HEAD, gaps_in_words, group_row, people_gaps, people_row
 from emotion.report.metadata import licence_section, marked, metadata
+from emotion.report.pictures import data_section
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
 
 PLACEHOLDER = "OWNER/NAME"
@@ -111,7 +112,7 @@ def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str 
         licence_section(training),
         _loading(report, emotion_json, repo_id),
         training_section(report, emotion_json),
-        data_section(report, source),
+        data_section(report, source, training.get("data_note")),
     ]
     return marked("\n\n".join(section for section in sections if section))
 
@@ -198,6 +199,7 @@ def _sources(report: Report) -> str:
             (
                 harmless(name),
                 f"{percent(figures.accuracy.value)} of {figures.accuracy.faces}",
+                percent(figures.guessing),
                 percent(figures.balanced_accuracy),
                 decimal(figures.calibration_error),
                 f"{percent(not_sure.coverage)} / {percent(not_sure.error_among_answered)}",
@@ -208,6 +210,7 @@ def _sources(report: Report) -> str:
     head = (
         "source",
         "accuracy",
+        "guessing",
         "balanced accuracy",
         "calibration error",
         "answered / wrong among them",
@@ -341,6 +344,7 @@ def training_section(report: Report, emotion_json: dict[str, Any]) -> str:
     parts = [
         "## Training",
         f"```\n{ABSOLUTE_FOLDERS.sub('', command)}\n```",
+        _ended_early(report, training),
         table(("", ""), rows),
         _targets_and_priors(training),
     ]
@@ -353,6 +357,18 @@ def training_section(report: Report, emotion_json: dict[str, Any]) -> str:
         hyperparameters = table(("setting", "value"), settings)
         parts.append(f"<details><summary>All hyperparameters</summary>\n\n{hyperparameters}\n\n</details>")
     return "\n\n".join(part for part in parts if part)
+
+
+def _ended_early(report: Report, training: dict[str, Any]) -> str:
+    """Say how the command gives this model where Ctrl-C ended the run that it began."""
+    trained = report.model.get("epochs_trained")
+    if not report.model.get("ended") or not trained:
+        return ""
+    return (
+        f"Ctrl-C ended this run after epoch {harmless(trained)} of "
+        f"{harmless(training.get('epochs', 'more'))}. "
+        "The command repeats it if it is ended there, too; left alone, it trains all epochs."
+    )
 
 
 def _targets_and_priors(training: dict[str, Any]) -> str:
@@ -380,14 +396,14 @@ def _targets(config: TrainingConfig) -> list[str]:
         lines.append(
             f"The labels are {votes}."
             if config.soft_label_weight == 1
-            else f"{config.soft_label_weight:.0%} of each label are {votes}, the rest is the folder's."
+            else f"{percent(config.soft_label_weight)} of each label are {votes}, the rest is the folder's."
         )
     teachers = [f"`{name}`" for name in config.teacher]
     if config.teacher_epochs:
         teachers.append(f"a network that was trained first, for {config.teacher_epochs} epochs")
     if teachers:
         lines.append(
-            f"{config.teacher_weight:.0%} of each target was learned from the answers of "
+            f"{percent(config.teacher_weight)} of each target was learned from the answers of "
             f"{' and '.join(teachers)} (distillation), the rest from the labels."
         )
         if config.teacher_views != "clean":
@@ -429,62 +445,3 @@ def _networks(config: TrainingConfig) -> list[str]:
 def public_data(data: object) -> list[str]:
     """Return the data sources of a run, of which older versions knew one, without the folders above them."""
     return [public_source(str(source)) for source in (data if isinstance(data, (list, tuple)) else [data])]
-
-
-def data_section(report: Report, source: str | None) -> str:
-    """Return which faces the figures are about, and what the audit found, without names of files."""
-    data, audit = report.data, report.data.audit or {}
-    lines = []
-    if source:
-        lines.append(f"Source: `{public_source(source)}`.")
-    if data.report_split and data.faces:
-        counts = ", ".join(f"{count} {harmless(name)}" for name, count in data.per_label.items())
-        lines.append(f"The figures are about {data.faces} faces ({harmless(data.report_split)}): {counts}.")
-    if data.faces:
-        lines.append(_people_sentence(audit.get("people")))
-    if data.fingerprint:
-        lines.append(f"Fingerprint of the pictures and labels (SHA-256): `{data.fingerprint}`.")
-    parts = ["\n".join(lines)]
-    counts = {harmless(split): row for split, row in _rows(audit, "files")}
-    counts |= {f"used for {harmless(split)}": row for split, row in _rows(audit, "used")}
-    names = list(dict.fromkeys(name for row in counts.values() for name in row))
-    rows = [(title, *(str(row.get(name, 0)) for name in names)) for title, row in counts.items()]
-    parts.append(table(("pictures", *map(harmless, names)), rows))
-    findings = _flat({key: value for key, value in audit.items() if key not in ("files", "used")})
-    parts.append("\n".join(f"- {words(key)}: {harmless(value)}" for key, value in findings))
-    text = "\n\n".join(part for part in parts if part)
-    return text and f"## Data and its audit\n\n{text}"
-
-
-def _people_sentence(people: object) -> str:
-    """Say whether people of the training pictures are in the held-out ones."""
-    both = people.get("in_training_and_held_out") if isinstance(people, dict) else None
-    if both is None:
-        return (
-            "Whether the same people are in training and in held-out pictures is not known; if so, the "
-            "figures flatter."
-        )
-    return (
-        f"{harmless(both)} people are in training and in held-out pictures, so the figures flatter."
-        if both
-        else "No person is in both training and held-out pictures, as far as they are named."
-    )
-
-
-def _rows(audit: dict[str, Any], finding: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return a finding's counts as (split, counts by name)."""
-    found = audit.get(finding)
-    found = found if isinstance(found, dict) else {}
-    return [(split, row) for split, row in found.items() if isinstance(row, dict)]
-
-
-def _flat(findings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return nested findings as lines, without lists: they name files, and names of files can be private."""
-    lines: list[tuple[str, Any]] = []
-    for key, value in findings.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            lines += _flat(value, f"{name}, ")
-        elif value is not None and not isinstance(value, list):
-            lines.append((name, value))
-    return lines

@@ -1,4 +1,4 @@
-"""A report drawn as PNG files. Nothing is measured here; which plots there are is in `report`."""
+"""A report drawn as PNG and SVG files. Nothing is measured here; which plots there are is in `report`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
-from emotion.predictions.display import emotion_colour
+from emotion.predictions.display import emotion_colour, percent
 from emotion.report.report import (
     PLOTS,
     PLOTS_FOLDER,
@@ -34,23 +35,32 @@ COLOURS = (BLUE, ORANGE, "#009E73", "#B25C93", "#7A7A00", QUIET)
 
 
 def write_report(report: Report, folder: str | Path) -> None:
-    """Write `report.json` and plots/*.png to a folder."""
+    """Write `report.json`, plots/*.png and plots/*.svg to a folder."""
     folder = Path(folder)
     write_report_file(report, folder)
     write_plots(report, folder / PLOTS_FOLDER)
 
 
 def write_plots(report: Report, folder: str | Path) -> list[Path]:
-    """Draw every plot that the report has figures for, and remove the others; return the files."""
+    """Draw every plot that the report has figures for, as PNG and SVG, and remove the others.
+
+    Return the PNG files.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, plot in PLOTS.items():
         path = folder / f"{name}.png"
+        drawing = path.with_suffix(".svg")
         if not plot.has_figures(report):
             path.unlink(missing_ok=True)
+            drawing.unlink(missing_ok=True)
             continue
-        _save(DRAWN_BY[name](report), path)
+        figure = DRAWN_BY[name](report)
+        _save(figure, path)
+        # Words stay words, and the same report gives the same file.
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+            figure.savefig(drawing, metadata={"Date": None})
         written.append(path)
     return written
 
@@ -91,9 +101,10 @@ def training(report: Report) -> Figure:
     for axes, key in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for name, curve, colour in (
             ("training, on changed faces, all outputs", key, QUIET),
+            ("the same without the penalty on the weights", f"data_{key}", ORANGE),
             ("validation, labels only", f"val_{key}", BLUE),
         ):
-            if values := history[curve]:
+            if values := history.get(curve):
                 marker = "o" if len(values) == 1 else None
                 axes.plot(range(1, len(values) + 1), values, color=colour, label=name, marker=marker)
         _dress(axes, key.capitalize(), x="epoch")
@@ -115,7 +126,7 @@ def confusion_matrix(report: Report) -> Figure:
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.55 else INK
         axes.text(
-            column, row, f"{shares[row, column]:.0%}", ha="center", va="bottom", color=colour, fontsize=12
+            column, row, percent(shares[row, column]), ha="center", va="bottom", color=colour, fontsize=12
         )
         axes.text(column, row, f"\n{count}", ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(labels)), labels)
@@ -179,7 +190,8 @@ def risk_coverage(report: Report) -> Figure:
         axes.plot(answered, wrong, marker="o", color=ORANGE, markersize=8)
         left = answered > 0.6  # where the words have room beside the curve
         axes.annotate(
-            f"threshold {figures.threshold:.3f}:\n{answered:.1%} answered, {wrong:.1%} of them wrong",
+            f"threshold {figures.threshold:.3f}:\n"
+            f"{percent(answered)} answered, {percent(wrong)} of them wrong",
             (answered, wrong),
             xytext=(-12, 14) if left else (12, -24),
             textcoords="offset points",
@@ -218,9 +230,9 @@ def robustness(report: Report) -> Figure:
     figure = _figure(6.0, 1.4 + 0.27 * len(names))
     axes = figure.subplots()
     bars = axes.barh(names, values, color=BLUE, height=0.62)
-    axes.bar_label(bars, [f"{value:.1%}" for value in values], padding=-38, color="white", fontsize=9)
-    axes.axvline(clean, color=INK, linewidth=1, linestyle=":")
-    axes.text(clean, len(names) - 0.4, f"clean {clean:.1%}", ha="center", color=INK, fontsize=9)
+    axes.bar_label(bars, [percent(value) for value in values], padding=-38, color="white", fontsize=9)
+    axes.plot([clean, clean], [-0.6, len(names) - 0.5], color=INK, linewidth=1, linestyle=":")
+    axes.text(clean, len(names) - 0.4, f"clean {percent(clean)}", ha="center", color=INK, fontsize=9)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(names) + 0.2)
     _dress(axes, "Accuracy on damaged faces")

@@ -141,6 +141,7 @@ class SourceFigures:
     """What is measured on the faces of one data source alone; `balanced_accuracy` is the mean recall."""
 
     accuracy: Accuracy = field(default_factory=Accuracy)
+    guessing: float | None = None
     balanced_accuracy: float | None = None
     calibration_error: float | None = None
     not_sure: NotSureFigures = field(default_factory=NotSureFigures)
@@ -163,9 +164,10 @@ class RobustnessFigures:
 
 @dataclass(frozen=True)
 class History:
-    """One value an epoch."""
+    """One value an epoch; `data_loss` is the loss without a penalty on the weights, where there is one."""
 
     loss: Curve | None = None
+    data_loss: Curve | None = None
     accuracy: Curve | None = None
     val_loss: Curve | None = None
     val_accuracy: Curve | None = None

@@ -29,7 +29,7 @@ LATEST_WEIGHTS = "latest.weights.h5"
 BEST_WEIGHTS = "best.weights.h5"
 GUESSING_EPOCHS = 3  # after which a network that is worth its time is better than guessing
 LEAST_PROGRESS = 1e-4  # of the validation loss, to count as better
-CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+CURVES = ("loss", "data_loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
 
 class BestWeightsKeeper(keras.callbacks.Callback):
@@ -37,7 +37,8 @@ class BestWeightsKeeper(keras.callbacks.Callback):
 
     Validation uses the exponential moving average of the weights, with batch normalisation statistics
     estimated anew on clean training faces, as in Izmailov et al., "Averaging weights leads to wider optima
-    and better generalization", 2018. `history` has one value per epoch for each of `CURVES`; `best_epoch`
+    and better generalization", 2018. `history` has one value per epoch for each of `CURVES`, `data_loss` only
+    where the loss has a penalty on the weights; `best_epoch`
     counts from 1 and is 0 before the first one is complete; `stopped` says that the run ended because it got
     no better; `seconds` counts its epochs, those before a break included.
     """
@@ -124,8 +125,9 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         for variable, value in zip(network.trainable_variables, current, strict=True):
             variable.assign(value)
 
-        for name in CURVES:
-            self.history.setdefault(name, []).append(float(logs[name]))
+        for name in logs.keys() & CURVES:
+            if not epoch or name in self.history:  # an older version wrote no `data_loss`
+                self.history.setdefault(name, []).append(float(logs[name]))
         if self.config.patience and epoch + 1 - self.best_epoch >= self.config.patience:
             self.stopped = network.stop_training = True
         now = time.monotonic()

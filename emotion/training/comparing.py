@@ -19,6 +19,7 @@ from emotion.data.soft_targets import load_majorities
 from emotion.errors import DataError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import LITERT_FILE, WEIGHTS_FILE
+from emotion.predictions.display import percent
 from emotion.report.comparison import Answers, Comparison, compare, letters_of
 from emotion.report.plots import draw_risk_coverage, faces_sheet
 from emotion.report.report import DataFigures
@@ -239,7 +240,7 @@ def _draw_differing_faces(
         "\n".join(
             [labels[examples.targets[face]]]
             + [
-                f"{letter}: {labels[best[model, face]]} {certainty[model, face]:.0%}"
+                f"{letter}: {labels[best[model, face]]} {percent(certainty[model, face])}"
                 for model, letter in enumerate(letters)
             ]
         )

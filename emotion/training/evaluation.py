@@ -132,13 +132,17 @@ def measure_robustness(
     if len(labelled) > most_faces:
         labelled = labelled[np.linspace(0, len(labelled) - 1, most_faces).astype(int)]
     correct = dict.fromkeys(["clean", *CONDITIONS], 0)
-    for batch in _batches(labelled, batch_size, "Measuring robustness", progress=progress):
-        crops = examples.load(batch, size, channels)
-        for name in correct:
-            damaged = np.stack([CONDITIONS[name](crop) for crop in crops]) if name in CONDITIONS else crops
-            shown, _ = calibration.apply(network(damaged.astype(np.float32)), classes)
-            predicted = shown.argmax(axis=1)
-            correct[name] += int(np.sum(predicted == examples.targets[batch]))
+    # One step of the bar is one condition: a batch of all of them takes many seconds.
+    steps = len(correct) * -(-len(labelled) // batch_size)
+    with tqdm(desc="Damaging faces", total=steps, disable=None if progress else True) as bar:
+        for batch in _batches(labelled, batch_size, progress=False):
+            crops = examples.load(batch, size, channels)
+            for name in correct:
+                damage = CONDITIONS.get(name)
+                damaged = np.stack([damage(crop) for crop in crops]) if damage else crops
+                shown, _ = calibration.apply(network(damaged.astype(np.float32)), classes)
+                correct[name] += int(np.sum(shown.argmax(axis=1) == examples.targets[batch]))
+                bar.update()
     accuracies = {name: round(count / len(labelled), 6) for name, count in correct.items()}
     clean = accuracies.pop("clean")
     mean = round(float(np.mean(list(accuracies.values()))), 6)
@@ -174,8 +178,9 @@ def summary(report: Report | None) -> str:
         answered, wrong = source.not_sure.coverage, source.not_sure.error_among_answered
         unsure = source.not_sure.background_not_sure
         lines.append(
-            f"  On {name}: accuracy {percent(source.accuracy.value, 'none')} of {source.accuracy.faces}, "
-            f"balanced {percent(source.balanced_accuracy, 'none')}; answers {percent(answered, 'none')}, "
+            f"  On {name}: accuracy {percent(source.accuracy.value, 'none')} of {source.accuracy.faces} "
+            f"(guessing reaches {percent(source.guessing, 'none')}), balanced "
+            f"{percent(source.balanced_accuracy, 'none')}; answers {percent(answered, 'none')}, "
             f"{percent(wrong, 'none')} of them wrong; not sure about "
             + (", ".join(f"{percent(share)} of {kind}" for kind, share in unsure.items()) or "nothing else")
         )
@@ -221,7 +226,9 @@ def all_held_out(dataset: Dataset) -> Dataset:
     return replace(dataset, report=everything, report_split=title, without_face=without)
 
 
-def _batches(indices: np.ndarray, batch_size: int, title: str, *, progress: bool) -> Iterator[np.ndarray]:
+def _batches(
+    indices: np.ndarray, batch_size: int, title: str | None = None, *, progress: bool
+) -> Iterator[np.ndarray]:
     starts = range(0, len(indices), batch_size)
     for start in tqdm(starts, title, disable=None if progress else True):
         yield indices[start : start + batch_size]

@@ -303,10 +303,13 @@ def compile_network(
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     optimizer.build(network.trainable_variables)
+    smoothing = {"label_smoothing": config.label_smoothing}
+    without_penalty = keras.metrics.CategoricalCrossentropy(name="data_loss", **smoothing)
     network.compile(
         optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
+        loss=keras.losses.CategoricalCrossentropy(**smoothing),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        weighted_metrics=[without_penalty] if network.losses else [],
     )
 
 

@@ -26,6 +26,7 @@ LOCK_FILE = "run.lock"
 FREE_SETTINGS = {
     "data", "soft_labels", "groups", "teacher", "members", "workers", "cache_mib", "devices", "precision",
     "learning_rate", "patience", "flip_averaging", "prior_correction", "litert_precision",
+    "license", "license_note", "data_note",
 }  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def publish_model(
     publishes later. A model that is already there is kept where it is better and that is unlikely to be
     chance, by what both answer on `data`, labelled pictures, or by the reports that both bring;
     `replace_better` replaces it. A model that may be no better than guessing is refused, unless
-    `publish_anyway`. `about` may state `license` and `license_note` in place of the model's own.
+    `publish_anyway`. `about` may state `license`, `license_note` and `data_note` in place of the model's own.
     """
     classifier = EmotionClassifier.from_pretrained(folder)
     if about:

@@ -43,7 +43,7 @@ def recalibrate_model(
     balance : bool
         As `TrainingConfig.balance_labels`.
     about : mapping, optional
-        `license` and `license_note`, as in `TrainingConfig`; by default those of the model.
+        `license`, `license_note` and `data_note`, as in `TrainingConfig`; by default those of the model.
     revision : str, optional
         Branch, tag or commit on the Hub.
     command : str, optional

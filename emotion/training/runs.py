@@ -20,6 +20,7 @@ from emotion.data.people import load_groups
 from emotion.errors import DataError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
 from emotion.program import TRAIN_COMMAND
+from emotion.report.pictures import audit_in_words, counts_in_words, framing_warnings, without_lists
 from emotion.report.plots import write_report
 from emotion.report.report import Report
 from emotion.training.arguments import follow_recipe
@@ -260,14 +261,10 @@ def evaluate_model(
 
 
 def record_audit(dataset: Dataset, folder: Path) -> Dataset:
-    """Write the whole audit beside the run, and return the data set with an audit that names no file."""
+    """Say what was found in the pictures and write it beside the run; the result names no file."""
+    for line in [counts_in_words(dataset.audit), *audit_in_words(dataset.audit)]:
+        logger.info(line)
+    for line in framing_warnings(dataset.audit):
+        logger.warning(line)
     (folder / AUDIT_FILE).write_text(json.dumps(dataset.audit, indent=1) + "\n", encoding="utf-8")
-    return replace(dataset, audit=_without_lists(dataset.audit))
-
-
-def _without_lists(findings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_lists(value) if isinstance(value, dict) else value
-        for key, value in findings.items()
-        if not isinstance(value, list)
-    }
+    return replace(dataset, audit=without_lists(dataset.audit))

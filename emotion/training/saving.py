@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
@@ -15,8 +17,10 @@ from emotion.config import EMBEDDED, TrainingConfig, public_source
 from emotion.data.dataset import Dataset
 from emotion.data.people import load_groups
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.description import Description, library_versions
-from emotion.model.keras_engine import KerasNetwork
+from emotion.model.description import LITERT_FILE, Description, library_versions
+from emotion.model.engines import LiteRTNetwork, Network
+from emotion.model.keras_engine import KerasNetwork, export_litert
+from emotion.predictions.display import percent
 from emotion.program import PACKAGE
 from emotion.report.metadata import datasets_on_hub
 from emotion.report.plots import faces_sheet
@@ -48,7 +52,7 @@ def save_model(
     """
     first = fitted[0]
     model = first.network if len(fitted) == 1 else average_networks([member.network for member in fitted])
-    network = KerasNetwork(model)
+    served = served_network(model, config)
     about = {
         "architecture": config.architecture,
         "parameters": int(model.count_params()),
@@ -59,11 +63,12 @@ def save_model(
         "hours": round(seconds / 3600, 3),
         "hardware": hardware(),
         "base_model": base_models(config) or None,
+        "measured": LITERT_FILE if isinstance(served, LiteRTNetwork) else None,
         "command": command,
     }
     size, channels = config.image_size, config.channels
     evaluation = evaluate(
-        network,
+        served,
         dataset,
         size=size,
         channels=channels,
@@ -87,7 +92,7 @@ def save_model(
         },
         versions=library_versions(),
     )
-    EmotionClassifier(network, description, report=evaluation.report).save_pretrained(
+    EmotionClassifier(KerasNetwork(model), description, report=evaluation.report).save_pretrained(
         folder, litert_precision=config.litert_precision
     )
     write_wrong_faces(dataset, evaluation.probabilities, folder)
@@ -101,6 +106,16 @@ def _least_threshold(config: TrainingConfig, dataset: Dataset) -> float:
     if config.background_teacher is None or (dataset.calibration.targets >= len(dataset.labels)).any():
         return 0.0
     return EmotionClassifier.from_pretrained(config.background_teacher).threshold
+
+
+def served_network(model: keras.Model, config: TrainingConfig) -> Network:
+    """Return what will answer for a trained network: a file of fewer bits answers otherwise than Keras."""
+    if config.litert_precision == "float32" or keras.backend.backend() != "tensorflow":
+        return KerasNetwork(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / LITERT_FILE
+        export_litert(model, path, size=config.image_size, precision=config.litert_precision)
+        return LiteRTNetwork(path)
 
 
 def license_of(sources: Sequence[str]) -> str | None:
@@ -143,7 +158,7 @@ def write_wrong_faces(
     wrong = np.flatnonzero((examples.targets < len(labels)) & (best != examples.targets))
     wrong = wrong[np.argsort(-certainty[wrong], kind="stable")][:limit]
     captions = [
-        f"{labels[examples.targets[index]]}\n→ {labels[best[index]]} {certainty[index]:.0%}"
+        f"{labels[examples.targets[index]]}\n→ {labels[best[index]]} {percent(certainty[index])}"
         for index in wrong
     ]
     return faces_sheet(

@@ -34,6 +34,7 @@ from emotion.data.dataset import Dataset, load_dataset
 from emotion.errors import DataError, DivergedError, TrainingError
 from emotion.model.classifier import EmotionClassifier
 from emotion.options import Search
+from emotion.predictions.display import percent
 from emotion.report.card import training_command
 from emotion.report.report import Report
 from emotion.training.evaluation import summary
@@ -142,7 +143,7 @@ def search_summary(outcome: Outcome, output: str) -> str:
     lines = [f"Best: trial {outcome.number}, validation loss {outcome.loss:.4f}."]
     if outcome.importances:
         most = list(outcome.importances.items())[:MOST_NAMED]
-        shares = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in most)
+        shares = ", ".join(f"{name.replace('_', ' ')} {percent(share)}" for name, share in most)
         lines.append(f"Share of the differences between {outcome.complete} complete runs: {shares}.")
     if outcome.report is not None:
         lines += [summary(outcome.report), f"The model of that run is in {output}."]

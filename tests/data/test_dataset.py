@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from emotion.config import TrainingConfig
-from emotion.data.audit import findings_in_words
 from emotion.data.dataset import Dataset, load_dataset
 from emotion.errors import DataError
+from emotion.report.pictures import audit_in_words
 from tests.data.pictures import LABELS, faces_of, fill, fill_splits, load
 
 
@@ -107,7 +107,7 @@ def test_what_is_held_out_is_removed_from_training(leaking: Path):
     assert not {"train/happy/copy.png", "train/sad/turned.png"} & set(dataset.train.identifiers)
     assert "validation/sad/copy.png" not in dataset.calibration.identifiers
     assert len(dataset.report) == 30
-    text = "\n".join(findings_in_words(dataset.audit))
+    text = "\n".join(audit_in_words(dataset.audit))
     assert "1 of 30 test pictures (3.3%) also stand in train (1 with equal pixels)" in text
     assert "2 pictures were removed from train" in text
 

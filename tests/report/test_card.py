@@ -142,8 +142,8 @@ def test_card_says_what_a_reader_needs():
     assert "| keras version | 3.15.1 |" in card
     assert "| train | 10 | 20 |" in card
     assert "| used for train | 9 | 11 |" in card
-    assert "unreadable, count: 1" in card
-    assert "- removed, from train: 42" in card
+    assert "- 1 unreadable file was left out." in card
+    assert "- 42 pictures were removed from train because a copy is held out." in card
     assert "`c0ffee`" in card
 
 
@@ -231,7 +231,7 @@ def test_what_was_learned_beside_the_labels_is_told():
     card = render(report_with(), emotion_json(**settings))
     assert "shares of the votes in `votes.csv`" in card
     assert (
-        "40% of each target was learned from the answers of `runs/first` and a network that was trained "
+        "40.0% of each target was learned from the answers of `runs/first` and a network that was trained "
         "first, for 24 epochs (distillation)" in card
     )
     assert "fear × 0.25 and disgust × 0.5" in card
@@ -323,3 +323,31 @@ def test_several_data_sets_on_the_hub_are_linked_and_folders_are_not():
     data = ModelCard(render(report, emotion_json(data=["hf:ada/one/default", "faces", "hf:ada/two"]))).data
     assert data.datasets == ["ada/one", "ada/two"]
     assert {result.dataset_type for result in data.eval_results} == {"imagefolder"}
+
+
+@pytest.mark.parametrize(
+    ("data", "note", "told"),
+    [
+        ("kaggle", None, "Pictures given as `kaggle`; where they came from was not said"),
+        ("kaggle", "Taken by us in 2024", "Taken by us in 2024. Given as `kaggle`."),
+        ("kaggle:ada/faces + hf:ada/more", None, "Source: `kaggle:ada/faces + hf:ada/more`."),
+        ("kaggle:ada/faces + mine", None, "`kaggle:ada/faces + mine`; where they came from was not said"),
+    ],
+)
+def test_a_folders_name_is_no_source(data, note, told):
+    report = report_with(data=DataFigures(source=data))
+    assert told in render(report, emotion_json(data=data.split(" + "), data_note=note))
+
+
+def test_a_foreign_audit_that_makes_no_sense_is_left_out():
+    audit = {"copies": 3, "removed": {"from_train": "<b>"}, "passed_over": [1], "files": {"train": 7}}
+    card = render(report_with(data=DataFigures(source="x", audit=audit)), emotion_json())
+    assert "Copies of" not in card
+    assert "<b>" not in card
+
+
+def test_a_run_that_ctrl_c_ended_says_how_its_command_gives_this_model():
+    model = {"command": "python train.py --data faces", "epochs_trained": 9, "ended": "by Ctrl-C"}
+    card = render(report_with(model=model), emotion_json(epochs=40))
+    assert "Ctrl-C ended this run after epoch 9 of 40." in card
+    assert "Ctrl-C" not in render(report_with(), emotion_json(epochs=40))

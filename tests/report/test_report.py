@@ -21,7 +21,10 @@ def embedded() -> dict:
 
 def test_the_report_of_the_embedded_model_is_read_whole(embedded):
     report = read_report(EMBEDDED / "report.json")
-    assert report.to_dict() == embedded
+    read = report.to_dict()
+    for source in read["sources"].values():
+        assert source.pop("guessing") is None, "it was written before that was measured"
+    assert read == embedded
     assert report.accuracy.value == embedded["accuracy"]["value"] > 0.8
     assert report.roc["sad"].auc == embedded["roc"]["sad"]["auc"]
     unread = {name for name, figure in FIGURES.items() if figure.read(report) is None}
