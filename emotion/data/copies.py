@@ -95,8 +95,9 @@ def take_prints(
             except InvalidImageError as error:
                 reasons[index] = str(error)
                 continue
-            content = repr(picture.shape).encode() + picture.tobytes()
-            digest = digests[index] = hashlib.blake2b(content, digest_size=16).digest()
+            content = hashlib.blake2b(repr(picture.shape).encode(), digest_size=16)
+            content.update(np.ascontiguousarray(picture))
+            digest = digests[index] = content.digest()
             place: Place | None = whole_place(picture)
             if memory is not None and max(picture.shape[:2]) > smallest:
                 place = memory.find(digest, picture)

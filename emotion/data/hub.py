@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 4  # for a server to answer at all
+ANSWER_SECONDS = 3  # for a server to answer at all
 # The branch on which the Hub keeps data sets of any form as Parquet.
 CONVERTED = "refs/convert/parquet"
 READERS = {"arrow", "cache", "csv", "imagefolder", "json", "parquet"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,10 @@ from emotion.data.folders import open_folder
 from emotion.data.hub import is_reachable, open_hub
 from emotion.errors import DataError, in_one_line
 from emotion.program import INSTALL_TRAINING
+
+logger = logging.getLogger(__name__)
+
+KAGGLE = "kaggle:"
 
 
 def open_source(
@@ -30,8 +36,8 @@ def open_source(
     wanted = Wanted(labels, background, optional_background)
     if data.startswith("hf:"):
         return open_hub(data.removeprefix("hf:"), wanted)
-    if data.startswith("kaggle:"):
-        root = download_from_kaggle(data.removeprefix("kaggle:"))
+    if data.startswith(KAGGLE):
+        root = download_from_kaggle(data.removeprefix(KAGGLE))
     else:
         root = Path(data).expanduser()
     if not root.exists():
@@ -87,20 +93,38 @@ def _with_outputs(source: Source, labels: tuple[str, ...], outputs: tuple[str, .
     return Source(labels, outputs, splits, source.passed_over)
 
 
+def refuse_unreachable(data: Sequence[str]) -> None:
+    """Raise a DataError for a data set on Kaggle that only a network could give: before anything slow."""
+    for source in data:
+        if source.startswith(KAGGLE):
+            copy_of_kaggle(source.removeprefix(KAGGLE))
+
+
+def copy_of_kaggle(handle: str) -> Path | None:
+    """Return the copy to use while Kaggle cannot be reached, None while it can; without one, a DataError."""
+    if is_reachable("https://www.kaggle.com"):
+        return None
+    # kagglehub itself asks Kaggle for the latest version first, and fails.
+    cache = Path(os.environ.get("KAGGLEHUB_CACHE", "~/.cache/kagglehub")).expanduser() / "datasets" / handle
+    versions = [int(path.stem) for path in cache.glob("*.complete") if path.stem.isdecimal()]
+    if not versions:
+        raise DataError(
+            f"{_failed(handle)}: no connection. Check the network. Or {_by_hand(handle)}; your own pictures "
+            "will do as well."
+        )
+    return cache / "versions" / str(max(versions))
+
+
 def download_from_kaggle(handle: str) -> Path:
     """Return the folder of a Kaggle data set `owner/name`, downloaded once into kagglehub's cache."""
-    page = f"https://www.kaggle.com/datasets/{handle}"
-    by_hand = f"download it at {page}, unpack it and pass the folder with --data"
-    failed = f"Kaggle did not give the data set {handle}"
-    if not is_reachable("https://www.kaggle.com"):
-        raise DataError(
-            f"{failed}: no connection. Check the network. Or {by_hand}; your own pictures will do as well."
-        )
+    if copy := copy_of_kaggle(handle):
+        logger.info("Kaggle cannot be reached: taking the copy in %s.", copy)
+        return copy
     try:
         import kagglehub
     except ImportError:
         raise DataError(
-            f"Data sets on Kaggle need one more package: {INSTALL_TRAINING}. Or {by_hand}."
+            f"Data sets on Kaggle need one more package: {INSTALL_TRAINING}. Or {_by_hand(handle)}."
         ) from None
     try:
         return Path(kagglehub.dataset_download(handle))
@@ -108,14 +132,27 @@ def download_from_kaggle(handle: str) -> Path:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status == 404:
             raise DataError(
-                f"Kaggle has no data set {handle}. Check the name: there is no {page}."
+                f"Kaggle has no data set {handle}. Check the name: there is no {_page(handle)}."
             ) from error
         if status in (401, 403):
             raise DataError(
-                f"Kaggle gives {handle} to people with an account only. Agree to its terms at {page}, create "
-                f"a token at https://www.kaggle.com/settings and set KAGGLE_API_TOKEN to it. Or {by_hand}."
+                f"Kaggle gives {handle} to people with an account only. Agree to its terms at "
+                f"{_page(handle)}, create a token at https://www.kaggle.com/settings and set "
+                f"KAGGLE_API_TOKEN to it. Or {_by_hand(handle)}."
             ) from error
         raise DataError(
-            f"{failed}: {in_one_line(error)}. Check the network. Or {by_hand}; your own pictures will do as "
-            "well."
+            f"{_failed(handle)}: {in_one_line(error)}. Check the network. Or {_by_hand(handle)}; your own "
+            "pictures will do as well."
         ) from error
+
+
+def _page(handle: str) -> str:
+    return f"https://www.kaggle.com/datasets/{handle}"
+
+
+def _by_hand(handle: str) -> str:
+    return f"download it at {_page(handle)}, unpack it and pass the folder with --data"
+
+
+def _failed(handle: str) -> str:
+    return f"Kaggle did not give the data set {handle}"

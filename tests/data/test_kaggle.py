@@ -93,3 +93,15 @@ def test_without_a_network_kaggles_real_client_gives_up_at_once(monkeypatch: pyt
 def test_kaggle_without_its_client(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     assert "pip install -r requirements.txt" in refusal("kaggle:owner/emotions")
+
+
+def test_without_a_network_the_latest_copy_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("emotion.data.sources.is_reachable", lambda _: False)
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
+    data_set = tmp_path / "datasets/owner/emotions"
+    for version, pictures in ((2, 4), (10, 6), (11, 9)):
+        fill_splits(data_set / f"versions/{version}", train=pictures, test=4)
+        if version < 11:  # the last one was not downloaded to its end
+            (data_set / f"{version}.complete").touch()
+
+    assert len(load("kaggle:owner/emotions").train) == 18
