@@ -96,7 +96,7 @@ def take_prints(
                 reasons[index] = str(error)
                 continue
             content = hashlib.blake2b(repr(picture.shape).encode(), digest_size=16)
-            content.update(np.ascontiguousarray(picture))
+            content.update(np.ascontiguousarray(picture).data)
             digest = digests[index] = content.digest()
             place: Place | None = whole_place(picture)
             if memory is not None and max(picture.shape[:2]) > smallest:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import difflib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import Field, dataclass, replace
+from itertools import combinations
 from types import UnionType
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from emotion import __version__
-from emotion.config import EVERYTHING_ELSE, OWN_TEACHER, TrainingConfig, option_name, public_source
+from emotion.config import ABOUT, EVERYTHING_ELSE, OWN_TEACHER, TrainingConfig, option_name, public_source
 from emotion.program import TRAIN_COMMAND
 
+SETTINGS = TrainingConfig.__dataclass_fields__
 DESCRIPTION = """Train a network on labelled face pictures, measure it, publish it.
 
 {command} --data FOLDER                    train, calibrate, report; the model is in runs/<time>
@@ -58,6 +60,42 @@ NEEDED = {
     "revision": ("push", "publish", "evaluate", "recalibrate"),
     "over": ("search",),
 }
+# What a task other than training takes; the rest would do nothing. The Hub's options are in `NEEDED`, too.
+ON_HUB = (
+    "push", "space", "space_kind", "wait", "private", "revision", "tag", "replace_better", "publish_anyway",
+)  # fmt: skip
+TAKEN_BY = {
+    "publish": ("data", *ABOUT, *ON_HUB),
+    "evaluate": ("data", "groups", "people", "output", "revision"),
+    "recalibrate": ("data", "balance_labels", *ABOUT, "output", "overwrite", *ON_HUB),
+}
+TASKS = (*TAKEN_BY, "search")
+# Options that exclude each other.
+APART = (
+    *combinations(TASKS, 2),
+    *(("resume", other) for other in ("search", "overwrite", "recipe", "config")),
+    ("search", "overwrite"),
+)
+# Settings that do nothing unless one of the others is set.
+SETTINGS_NEEDED = {
+    "soft_label_weight": ("soft_labels",),
+    "background_votes": ("soft_labels",),
+    "teacher_weight": ("teacher", "teacher_epochs"),
+    "teacher_views": ("teacher", "teacher_epochs"),
+}
+# Settings of one network.
+SETTINGS_OF = {
+    "width": "resnet", "blocks": "resnet",
+    "filters": "lenet5", "kernel_size": "lenet5", "dense_units": "lenet5", "l2": "lenet5",
+}  # fmt: skip
+# What does nothing where only the last layer is fitted, in one step.
+NOT_FROZEN = frozenset(
+    """
+    epochs batch_size learning_rate warmup_epochs weight_decay label_smoothing ema_share
+    normalization_batches patience dropout l2 sampling ensemble_size teacher_views cache_mib devices
+    flip rotation shift zoom brightness contrast degrade erasing
+    """.split()
+)
 
 
 @dataclass(frozen=True)
@@ -79,11 +117,42 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             near = [f"--data {shlex.quote(name)}"]
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(f"There is no option {name}.{hint} --help-all lists all of them.")
+    for first, second in APART:
+        if getattr(options, first) and getattr(options, second):
+            raise ValueError(f"--{first} and --{second} exclude each other. Leave one of them out.")
     for name, needed in NEEDED.items():
         if getattr(options, name) and not any(getattr(options, other) for other in needed):
-            others = " or ".join(f"--{other}" for other in needed)
-            raise ValueError(f"--{name.replace('_', '-')} needs {others}: without it, it does nothing.")
+            raise _needs(_typed(name), needed)
+    for task, taken in TAKEN_BY.items():
+        # A setting that is not typed is not there; another option has an empty value.
+        typed = {name for name, value in vars(options).items() if value or name in SETTINGS}
+        useless = typed - {task, *taken}
+        if getattr(options, task) and useless:
+            names = ", ".join(map(_typed, sorted(useless)))
+            raise ValueError(f"--{task} trains nothing, so that {names} would do nothing. Leave it out.")
     return options
+
+
+def refuse_without_effect(config: TrainingConfig, given: Collection[str]) -> None:
+    """Raise a ValueError for a typed setting that changes nothing in a run."""
+    for name in given:
+        if config.freeze and name in NOT_FROZEN:
+            raise ValueError(f"{_typed(name)} does nothing with --freeze. Leave it out.")
+        needed = SETTINGS_NEEDED.get(name, ())
+        if needed and not any(getattr(config, other) for other in needed):
+            raise _needs(_typed(name), needed)
+        own = SETTINGS_OF.get(name, config.architecture)
+        if own != config.architecture and config.architecture in SETTINGS_OF.values():
+            raise ValueError(f"{_typed(name)} is a setting of --arch {own}. Leave it out.")
+
+
+def _needs(typed: str, needed: Sequence[str]) -> ValueError:
+    return ValueError(f"{typed} needs {' or '.join(map(_typed, needed))}: without it, it does nothing.")
+
+
+def _typed(name: str) -> str:
+    """Return an option as it is typed, also one that is no setting of training."""
+    return option_name(name) if name in SETTINGS else f"--{name.replace('_', '-')}"
 
 
 def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
@@ -99,7 +168,7 @@ def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
     parser.add_argument("--help-all", action=_HelpAll, nargs=0, help="show every option and exit")
     parser.add_argument("--version", action="version", version=__version__)
     common = parser.add_argument_group("common options")
-    names = list(TrainingConfig.__dataclass_fields__)
+    names = list(SETTINGS)
     _add_settings(common, [name for name in names if name in EVERYDAY])
     common.add_argument(
         "--output", metavar="FOLDER", help="folder of the run (default: runs/<date and time>)"
@@ -182,7 +251,7 @@ def _add_settings(group: Any, names: Sequence[str], *, hidden: bool = False) -> 
     """Add hyperparameters; one that is not typed stays out of the result."""
     types = get_type_hints(TrainingConfig)
     for name in names:
-        item = TrainingConfig.__dataclass_fields__[name]
+        item = SETTINGS[name]
         settings = _argument(types[name], item) | {"default": argparse.SUPPRESS, "dest": name}
         if hidden:
             settings["help"] = argparse.SUPPRESS

@@ -15,6 +15,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from emotion.config import ABOUT
 from emotion.errors import EmotionError
 from emotion.program import APP_COMMAND, INSTALL_TRAINING, TRAIN_COMMAND, silent_stderr
 
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     import argparse
 
     from emotion.config import TrainingConfig
-
-
-# Settings that say what may be done with a model, not how it is made.
-ABOUT = ("license", "license_note")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from emotion.training.arguments import parse
 
         options = parse(arguments)
+        refuse_unreachable_data(options)
         load_keras()
         if options.publish:
             publish(options.publish, options, getattr(options, "data", ()))
@@ -140,9 +138,6 @@ def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     if "data" not in options:
         raise ValueError("--recalibrate needs --data, labelled pictures of which half are calibrated on.")
     given = given_settings(options)
-    if unused := given.keys() - {"data", "balance_labels", *ABOUT}:
-        names = ", ".join(sorted(f"--{name.replace('_', '-')}" for name in unused))
-        raise ValueError(f"--recalibrate keeps the network, so that {names} would do nothing. Leave it out.")
     output = options.output or new_folder("-recalibrated")
     classifier = recalibrate_model(
         options.recalibrate,
@@ -219,6 +214,7 @@ def given_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def chosen_config(options: argparse.Namespace) -> TrainingConfig:
     """Return the settings of a run: what was typed wins over a file, a recipe or an earlier run."""
+    from emotion.training.arguments import refuse_without_effect
     from emotion.training.folder import read_settings
     from emotion.training.runs import continued_config, starting_config
 
@@ -230,7 +226,18 @@ def chosen_config(options: argparse.Namespace) -> TrainingConfig:
     if options.config and options.recipe:
         raise ValueError("--config and --recipe both say where to start: give one of them.")
     begun = read_settings(options.config) if options.config else {}
-    return starting_config(options.recipe, begun, given)
+    config = starting_config(options.recipe, begun, given)
+    refuse_without_effect(config, given)
+    return config
+
+
+def refuse_unreachable_data(options: argparse.Namespace) -> None:
+    """Raise a DataError where a run would have nothing to train on, before Keras is loaded."""
+    from emotion.config import DEFAULT_DATA
+    from emotion.data.sources import refuse_unreachable
+
+    if not (options.publish or options.evaluate or options.resume or options.config):
+        refuse_unreachable(getattr(options, "data", (DEFAULT_DATA,)))
 
 
 def load_keras() -> None:

@@ -1,6 +1,9 @@
 """Every hyperparameter is an option of `train.py`, and help tells the whole story."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -100,15 +103,27 @@ def test_push_says_whether_and_where_to_publish(typed, push):
         (["--resume"], "error: --resume needs --output"),
         (["--config", "nowhere.json"], "error: nowhere.json cannot be read"),
         (["--config", "x.json", "--recipe", "best"], "error: --config and --recipe both"),
-        (["--freeze"], "error: --freeze needs --initial-weights"),
-        (["--search", "3", "--start", "MODEL", "--freeze"], "error: There is no folder 'MODEL'"),
+        (["--freeze", "--data", "x"], "error: --freeze needs --initial-weights"),
+        (
+            ["--data", "x", "--search", "3", "--start", "MODEL", "--freeze"],
+            "error: There is no folder 'MODEL'",
+        ),
         (["--evaluate", "emotion/pretrained"], "error: --evaluate needs --data"),
-        (["--epochs", "0"], "error: --epochs must be at least 1, not 0."),
-        (["--arch", "vgg"], "error: --arch must be one of lenet5, resnet"),
+        (["--epochs", "0", "--data", "x"], "error: --epochs must be at least 1, not 0."),
+        (["--arch", "vgg", "--data", "x"], "error: --arch must be one of lenet5, resnet"),
         (["--data", "faces", "--space"], "error: --space needs --push"),
         (["--data", "faces", "--push", "--wait"], "error: --wait needs --space"),
         (["--data", "faces", "--over", "dropout"], "error: --over needs --search"),
         (["--data", "faces", "--epoch", "3"], "error: There is no option --epoch. Did you mean --epochs"),
+        (["--evaluate", "m", "--data", "x", "--no-flip"], "error: --evaluate trains nothing, so that --flip"),
+        (["--publish", "m", "--search", "3"], "error: --publish and --search exclude each other"),
+        (["--resume", "--output", "x", "--recipe", "best"], "error: --resume and --recipe exclude"),
+        (
+            ["--data", "x", "--teacher-weight", "0.3"],
+            "error: --teacher-weight needs --teacher or --teacher-e",
+        ),
+        (["--data", "x", "--filters", "8"], "error: --filters is a setting of --arch lenet5."),
+        (["--data", "x", "--start", "embedded", "--freeze", "--epochs", "3"], "error: --epochs does nothing"),
         (["faces"], "error: There is no option faces. Did you mean --data faces?"),
         (["--epochs", "many"], "error: Argument --epochs: invalid int value: 'many'."),
         (["--resume", "--output", "nowhere"], "error: No training run to resume in nowhere."),
@@ -154,3 +169,21 @@ def test_a_start_from_trained_weights_takes_the_network_that_they_fit():
         assert config.blocks == tuple(recorded["blocks"])
     assert config.litert_precision == recorded["litert_precision"]
     assert chosen_config(build_parser().parse_args([*typed, "--width", "8"])).width == 8
+
+
+@pytest.mark.slow
+def test_without_a_network_a_run_ends_before_it_begins(tmp_path):
+    """In a process of its own, without Keras, and without the folder of a run."""
+    nowhere = {
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "",
+        "KAGGLEHUB_CACHE": str(tmp_path / "cache"),
+    }
+    command = [sys.executable, "-X", "importtime", Path("train.py").absolute()]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | nowhere, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert "error: Kaggle did not give the data set" in ended.stderr
+    assert "tensorflow" not in ended.stderr
+    assert not list(tmp_path.iterdir())
