@@ -19,20 +19,9 @@ def annotate(
 ) -> Image.Image:
     """Draw a numbered box around every face, coloured by emotion, with the answer in words.
 
-    Parameters
-    ----------
-    picture
-        uint8 array (height, width, 3), upright RGB. It is not changed.
-    predictions
-        Faces whose `box` is (x, y, width, height) in pixels of `picture`. Their order gives the numbers, from
-        1; followed faces keep their `id`. A prediction without a box is skipped.
-    selected
-        Index of a face to emphasise.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB picture of the same size.
+    `picture` is upright RGB, uint8 (height, width, 3), and stays as it is. Numbers follow the order from 1;
+    followed faces keep their `id`, and one without a box is skipped. `selected` is the index of a face to
+    emphasise.
     """
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
@@ -51,17 +40,7 @@ def annotate(
 def annotate_with_bars(picture: np.ndarray, predictions: Sequence[Answer]) -> Image.Image:
     """Draw the boxes of `annotate` and, below the picture, the probability bars of every face.
 
-    Parameters
-    ----------
-    picture
-        uint8 array (height, width, 3), upright RGB.
-    predictions
-        Faces in the order of their numbers.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB picture of the same width (at least 240 pixels), higher by the bars.
+    The result has the picture's width, at least 240 pixels, and is higher by the bars.
     """
     boxed = annotate(picture, predictions)
     if not predictions:

@@ -79,12 +79,7 @@ class ModelLoadError(EmotionError):
 class PublishError(EmotionError):
     """A saved model could not be published; it is still complete on disk.
 
-    Parameters
-    ----------
-    message : str
-        The cause, and what to do about it.
-    also : sequence of str
-        Further options of the command that publishes later.
+    `also` are further options of the command that publishes later.
     """
 
     def __init__(self, message: str, *, also: Sequence[str] = ()) -> None:
@@ -109,16 +104,8 @@ def in_one_line(error: BaseException | str) -> str:
 def hub_refusal(error: HfHubHTTPError, name: str, *, page: str, access: str, again: str) -> str:
     """Return what the Hub says about a failed request, in its own words first, and what to do about it.
 
-    Parameters
-    ----------
-    error : HfHubHTTPError
-        Has a response.
-    name, page : str
-        "owner/name" and its address.
-    access : str
-        What the token needs, "read" or "write".
-    again : str
-        What to do afterwards, such as "publish again".
+    `name` is "owner/name", `page` its address, `access` what the token needs ("read" or "write"), and `again`
+    what to do afterwards, such as "publish again".
     """
     status, headers = error.response.status_code, error.response.headers
     said = in_one_line(error.server_message or "")

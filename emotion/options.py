@@ -20,23 +20,11 @@ def option(
     search: Search | None = None,
     name: str | None = None,
 ) -> Any:
-    """Declare one hyperparameter.
+    """Declare one hyperparameter, with the sentence that `train.py --help` prints.
 
-    Parameters
-    ----------
-    default : str, bool, int, float, tuple or None
-    explanation : str
-        The sentence that `train.py --help` prints.
-    minimum, maximum : float, optional
-        Its range, ends included; of a tuple the range of every entry, of which there must be one.
-    above, below : float, optional
-        The same, ends excluded.
-    choices : sequence, optional
-        The values that are allowed.
-    search : Search, optional
-        Where `train.py --search` looks for a good value; without it, the value stays as it is.
-    name : str, optional
-        How it is typed, where that is not the field's own name.
+    Its range includes `minimum` and `maximum` and excludes `above` and `below`; for a tuple it holds for
+    every entry, of which there must be one. `choices` are the values allowed, `search` is where `train.py
+    --search` looks (without it, the value stays), and `name` is how it is typed if not by the field's name.
     """
     limits = Range(minimum, maximum, above, below)
     return field(
@@ -55,11 +43,7 @@ def option(
 class Search:
     """Where a search looks for a good value of a hyperparameter, ends included.
 
-    Attributes
-    ----------
-    low, high : float
-    log : bool
-        Whether orders of magnitude count rather than differences; then `low` is above 0.
+    `log`: orders of magnitude count rather than differences; then `low` is above 0.
     """
 
     low: float
@@ -110,19 +94,9 @@ def typed_name(item: Field[Any]) -> str:
 
 
 def check_value(item: Field[Any], value: Any) -> None:
-    """Refuse a value of the wrong type or out of range.
+    """Reject a value of the wrong type or out of range with a ValueError that names the option.
 
-    Parameters
-    ----------
-    item : Field
-        Declared with `option`.
-    value
-        A list or tuple where the default is a tuple.
-
-    Raises
-    ------
-    ValueError
-        Naming the option and what it must be.
+    A list will do where the default is a tuple.
     """
     default: Any = item.default
     kind, many = type(default), isinstance(default, tuple)

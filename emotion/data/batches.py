@@ -95,20 +95,10 @@ class FaceBatches(keras.utils.PyDataset):
 
 
 def systematic_sample(weights: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `count` positions in proportion to weights, each as evenly as can be (Madow, 1949).
+    """Draw `count` positions in proportion to weights (n,), above 0, each as evenly as can be (Madow, 1949).
 
-    Parameters
-    ----------
-    weights : np.ndarray
-        float, shape (n,), above 0.
-    count : int
-        How many to draw.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    np.ndarray
-        int64, shape (count,): each position as often as its share of `count`, rounded down or up by chance.
+    The result is int64 (count,): each position as often as its share of `count`, rounded down or up by
+    chance.
     """
     order = rng.permutation(len(weights))
     ends = np.cumsum(weights[order])

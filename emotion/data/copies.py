@@ -148,7 +148,7 @@ def chunks(count: int, size: int) -> list[range]:
 
 
 def copy_groups(examples: Examples, prints: Prints, *, progress: bool = False) -> np.ndarray:
-    """Group pictures with their exact and near copies.
+    """Group pictures with their exact and near copies: int64 (n,), the first picture of each one's group.
 
     Near copies are the same photograph turned by up to 15 degrees, mirrored, with other brightness or
     contrast, recompressed, scaled or framed a little differently. A perceptual hash (signs of the low
@@ -156,11 +156,6 @@ def copy_groups(examples: Examples, prints: Prints, *, progress: bool = False) -
     all hashes by random selections of bits (locality-sensitive hashing, Indyk & Motwani 1998). Pairs found
     are confirmed by the correlation of their local detail, so that faces that merely look alike are not taken
     for copies.
-
-    Returns
-    -------
-    np.ndarray
-        int64 (n,): the index of the first picture of each one's group.
     """
     groups = exact_groups(prints.digests)
     flat = prints.thumbnails.std(axis=(1, 2)) < 2

@@ -37,23 +37,14 @@ NOWHERE = Place((0, 0, 1, 1), tight=True)  # of a picture that is used nowhere
 class Dataset:
     """Everything a run needs to know about its pictures.
 
-    Attributes
-    ----------
-    source : str
-        What was given as `--data`; of several, joined by " + ".
-    outputs, labels : tuple of str
-        What each network output means: the labels, which predictions name, then the background folders.
-    train, calibration, report : Examples
-        Fit on the first, choose on the second, state figures on the third. No picture of one of them, nor a
-        copy of it, stands in another, unless `keep_copies` asks for it.
-    report_split : str
-        Where `report` comes from: "test", "half of validation", "half of test" or "half of held-out".
-    audit : dict
-        What was found in the pictures and what was left out of which split; can be written as JSON.
-    fingerprint : str
-        SHA-256 over the contents and labels of all readable pictures, whatever their names and order.
-    without_face : dict of str to int
-        Split → pictures of its labels left out because no face was found; empty where none was looked for.
+    `source` is what was given as `--data`; several are joined by " + ". `outputs` are the labels, which
+    predictions name, then the background folders. Networks are fitted on `train`, chosen on `calibration` and
+    reported on `report`; no picture of one, nor a copy of it, is in another, unless `keep_copies` asks for
+    it. `report_split` says where `report` comes from: "test", "half of validation", "half of test" or "half
+    of held-out". `audit`, which can be written as JSON, says what was found in the pictures and what was left
+    out of which split. `fingerprint` is the SHA-256 of the contents and labels of all readable pictures,
+    whatever their names and order. `without_face` counts, by split, the pictures of labels in which no face
+    was found; it is empty where none was looked for.
     """
 
     source: str

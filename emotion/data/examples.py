@@ -50,18 +50,10 @@ NAMED_IN_ERRORS = 12  # labels that an error message lists at most
 class Examples:
     """An ordered collection of labelled pictures that are decoded when they are asked for.
 
-    Attributes
-    ----------
-    identifiers : list of str
-        Where each picture stands: its path below the data folder ("train/happy/1.jpg"), or "row 17" of a CSV.
-    targets : np.ndarray
-        int64, shape (n,): index into the data set's outputs.
-    read : callable
-        identifier → uint8 (H, W, 3) RGB picture. Raises `InvalidImageError`.
-    sources : tuple of str
-        Of several sources their names, one of which begins each identifier, followed by a slash; else empty.
-    places : tuple of Place, optional
-        Where the face is in each picture; without them, a picture is a face as a whole.
+    `identifiers` are paths below the data folder ("train/happy/1.jpg"), or "row 17" of a CSV. `targets`,
+    int64 (n,), index the data set's outputs. `read` turns an identifier into RGB, uint8 (H, W, 3), or raises
+    `InvalidImageError`. Of several `sources`, the name of one begins each identifier, followed by a slash;
+    else it is empty. `places` say where the faces are; without them, a picture is a face as a whole.
     """
 
     identifiers: list[str] = field(repr=False)

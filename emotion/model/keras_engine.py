@@ -100,24 +100,10 @@ def export_litert(
 ) -> None:
     """Write a Keras model as a LiteRT file with a free batch size and built-in operators only.
 
-    float16 halves the weights; int8 quarters them and quantises activations at run time ("dynamic range").
-    tests/model/test_classifier.py holds their probabilities to 0.005 and 0.05 of float32's.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Takes faces of any size.
-    path : path
-        Ends with ".tflite".
-    size : int
-        Side of the faces that the file takes, in pixels.
-    precision : {"float32", "float16", "int8"}
-        Of the weights.
-
-    Raises
-    ------
-    ModelLoadError
-        If Keras does not run on TensorFlow, which does the conversion.
+    `size` is the side of its faces in pixels. float16 halves the weights; int8 quarters them and quantises
+    activations at run time ("dynamic range"). tests/model/test_classifier.py holds their probabilities to
+    0.005 and 0.05 of float32's. ModelLoadError if Keras does not run on TensorFlow, which does the
+    conversion.
     """
     import keras
 

@@ -7,6 +7,7 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 from urllib.parse import quote
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
@@ -28,42 +29,35 @@ from emotion.report.metadata import keep_changes, link_space, linked_spaces
 logger = logging.getLogger(__name__)
 
 
+class Destination(TypedDict, total=False):
+    """How to publish: as a private repository if it is new, to which branch, with which tag."""
+
+    private: bool
+    revision: str | None
+    tag: str | None
+
+
 def publish(
     folder: str | os.PathLike[str],
     repo_id: str | None = None,
     *,
-    private: bool = False,
-    revision: str | None = None,
-    tag: str | None = None,
     token: str | None = None,
     card: Callable[[str], str] | None = None,
     commit_message: str = "Publish a facial emotion model",
     also: Sequence[str] = (),
     before_replacing: Callable[[str], None] | None = None,
+    **destination: Unpack[Destination],
 ) -> str:
     """Publish a saved model as one commit, and create the repository and the branch where needed.
 
     Files of an earlier model that this one does not have are removed by the same commit, so that a revision
-    never mixes two models. The options are those of `EmotionClassifier.push_to_hub`, and:
-
-    Parameters
-    ----------
-    folder : path
-        A saved model; only `PUBLISHED_FILES` leave this computer.
-    card : callable, optional
-        "owner/name" → the model card to publish in place of the folder's.
-    also : sequence of str
-        Further options of `train.py` for the command that publishes later.
-    before_replacing : callable, optional
-        Called with the "owner/name[@revision]" of a model that is there already, before anything is sent; an
-        error that it raises stops the publication.
-
-    Raises
-    ------
-    PublishError
-        With the cause, what to do about it, and the command that publishes the folder later.
+    never mixes two models, and only `PUBLISHED_FILES` leave this computer. `card` turns "owner/name" into the
+    card to publish in place of the folder's. `before_replacing` is called with the "owner/name[@revision]" of
+    a model that is there already, before anything is sent, and may raise an error to stop. A PublishError
+    names the cause and the command that publishes later, with `also` among its options.
     """
     folder, name = Path(folder), repo_id or ""
+    private, revision = destination.get("private", False), destination.get("revision")
     files = _files_to_publish(folder)
     try:
         api = signed_in(token)
@@ -74,12 +68,12 @@ def publish(
         replaced = {CARD_FILE: _with_links(api, name, card(name), revision).encode()} if card else {}
         contents = {path: folder / path for path in files} | replaced
         commit = _commit_files(api, name, contents, revision=revision, message=commit_message)
-        if tag:
+        if tag := destination.get("tag"):
             _tag_commit(api, name, tag, commit)
     # Any error of any library: a model that took hours to train must not end in a traceback.
     except (Exception, KeyboardInterrupt) as error:
         also = [*also, *(error.also if isinstance(error, PublishError) else ())]
-        command = publish_command(folder, name, private=private, revision=revision, tag=tag, also=also)
+        command = publish_command(folder, name, also=also, **destination)
         later = (
             f"The saved model in {folder} is untouched. To publish it later without training again:\n"
             f"    {command}"
@@ -98,16 +92,13 @@ def publish_command(
     folder: str | os.PathLike[str],
     repo_id: str | None = None,
     *,
-    private: bool = False,
-    revision: str | None = None,
-    tag: str | None = None,
     also: Sequence[str] = (),
+    **destination: Unpack[Destination],
 ) -> str:
     """Return the shell command that publishes a saved folder later, without training again."""
     command = [*TRAIN_COMMAND.split(), "--publish", str(folder), "--push", *([repo_id] if repo_id else [])]
-    command += ["--private"] if private else []
-    command += ["--revision", revision] if revision else []
-    command += ["--tag", tag] if tag else []
+    for name, value in destination.items():
+        command += [f"--{name}"] if value is True else [f"--{name}", str(value)] if value else []
     return shlex.join([*command, *also])
 
 

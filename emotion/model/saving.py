@@ -67,12 +67,8 @@ def save(
 ) -> Description:
     """Write a model, with the network's files from `source` where it is not a Keras model in memory.
 
-    Returns the description with the hashes of the files.
-
-    Raises
-    ------
-    EmotionError
-        If the disk does not take it; the model that was in the folder is still there.
+    Returns the description with the hashes of the files. EmotionError if the disk cannot take it; a model
+    that was in the folder is still there.
     """
     following = folder / NEXT_FOLDER
     try:

@@ -30,13 +30,7 @@ def read_json(path: Path) -> object:
 
 
 def loads(content: bytes) -> Any:
-    """Return JSON's values, whose texts can be written again: JSON may name halves of characters.
-
-    Raises
-    ------
-    ValueError, RecursionError
-        If it is no JSON, or nested too deep.
-    """
+    """Return JSON's values with texts that can be encoded again; else ValueError or RecursionError."""
     values = json.loads(content)
     return json.loads(json.dumps(values, ensure_ascii=False).encode(errors="replace"))
 

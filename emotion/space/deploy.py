@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -55,41 +56,29 @@ class Deployment:
     notes: tuple[str, ...]
 
 
+class Wishes(TypedDict, total=False):
+    """What is asked for beside names: the model's branch, tag or commit, and how to create a new Space.
+
+    `hardware` is by default the free one, `kind` the first that the account may have; a Space that is there
+    keeps its own.
+    """
+
+    revision: str | None
+    private: bool
+    hardware: str | None
+    kind: Kind | None
+
+
 def deploy(
-    model: str = "",
-    space: str = "",
-    *,
-    revision: str | None = None,
-    private: bool = False,
-    hardware: str | None = None,
-    kind: Kind | None = None,
-    token: str | None = None,
+    model: str = "", space: str = "", *, token: str | None = None, **wishes: Unpack[Wishes]
 ) -> Deployment:
     """Put the app on the Hub as a Space that serves a model; a second time, change only what changed.
 
-    Parameters
-    ----------
-    model : str
-        "owner/name", or "name" for the signed-in user; by default "<user>/facial-emotion".
-    space : str
-        The same; by default "<user>/" and the name of the model.
-    revision : str, optional
-        Branch, tag or commit of the model.
-    private : bool
-        Create the Space as private.
-    hardware : str, optional
-        The Hub's name of what a new Space runs on; by default the free one.
-    kind : Kind, optional
-        Of a new Space; by default the first that the account may have. One that is there keeps its own.
-    token : str, optional
-        By default the one that `hf auth login` or HF_TOKEN left.
-
-    Raises
-    ------
-    PublishError
-        With the cause, what to do about it, and the command that deploys later.
+    `model` is "owner/name", or "name" for the signed-in user, by default "<user>/facial-emotion"; `space` is
+    by default "<user>/" and the name of the model. A PublishError names the cause and the command that
+    deploys later.
     """
-    named, place = space, "spaces/"
+    named, place, revision = space, "spaces/", wishes.get("revision")
     try:
         api = signed_in(token)
         model = full_name(api, model)
@@ -99,9 +88,7 @@ def deploy(
         validate_repo_id(space)
         reference = f"{model}@{revision}" if revision else model
         is_private = _check_model(api, model, revision)
-        info, found = _find_or_create(
-            api, space, {MODEL_VARIABLE: reference}, private=private, hardware=hardware, kind=kind
-        )
+        info, found = _find_or_create(api, space, {MODEL_VARIABLE: reference}, wishes)
         notes = _notes(model, found, is_private=is_private) + _switched(api, info, model)
         if found is Kind.STATIC:
             # The page shows the model's card and revision, which linking changes.
@@ -114,10 +101,7 @@ def deploy(
         notes += _link_back(api, model, space)
     # Any error of any library, as for publishing.
     except (Exception, KeyboardInterrupt) as error:
-        command = deploy_command(
-            model, space, revision=revision, private=private, hardware=hardware, kind=kind
-        )
-        later = f"To deploy later:\n    {command}"
+        later = f"To deploy later:\n    {deploy_command(model, space, **wishes)}"
         if isinstance(error, KeyboardInterrupt):
             logger.warning("Deploying was interrupted. %s", later)
             raise
@@ -133,20 +117,13 @@ def deploy(
     )
 
 
-def deploy_command(
-    model: str,
-    space: str,
-    *,
-    revision: str | None = None,
-    private: bool = False,
-    hardware: str | None = None,
-    kind: Kind | None = None,
-) -> str:
+def deploy_command(model: str, space: str, **wishes: Unpack[Wishes]) -> str:
     """Return the shell command that deploys a published model."""
+    revision, hardware, kind = wishes.get("revision"), wishes.get("hardware"), wishes.get("kind")
     reference = f"{model or DEFAULT_NAME}@{revision}" if revision else model or DEFAULT_NAME
     command = [*COMMAND.split(), "deploy", "--model", reference]
     command += ["--space", space] if space else []
-    command += ["--private"] if private else []
+    command += ["--private"] if wishes.get("private") else []
     command += ["--hardware", hardware] if hardware else []
     command += ["--space-kind", kind] if kind else []
     return shlex.join(command)
@@ -210,22 +187,17 @@ def _files(kind: Kind, reference: str, token: str | None) -> dict[str, Path | by
 
 
 def _find_or_create(
-    api: HfApi,
-    space: str,
-    variables: Mapping[str, str],
-    *,
-    private: bool,
-    hardware: str | None,
-    kind: Kind | None,
+    api: HfApi, space: str, variables: Mapping[str, str], wishes: Wishes
 ) -> tuple[SpaceInfo, Kind]:
     """Return the Space's information and kind; create it if needed."""
+    private, kind = wishes.get("private", False), wishes.get("kind")
     try:
         info = api.space_info(space)
     except RepositoryNotFoundError:
         settings = dict(variables)
         if space.split("/")[0] == variables[MODEL_VARIABLE].split("/")[0]:
             settings[REFRESH_VARIABLE] = REFRESH_MINUTES
-        made = create(api, space, settings, kind=kind, private=private, hardware=hardware)
+        made = create(api, space, settings, kind=kind, private=private, hardware=wishes.get("hardware"))
         return api.space_info(space), made
     if private and not info.private:
         raise PublishError(
@@ -329,21 +301,9 @@ def _sha256(content: Path | bytes) -> str:
     return hashlib.sha256(content.read_bytes() if isinstance(content, Path) else content).hexdigest()
 
 
-def deploy_and_print(
-    model: str,
-    space: str,
-    *,
-    revision: str | None = None,
-    private: bool = False,
-    hardware: str | None = None,
-    kind: Kind | None = None,
-    wait: bool = False,
-) -> None:
-    """Deploy, print both addresses and the notes, and wait until the Space runs if asked to.
-
-    Parameters and errors are those of `deploy`; empty names are its defaults.
-    """
-    deployed = deploy(model, space, revision=revision, private=private, hardware=hardware, kind=kind)
+def deploy_and_print(model: str, space: str, *, wait: bool = False, **wishes: Unpack[Wishes]) -> None:
+    """Deploy as `deploy` does, print the addresses and notes, and wait until the Space runs if asked to."""
+    deployed = deploy(model, space, **wishes)
     print(f"Model: {deployed.model_url}")
     print(f"Space: {deployed.space_url}{'' if deployed.changed else ' (nothing to change)'}", flush=True)
     for note in deployed.notes:

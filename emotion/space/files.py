@@ -179,12 +179,8 @@ def merged_card(ours: str, theirs: str | None, *, edited: bool) -> str:
 def static_files(model: str, *, token: str | None = None) -> dict[str, Path | bytes]:
     """Return the page for a model, "owner/name[@revision]" on the Hub, by path.
 
-    The command writes it in a process of its own, because this room lies below the page's.
-
-    Raises
-    ------
-    PublishError
-        If the model cannot be loaded, with the cause.
+    The command writes it in a separate process, because this room lies below the page's. PublishError if the
+    model cannot be loaded.
     """
     environment = {**os.environ, "HF_ENDPOINT": constants.ENDPOINT}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))

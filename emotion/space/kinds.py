@@ -68,12 +68,8 @@ def create(
 ) -> Kind:
     """Create a Space of a kind, or of the first that the account may have; return which.
 
-    Raises
-    ------
-    PublishError
-        If the account may not have the kind, or hardware, that was asked for.
-    HfHubHTTPError
-        Where the Hub refuses for another reason.
+    PublishError if the account may not have the kind, or the hardware, that was asked for; an HfHubHTTPError
+    for other refusals.
     """
     tried = kind or Kind.GRADIO
     while True:

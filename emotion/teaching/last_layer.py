@@ -82,20 +82,11 @@ class Gain:
 def teach(features: np.ndarray, targets: np.ndarray, head: Head, judge: Judge) -> tuple[Head, Gain]:
     """Fit the last layers to faces, and measure by nested cross-validation what that brings.
 
-    How strongly the fit is held to the published layers is chosen by cross-validation, separately for every
+    How strongly the fit is held to the published `head` is chosen by cross-validation, separately for every
     fold that is left out, so that no face helps to choose the fit it is measured with. Where no strength
-    helps, the layers stay as they are.
-
-    Parameters
-    ----------
-    features : np.ndarray
-        float32 (n, passes, features), in the order in which the faces came: neighbours share a fold.
-    targets : np.ndarray
-        int (n,): the output that each face shows; `FOLDS` or more of every one that occurs.
-    head : Head
-        As published.
-    judge : callable
-        Answers (n, outputs) → bool (n,), which of them are right.
+    helps, the layers stay as they are. `features` are float32 (n, passes, features) in the order in which the
+    faces came, as neighbours share a fold; `targets` int (n,) are the outputs that they show, `FOLDS` or more
+    of every one that occurs; `judge` tells which answers (n, outputs) are right.
     """
     folds = _folds(targets)
     weights = balanced(targets)

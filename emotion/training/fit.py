@@ -117,15 +117,11 @@ def fit(
     settings, `history.csv`, TensorBoard logs and the checkpoint go to `output`; `resume` continues there
     after the last complete epoch. `soft_targets`, float (len(dataset.train), outputs), replace the one-hot
     labels, and `teach`, as `FaceBatches` takes it, sees faces after augmentation. `initial` is a trained
-    network to start from and its outputs; see `adopt_weights`. `callbacks` are called once an epoch's
-    checkpoint is written. By default one device is used.
+    network to start from and its outputs; see `adopt_weights`. `callbacks` run once an epoch's checkpoint is
+    written. By default one device is used.
 
-    Raises
-    ------
-    DivergedError
-        If the loss is no longer a number.
-    DataError
-        If Ctrl-C came before the first epoch was complete, or the checkpoint or `initial` does not fit.
+    DivergedError if the loss is no longer a number; DataError if Ctrl-C came before the first epoch was
+    complete, or the checkpoint or `initial` does not fit.
     """
     output, devices = Path(output), devices or Devices()
     save_run_config(config, output, dataset.fingerprint)

@@ -7,13 +7,15 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Unpack
 
 from huggingface_hub import get_token
 
 from emotion.config import as_sources
 from emotion.errors import DataError, ModelLoadError, PublishError
 from emotion.model.classifier import EmotionClassifier
-from emotion.model.publish import publish, publish_command
+from emotion.model.publish import Destination, publish, publish_command
+from emotion.predictions.calibration import TWO_SIDED_95
 from emotion.predictions.display import percent
 from emotion.report.comparison import comparison_text
 from emotion.report.report import Accuracy, Report
@@ -22,7 +24,6 @@ from emotion.training.comparing import common_labels, compare_models
 logger = logging.getLogger(__name__)
 
 REPLACE_BETTER, PUBLISH_ANYWAY = "--replace-better", "--publish-anyway"
-HARDLY_CHANCE = 1.96  # standard errors between two accuracies
 
 
 def can_publish() -> bool:
@@ -34,14 +35,12 @@ def publish_model(
     folder: str | os.PathLike[str],
     repo_id: str | None = None,
     *,
-    private: bool = False,
-    revision: str | None = None,
-    tag: str | None = None,
     also: Sequence[str] = (),
     data: str | Sequence[str] | None = None,
     about: Mapping[str, str | None] | None = None,
     replace_better: bool = False,
     publish_anyway: bool = False,
+    **destination: Unpack[Destination],
 ) -> str:
     """Publish a saved folder to the Hub and return its address.
 
@@ -57,9 +56,7 @@ def publish_model(
         classifier.description = replace(classifier.description, training=training)
     report = classifier.report
     if report and report.is_guessing and not publish_anyway:
-        command = publish_command(
-            folder, repo_id, private=private, revision=revision, tag=tag, also=[*also, PUBLISH_ANYWAY]
-        )
+        command = publish_command(folder, repo_id, also=[*also, PUBLISH_ANYWAY], **destination)
         raise PublishError(
             f"{report.warnings[0]} It was not published. More pictures, and a look at their labels, help "
             f"most. To publish it all the same:\n    {command}"
@@ -71,12 +68,10 @@ def publish_model(
     return publish(
         folder,
         repo_id,
-        private=private,
-        revision=revision,
-        tag=tag,
         also=[*also, *([PUBLISH_ANYWAY] if publish_anyway else [])],
         card=classifier.render_card,
         before_replacing=compare_first,
+        **destination,
     )
 
 
@@ -128,7 +123,7 @@ def _better_by_report(new: Report | None, published: Report | None, reference: s
     if ours.value is None or theirs.value is None:
         return None
     error = math.hypot(_standard_error(ours), _standard_error(theirs))
-    if theirs.value - ours.value <= HARDLY_CHANCE * error:
+    if theirs.value - ours.value <= TWO_SIDED_95 * error:
         return None
     return (
         f"by its own report it is right for {percent(theirs.value)} of {theirs.faces} faces, the new one for "

@@ -31,30 +31,11 @@ def recalibrate_model(
 ) -> EmotionClassifier:
     """Fit a model's temperature, threshold and, with `balance`, label factors anew; report on other faces.
 
-    Parameters
-    ----------
-    reference : str
-        A folder, or owner/name[@revision] on the Hub.
-    data : str or sequence of str
-        Labelled pictures, as `TrainingConfig.data`. One half of those held out is fitted to, the other is
-        reported on; the halves are those of training where the model was trained on the same pictures.
-    output : path
-        Becomes a saved model with the same network files, byte for byte.
-    balance : bool
-        As `TrainingConfig.balance_labels`.
-    about : mapping, optional
-        `license`, `license_note` and `data_note`, as in `TrainingConfig`; by default those of the model.
-    revision : str, optional
-        Branch, tag or commit on the Hub.
-    command : str, optional
-        The command line, for the card.
-    overwrite : bool
-        Write to a folder that holds a run or a model.
-
-    Raises
-    ------
-    ModelLoadError, DataError, TrainingError
-        If the model, the data or the output folder cannot be used.
+    One half of the held-out pictures is fitted to, the other is reported on; the halves are those of training
+    where the model was trained on the same pictures. `output` becomes a saved model with the same network
+    files, byte for byte. `about` may state `license`, `license_note` and `data_note` in place of the model's own;
+    `command` is for the card; `overwrite` replaces a run or a model. Raises ModelLoadError, DataError or
+    TrainingError.
     """
     classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
     labels, outputs = classifier.labels, classifier.outputs

@@ -62,33 +62,14 @@ def train_model(
 ) -> EmotionClassifier:
     """Train, calibrate, evaluate and save a model.
 
-    Parameters
-    ----------
-    config : TrainingConfig
-        All hyperparameters.
-    output : path
-        Becomes a saved model, with the run's logs and checkpoint beside it.
-    resume : bool
-        Continue the run in `output`.
-    overwrite : bool
-        Start again in a folder that holds a run or a model.
-    command : str, optional
-        The command line that made the model, for its card.
+    `output` becomes a saved model, with the run's logs and checkpoint beside it; `resume` continues the run
+    there, `overwrite` starts again in a folder that holds a run or a model. `command` is the command line,
+    for the card. A program that only helps another computer returns the same model from a folder of its own,
+    which is gone by then, and its `folder` is None.
 
-    Returns
-    -------
-    EmotionClassifier
-        The model as loaded from `output`. A program that only helps another computer returns the same model
-        from a folder of its own, which is gone by then, and its `folder` is None.
-
-    Raises
-    ------
-    DataError
-        If the pictures cannot be trained on, or a checkpoint cannot be resumed.
-    TrainingError
-        If `output` is in use, holds something else, or cannot be written, or the loss is no longer a number.
-    ValueError
-        If there are fewer devices than `config.devices`.
+    DataError if the pictures cannot be trained on or a checkpoint cannot be resumed; TrainingError if
+    `output` cannot be used or the loss is no longer a number; ValueError if there are fewer devices than
+    `config.devices`.
     """
     find_architecture(config.architecture)  # a wrong name should not cost the time of an audit
     devices = open_devices(config.devices)
@@ -199,31 +180,9 @@ def evaluate_model(
     """Measure a finished model on a data set and write `report.json` and plots to `output`.
 
     On the data set that the model was trained on, only the faces that nothing was chosen on count. On any
-    other, all held-out faces do, and all faces of a folder without splits.
-
-    Parameters
-    ----------
-    reference : str or None
-        A folder, or owner/name[@revision] on the Hub; None for the embedded model.
-    data : str or sequence of str
-        Labelled pictures, as `TrainingConfig.data`.
-    output : path
-        Created if needed.
-    groups : path, optional
-        CSV of groups, as `TrainingConfig.groups`.
-    people : str, optional
-        As `TrainingConfig.people`, where the model names a file that is not here.
-    revision : str, optional
-        Branch, tag or commit on the Hub.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    ModelLoadError, DataError, TrainingError
-        If the model, the data or the output folder cannot be used.
+    other, all held-out faces do, and all faces of a folder without splits. `reference` is None for the
+    embedded model; `data`, `groups` and `people` are as in `TrainingConfig`, `people` for where the model
+    names a file that is not here. Raises ModelLoadError, DataError or TrainingError.
     """
     classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
     background = classifier.outputs[len(classifier.labels) :]

@@ -90,31 +90,15 @@ def search_settings(
 ) -> Outcome:
     """Look for the settings with the lowest validation loss, and save the best run's model to `output`.
 
-    Parameters
-    ----------
-    config : TrainingConfig
-        The first settings to try; what is not searched stays as it is.
-    output : path
-        Folder of the study. An existing study continues.
-    trials : int
-        How many runs the study has in the end, in all processes; failed ones do not count.
-    given : collection of str
-        Fields that stay as they are in `config`.
-    over : sequence of str
-        Fields to search; by default all that have a range, make a difference, and are not `given`.
-    join : bool
-        Take the settings of the existing study, if any; of `config`, only `data` counts then, if given.
+    `config` holds the first settings to try; what is not searched stays as it is. An existing study in
+    `output` continues, until it has `trials` runs from all processes together; failed ones do not count.
+    Fields that are `given` stay; `over` names the fields to search, by default all that have a range and make
+    a difference. `join` takes the settings of the existing study, if any; of `config`, only `data` counts
+    then, if given.
 
-    Raises
-    ------
-    TrainingError
-        If no run was completed, several in a row failed, or the study cannot be written.
-    DataError
-        If the data cannot be trained on, or are not those of the study.
-    ValueError
-        If there is nothing to search, or the existing study searches something else.
-    KeyboardInterrupt
-        After Ctrl-C; the same call continues, and repeats the run that was interrupted.
+    TrainingError if no run was completed, several in a row failed, or the study cannot be written; DataError
+    if the data cannot be used or are not the study's; ValueError if there is nothing to search or the study
+    searches something else. After Ctrl-C, the same call continues.
     """
     if config.freeze:
         raise ValueError("--freeze fits in one step: there is nothing to search.")

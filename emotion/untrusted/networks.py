@@ -73,8 +73,8 @@ def _rehearsed(folder: Path, description: Description) -> Network:
 class IsolatedNetwork:
     """A stranger's `model.tflite`; see `emotion.model.engines.Network`.
 
-    Raises `ModelLoadError` if there is no such file, it is not a network that takes faces and gives
-    probabilities, or its process crashed or took too long.
+    ModelLoadError if there is no such file, it is not a network that takes faces and returns probabilities,
+    or its process crashed or took too long.
     """
 
     def __init__(self, path: Path, *, largest: int = VISITORS_LARGEST, limits: Limits = VISITORS) -> None:

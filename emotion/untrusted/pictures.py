@@ -39,10 +39,7 @@ class PictureDecoder:
     def open(self, source: bytes | str | os.PathLike[str]) -> Picture:
         """Open an encoded picture or a file as `emotion.vision.images.open_picture` does.
 
-        Raises
-        ------
-        InvalidImageError
-            If it is no picture, is too large, or takes too much time or memory to open.
+        InvalidImageError if it is not a picture, is too large, or takes too much time or memory to open.
         """
         try:
             content = source if isinstance(source, bytes) else Path(source).read_bytes()

@@ -1,4 +1,4 @@
-"""One process for untrusted input: its limits, its messages, asking it, and its entry point.
+"""One process for untrusted input: its limits, its messages, the calling side, and the child's entry point.
 
 It knows nothing of pictures, clips or networks: those are in the modules whose `Work` it runs.
 """
@@ -52,18 +52,12 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a process may take.
+    """What a process may use.
 
-    Attributes
-    ----------
-    memory : int
-        Bytes beyond what it has once its work is prepared.
-    seconds : float
-        Of processor time for one answer, so that a busy machine ends no work. Ten times as long on the clock.
-    online : bool
-        It keeps the environment, files, connections and the user's rights; only the clock is limited.
-    largest_file : int
-        Bytes of a file that it may write.
+    `memory` is in bytes beyond what it has once its work is prepared. `seconds` of processor time are for one
+    answer, so a busy machine does not end it; on the clock it may take ten times as long. An `online` process
+    keeps the environment, files, connections and the user's rights, and only the clock is limited.
+    `largest_file` is in bytes.
     """
 
     memory: int
@@ -73,18 +67,10 @@ class Limits:
 
 
 class LimitedProcess:
-    """Asks the `Work` of a module in a limited process. Safe to share by threads, which take turns.
+    """Runs the `Work` of a module in a limited process. Safe to share by threads, which take turns.
 
-    Parameters
-    ----------
-    module : str
-    limits : Limits
-    error : type
-        What is raised when the work reports an error, and when the process ends or breaks a limit.
-    stopped : str
-        The message in the second case.
-    first : callable, optional
-        Returns the first message to every new process, such as the content of a model.
+    `error` is raised if the work reports an error, or, with the message `stopped`, if the process ends or
+    exceeds a limit. `first` returns the first message to every new process, such as the content of a model.
     """
 
     def __init__(
@@ -109,13 +95,9 @@ class LimitedProcess:
             return self._start()
 
     def ask(self, header: Header, *arrays: np.ndarray) -> Message:
-        """Return the answer to a message.
+        """Return the answer to a message; raises `error`.
 
-        Raises
-        ------
-        error
-            As the work reports it, or because the process crashed or broke a limit; the cause is a
-            `TimeoutError` if it took too long on the clock.
+        Its cause is a `TimeoutError` if the answer took too long on the clock.
         """
         with self._lock:
             if self._process is None:

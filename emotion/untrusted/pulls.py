@@ -1,4 +1,4 @@
-"""Pulls that end in time: a Hub can stall, drip or talk without end, and its client's timeout is per read."""
+"""Pulls that end in time: a Hub can stall or send data forever, and its client's timeout is per read."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ def pull_within(
     cache_dir: str | os.PathLike[str] | None = None,
     serving_only: bool = False,
 ) -> Snapshot:
-    """Pull a model within so many seconds; after them, a whole copy on this computer is good enough.
-
-    The other parameters and the errors are those of `emotion.model.pull.pull`.
-    """
+    """Pull a model as `pull` does within `seconds`; after that, use a complete copy on this computer."""
     limits = Limits(MOST_MEMORY, seconds, online=True, largest_file=LARGEST_MODEL)
     broke_off = f"The download of {repo_id} broke off. Check the free memory and disk space, then try again."
     process = LimitedProcess(__name__, limits, error=ModelLoadError, stopped=broke_off)

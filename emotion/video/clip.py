@@ -49,23 +49,10 @@ Source = str | os.PathLike[str] | bytes
 class Clip:
     """A clip whose size and length have been checked; closes with its `with` block.
 
-    Parameters
-    ----------
-    source : path or bytes
-        The file, or its content.
-    max_seconds : float
-        Longest length that is accepted; `math.inf` for any.
-    threads : int
-        That decode; 0 for one per processor.
-
-    Attributes
-    ----------
-    seconds : float or None
-        The length that the file states; recordings made in a browser state none.
-    start : float
-        When the first frame is shown, on the clock of the file; known once it was decoded.
-    done : float
-        Share of the clip that was decoded, 0..1: by its length, or by its bytes if it states none.
+    It may last `max_seconds`, `math.inf` for any length; `threads` decode it, 0 for one per processor.
+    `seconds` is the length that the file states, None for recordings made in a browser. `start` is when the
+    first frame is shown, on the file's clock, known once it was decoded. `done` is the share that was
+    decoded, 0..1: by length, or by bytes if no length is stated.
     """
 
     def __init__(self, source: Source, *, max_seconds: float = MAX_SECONDS, threads: int = 0) -> None:

@@ -168,18 +168,8 @@ def follow_faces(
 ) -> None:
     """Follow the faces of a clip of any length; only the frames between two detections are in memory.
 
-    Parameters
-    ----------
-    classifier : EmotionClassifier
-    clip : Frames
-    record : callable
-        Called with every moment: one per face and detection.
-    write : callable, optional
-        Called with the time and the annotated pixels of every frame.
-    progress : callable, optional
-        Called with the finished fraction, 0 to 1, after every detection.
-    detections_per_second : float
-        How often faces are looked for and classified.
+    `record` is called with every moment, one per face and detection; `write` with the time and annotated
+    pixels of every frame; `progress` with the finished fraction, 0 to 1, after every detection.
     """
     # Without a history, the tracker's timeline holds the moments of the last frame alone.
     tracker = EmotionTracker(classifier, box_smoothing=0.05, history=0.0, history_step=0.0)

@@ -72,21 +72,11 @@ class Timeline:
 class FaceTracker:
     """Follow the faces of one camera or clip. Holds plain values only, so that a session can keep it.
 
-    Parameters
-    ----------
-    labels, threshold
-        The classifier's.
-    smoothing, box_smoothing : float
-        Time constant of the answers and boxes in seconds: after it, a new value counts for 63 %.
-    timeout : float
-        Seconds after which a face that is no longer found is gone.
-    memory : float
-        Seconds after which a face that is gone is forgotten; until then, its look brings back its number.
-    margin : float
-        How far confidence must fall below the threshold before a label is withdrawn, and how far another
-        label must lead to replace it, so that labels do not flicker.
-    history, history_step : float
-        Length of the timeline in seconds, `math.inf` for all, and the least between two entries of a face.
+    All times are in seconds. After `smoothing` (of answers) or `box_smoothing`, a new value counts for 63 %.
+    A face that is not found for `timeout` is gone; until `memory` has passed, its look brings back its
+    number. So that labels do not flicker, confidence must fall by `margin` below the threshold before a label
+    is withdrawn, and another label must lead by it to replace one. The timeline has `history` seconds, with
+    `history_step` or more between two entries of a face.
     """
 
     def __init__(
@@ -133,14 +123,9 @@ class FaceTracker:
     ) -> tuple[TrackedFace, ...]:
         """Take in the faces of one frame and return `faces`.
 
-        Parameters
-        ----------
-        predictions : list of FacePrediction
-            The answers of `EmotionClassifier.predict_located`, with boxes.
-        time : float
-            Seconds on any clock; a frame that comes late counts as simultaneous with the last.
-        looks : list of numpy.ndarray, optional
-            `emotion.vision.crop.look` of each; without it, a face that was gone gets a new number.
+        `predictions` come from `EmotionClassifier.predict_located`; `time` is in seconds on any clock, and a
+        late frame counts as simultaneous with the last. `looks` has `emotion.vision.crop.look` of each face;
+        without it, a face that was gone gets a new number.
         """
         if self._start is None:
             self._start = time

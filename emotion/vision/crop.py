@@ -81,21 +81,12 @@ def scaled_place(face: Located, factor: float) -> Place:
 def crop_square(
     picture: np.ndarray, box: Sequence[float], *, size: int, channels: int = 1, angle: float = 0.0
 ) -> np.ndarray:
-    """Cut the square around a box out of a picture and scale it to the network's input.
+    """Cut the square around a box out of a picture and scale it: uint8 (size, size[, 3]).
 
+    `picture` is upright RGB, uint8 (H, W, 3); `box` is x, y, width, height in pixels, whole or fractional.
     The square shares the box's centre and has its longer side; beyond the picture, the edge is repeated.
-    With the whole picture as box, this is how training files are read.
-
-    Parameters
-    ----------
-    picture : numpy.ndarray
-        ``uint8`` (H, W, 3), upright RGB.
-    box : sequence of float
-        x, y, width, height in pixels, whole or fractional.
-    size, channels : int
-        Side of the result; 1 for grey (ITU-R 601 luma), 3 for RGB. It is ``uint8`` (size, size[, 3]).
-    angle : float
-        Degrees by which the head is rolled clockwise; the crop is turned back by them.
+    `channels` is 1 for grey (ITU-R 601 luma) or 3 for RGB. A head that is rolled clockwise by `angle` degrees
+    is turned back.
     """
     x, y, width, height = box
     side = max(width, height)

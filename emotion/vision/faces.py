@@ -57,17 +57,10 @@ CLOSE_SHIFT = 0.3
 class Doubt:
     """How doubtful candidates are judged.
 
-    Attributes
-    ----------
-    sides : tuple of float
-        Pixels: the sizes of faces that it is for.
-    possible : float
-        Candidates that score less are not looked at.
-    angles : tuple of float
-        Degrees by which the close-up is turned.
-    confirmed : float
-        Least mean of the candidate's score, weighted by `DOUBT_WEIGHT`, and of both close looks. Accidents
-        look like a face at one size, faces at every size.
+    It is for faces whose size is within `sides` (pixels). Candidates that score less than `possible` get no
+    close look; close-ups are turned by `angles` (degrees). `confirmed` is the least mean of the candidate's
+    score, weighted by `DOUBT_WEIGHT`, and of both close looks: accidents look like a face at one size, faces
+    at every size.
     """
 
     sides: tuple[float, float]
@@ -111,19 +104,9 @@ class DetectedFace:
 
 
 def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
-    """Find the faces in a picture, largest first; safe to call from several threads.
+    """Find up to `limit` faces in a picture, uint8 (H, W, 3), largest first; threads may call it.
 
-    Parameters
-    ----------
-    picture : numpy.ndarray
-        ``uint8`` (H, W, 3), upright RGB.
-    limit : int
-        Return at most so many.
-
-    Returns
-    -------
-    list of DetectedFace
-        Empty if no face was found. A picture that was cropped to one face is taken whole.
+    A picture that was cropped to one face is taken whole.
     """
     found = _judged(picture, _first_look(picture))
     if len(found) != 1:

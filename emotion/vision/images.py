@@ -58,16 +58,9 @@ Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An upright picture in memory, which may be smaller than it came.
+    """An upright picture in memory, RGB uint8 (H, W, 3), which may be smaller than the original.
 
-    Attributes
-    ----------
-    pixels : numpy.ndarray
-        ``uint8`` (H, W, 3), RGB.
-    size : tuple of int
-        Width and height of the whole picture, in pixels.
-    open_full : callable, optional
-        Returns the pixels as they came; None where these are.
+    `size` is the original's width and height in pixels; `open_full` returns its pixels, None where these are.
     """
 
     pixels: np.ndarray
@@ -97,24 +90,13 @@ class Picture:
 
 
 def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Open a picture as upright RGB pixels, ``uint8`` (H, W, 3).
+    """Open a picture as upright RGB pixels, uint8 (H, W, 3).
 
-    EXIF orientation is applied, transparency is laid on white, an animation gives its first frame, and
-    files above 25 megapixels are reduced by a whole factor. Where a file is cut off, the missing part is
-    grey or black.
-
-    Parameters
-    ----------
-    source : path, bytes, PIL image or array
-        An array has shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in grey, RGB or RGBA order and is
-        ``uint8`` (0..255), ``uint16`` (0..65535) or ``bool``.
-    max_pixels : int
-        Pictures with more pixels are refused before they are decoded.
-
-    Raises
-    ------
-    InvalidImageError
-        If there is no such file, it is not a readable picture, or it is too large.
+    EXIF orientation is applied, transparency is laid on white, an animation gives its first frame, and files
+    above 25 megapixels are reduced by a whole factor. Where a file is cut off, the missing part is grey or
+    black. An array has shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in grey, RGB or RGBA order and is
+    uint8 (0..255), uint16 (0..65535) or bool. An InvalidImageError says that there is no such file, that it
+    cannot be read, or that it has more than `max_pixels`, which is checked before decoding.
     """
     return _open(source, max_pixels, searched_side=None).pixels
 

@@ -13,8 +13,8 @@ from emotion.untrusted.clips import IsolatedClip
 from emotion.video.follow import follow_faces
 from emotion.video.tracking import Moment, Timeline
 from emotion.web.components import UploadedFiles
+from emotion.web.html.answer import timeline_chart
 from emotion.web.html.messages import csv_link, no_face, problem, video_player
-from emotion.web.html.timeline import timeline_chart
 from emotion.web.inside.uploads import deleting
 from emotion.web.memory import Kept
 from emotion.web.service import Service

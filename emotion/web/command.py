@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import inspect
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from emotion import __version__
 from emotion.errors import EmotionError
 from emotion.program import APP_COMMAND, INSTALL_APP
-from emotion.web.process import end_on_signals, usable_processors, use_private_folder
+from emotion.web.inside.start import use_private_folder, without_type_stubs
+from emotion.web.process import end_on_signals, usable_processors
 
 DESCRIPTION = """Tell how angry, happy or sad faces look, in a browser.
 
 EMOTION_MODEL=owner/name[@revision] or a folder picks the model, GRADIO_SERVER_PORT the port.
-EMOTION_REFRESH_MINUTES=10 takes over the model's new commits while the app runs.
+EMOTION_REFRESH_MINUTES=10 checks for new commits of the model and switches to them while the app runs.
 """
 
 
@@ -37,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmotionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    # NumPy counts the machine's processors, not the container's.
+    # NumPy counts the machine's processors, even inside a container with fewer.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(usable_processors()))
     try:
         with without_type_stubs():
@@ -57,30 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-@contextlib.contextmanager
-def without_type_stubs() -> Iterator[None]:
-    """Keep Gradio from writing a type stub beside the source of every component class that comes into being.
-
-    It parses all of those sources at every start: an empty Gradio app shows its first page after 3.2 seconds,
-    this one, without that, after 2.4 (`benchmarks.latency --only start`). It makes none for a class that no
-    file holds; here, no file is found.
-    """
-    find = inspect.getfile
-
-    def find_but_for_components(object: Any) -> str:
-        if type(object).__name__ == "ComponentMeta":
-            raise OSError
-        return find(object)
-
-    inspect.getfile = find_but_for_components
-    try:
-        yield
-    finally:
-        inspect.getfile = find
-
-
 def _examples() -> Path:
-    """Return the folder of example pictures: the copy that an installed package carries, or a clone's own."""
+    """Return the folder of example pictures: the installed package's copy, or the clone's own."""
     package, clone = Path(__file__).parent / "examples", Path(__file__).parents[2] / "examples"
     return package if package.is_dir() else clone
 

@@ -20,6 +20,7 @@ from PIL import Image
 from emotion.predictions.face import FacePrediction
 from emotion.vision.crop import Place, scaled_place
 from emotion.vision.images import Picture
+from emotion.web.inside.blocks import DrawnAsParent
 from emotion.web.inside.uploads import uploaded
 
 # Pixels: larger pictures are shown reduced; few screens show more.
@@ -44,14 +45,12 @@ def as_jpeg(picture: np.ndarray | Image.Image, *, side: int = SHOWN_SIDE) -> byt
     return buffer.getvalue()
 
 
-class MemoryImage(gr.Image):
+class MemoryImage(gr.Image, DrawnAsParent):
     """A `gr.Image` that hands on what was sent, undecoded, and shows pictures without writing them to disk.
 
     As an input it gives bytes (a camera frame) or the `pathlib.Path` of an upload, to be opened with
     `Service.open_picture` and deleted with `deleting`. As an output it takes an array or PIL image.
     """
-
-    is_template = True  # Gradio draws it as an Image
 
     # Gradio only hands values on: a handler may get and give other types than its own components'.
     # pyrefly: ignore [bad-override]
@@ -75,10 +74,8 @@ class MemoryImage(gr.Image):
         return ImageData(url=data_url(value), orig_name="emotions.jpg", mime_type="image/jpeg")
 
 
-class MemoryGallery(gr.Gallery):
+class MemoryGallery(gr.Gallery, DrawnAsParent):
     """A `gr.Gallery` that shows (picture, caption) pairs without writing them to disk."""
-
-    is_template = True
 
     # pyrefly: ignore [bad-override]
     def postprocess(self, value: list[tuple[np.ndarray | Image.Image, str]] | None) -> GalleryData:
@@ -91,10 +88,8 @@ class MemoryGallery(gr.Gallery):
         )
 
 
-class UploadedFiles(gr.File):
+class UploadedFiles(gr.File, DrawnAsParent):
     """A `gr.File` that gives the paths of uploads; Gradio's own leaves an empty temporary file for each."""
-
-    is_template = True
 
     def preprocess(self, payload: ListFiles | FileData | None) -> list[str]:
         """Give the path of every upload."""
@@ -118,13 +113,7 @@ def at_shown_size(
 
 
 def place_of(face: FacePrediction) -> Place:
-    """Return where a face is in its picture.
-
-    Raises
-    ------
-    ValueError
-        If it came as a crop, without a picture.
-    """
+    """Return where a face is in its picture; ValueError if it came as a crop, without a picture."""
     if face.box is None:
         raise ValueError("This face came without a picture.")
     return Place(face.box, face.eyes, face.tight)

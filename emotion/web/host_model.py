@@ -29,22 +29,9 @@ logger = logging.getLogger(__name__)
 def find_model(environment: Mapping[str, str]) -> tuple[str | None, EmotionClassifier]:
     """Load the model that EMOTION_MODEL names; without it, in a Space, its owner's; else the embedded one.
 
-    Parameters
-    ----------
-    environment : mapping of str to str
-        The environment variables; the Hub sets SPACE_ID and SPACE_AUTHOR_NAME inside a Space.
-
-    Returns
-    -------
-    reference : str or None
-        Folder or name on the Hub; None for the embedded model.
-    classifier : EmotionClassifier
-        With a notice if the model that was named could not be loaded.
-
-    Raises
-    ------
-    ModelLoadError
-        If no model at all can be loaded.
+    Returns its folder or name on the Hub, None for the embedded model, and the classifier, which has a notice
+    if the named model could not be loaded. ModelLoadError if no model at all can be loaded. Inside a Space,
+    the Hub sets SPACE_ID and SPACE_AUTHOR_NAME.
     """
     if reference := environment.get(MODEL_VARIABLE):
         return reference, load_or_default(reference)
@@ -73,13 +60,7 @@ def load_or_default(reference: str) -> EmotionClassifier:
 
 
 def refresh_minutes(environment: Mapping[str, str]) -> float | None:
-    """Return how often to look for a new commit; None for never.
-
-    Raises
-    ------
-    EmotionError
-        If EMOTION_REFRESH_MINUTES is not a number of minutes.
-    """
+    """Return how often to look for a new commit, None for never; EmotionError if it is not a number."""
     text = environment.get(REFRESH_VARIABLE, "").strip()
     if not text:
         return None
@@ -102,15 +83,7 @@ class Serving(Protocol):
 
 
 class Refresh:
-    """Takes over new commits of the host's model, between two requests.
-
-    Parameters
-    ----------
-    service : Serving
-        Its model is replaced.
-    reference : str
-        "owner/name" or "owner/name@revision" on the Hub.
-    """
+    """Switches to new commits of the host's model, "owner/name[@revision]", between two requests."""
 
     def __init__(self, service: Serving, reference: str) -> None:
         self._session = service
@@ -129,7 +102,7 @@ class Refresh:
         self._stopped.set()
 
     def look(self) -> None:
-        """Take over the newest commit if it is another one and works; otherwise the old one goes on."""
+        """Switch to the newest commit if it is a different one and works; otherwise keep the old one."""
         try:
             repo_id, _, revision = self._reference.partition("@")
             newest = newest_commit(repo_id, revision=revision or None)

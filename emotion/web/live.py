@@ -16,9 +16,8 @@ from emotion.vision.faces import detect_faces_in_frame
 from emotion.vision.images import Picture
 from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
 from emotion.web.components import SHOWN_SIDE
-from emotion.web.html.answer import live_faces, live_overlay
+from emotion.web.html.answer import live_faces, live_overlay, timeline_chart
 from emotion.web.html.messages import live_welcome, problem
-from emotion.web.html.timeline import timeline_chart
 from emotion.web.memory import Kept
 from emotion.web.photo import PICTURE_HEIGHT, Photo
 from emotion.web.service import Service
@@ -32,14 +31,8 @@ FRAME_INTERVAL = 0.1
 class Watching:
     """What the tab remembers for a visitor: the faces being followed, and the frame of a snapshot.
 
-    Attributes
-    ----------
-    patience : float
-        Seconds without a face after which it is gone, where frames come often.
-    frame : numpy.ndarray
-        ``uint8`` (H, W, 3), at the size that is shown.
-    time : float
-        Of that frame, in seconds on a clock that never runs backwards.
+    A face is gone after `patience` seconds, where frames come often. `frame` is uint8 (H, W, 3) at the size
+    that is shown, `time` its seconds on the monotonic clock.
     """
 
     tracker: FaceTracker

@@ -1,4 +1,4 @@
-"""What the app remembers for its visitors, within one budget for all of them together."""
+"""What the app remembers for its visitors, within one memory budget for all of them."""
 
 from __future__ import annotations
 
@@ -12,39 +12,26 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class Kept(Generic[T]):
-    """What a `gr.State` holds: a value that may have been forgotten meanwhile; ask `Memory.recall` for it.
-
-    Attributes
-    ----------
-    value : object
-        None once it was forgotten.
-    size : int
-        What it takes, in bytes.
-    """
+    """A handle in a `gr.State` for a value of `size` bytes, which becomes None once it is forgotten."""
 
     value: T | None
     size: int
 
 
 class Memory:
-    """Keeps values as long as all of them fit; the one that was asked for longest ago is forgotten first.
+    """Keeps values of up to `most` bytes in total; the least recently used one is forgotten first.
 
-    A value also goes when nobody holds its `Kept` any more, as Gradio's sessions do.
-
-    Parameters
-    ----------
-    most : int
-        Bytes of all values together.
+    A value is also dropped when its `Kept` is garbage collected, as when Gradio drops a session.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._lock = threading.Lock()
-        # Asked for last comes last.
+        # Most recently used last.
         self._kept: list[weakref.ref[Kept[Any]]] = []
 
     def keep(self, value: T, size: int) -> Kept[T]:
-        """Remember a value of so many bytes."""
+        """Remember a value of `size` bytes."""
         kept = Kept(value, size)
         with self._lock:
             alive = self._alive()
@@ -58,7 +45,7 @@ class Memory:
         return kept
 
     def recall(self, kept: Kept[T] | None) -> T | None:
-        """Return a value that was kept; None where there was none, or it was forgotten."""
+        """Return a remembered value; None if there was none or it was forgotten."""
         if kept is None or kept.value is None:
             return None
         with self._lock:
@@ -68,7 +55,7 @@ class Memory:
 
     @property
     def taken(self) -> int:
-        """Bytes of all that is remembered now."""
+        """Bytes of everything remembered now."""
         with self._lock:
             return sum(each.size for each in self._alive())
 

@@ -58,18 +58,9 @@ FORGOTTEN = (
 class PhotoAnswer:
     """What the Photo tab remembers for its visitor.
 
-    Attributes
-    ----------
-    jpeg : bytes
-        The picture at the size that is shown: as pixels it would take twenty times as much.
-    faces : tuple of FacePrediction
-        Their boxes and eyes are in pixels of it.
-    crops : tuple of numpy.ndarray
-        What the network saw of each.
-    classifier : EmotionClassifier
-        The model that gave the answer: "Why?" asks the same one, whatever the host serves by then.
-    selected : int
-        Index of the face that the answer is about.
+    The picture is kept as a JPEG at the size that is shown, twenty times smaller than its pixels; boxes and
+    eyes of `faces` are in its pixels, and `crops` are what the network saw. "Why?" asks the `classifier` that
+    gave the answer, even if the host serves another one by then.
     """
 
     jpeg: bytes

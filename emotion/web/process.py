@@ -1,29 +1,20 @@
-"""The app's process: its folder for uploads, its end, and the processors and memory that it may use.
-
-This file does not import Gradio, which reads the name of its temporary folder when it is imported.
-"""
+"""The app's process: how it ends, and the processors and memory that it may use."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ctypes
-import logging
 import math
 import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from emotion.errors import EmotionError
-
-FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
 # Ctrl-C, what stops a service or a container, and a terminal that is closed.
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 # Seconds that threads get to give up what they are writing; nothing waits for their answers.
@@ -36,35 +27,6 @@ LARGE = 1_000_000
 RETURNED_EVERY = 5.0
 # Where Linux tells a container's limits, of either version.
 CGROUPS = Path("/sys/fs/cgroup")
-
-logger = logging.getLogger(__name__)
-
-
-def use_private_folder() -> Path:
-    """Make the folder for uploads, which only this user can enter, and delete it at the end of the program.
-
-    It lies in GRADIO_TEMP_DIR if that is set, else in the system's folder for temporary files.
-
-    Raises
-    ------
-    EmotionError
-        If the folder cannot be made.
-    """
-    if "gradio" in sys.modules:  # `import spaces` imports it, too
-        logger.warning("Gradio was imported first, so it keeps the pictures of MCP clients elsewhere.")
-    parent = os.environ.get(FOLDER_VARIABLE)
-    try:
-        if parent:
-            Path(parent).mkdir(parents=True, exist_ok=True)
-        # Resolved: Gradio compares paths as texts.
-        folder = Path(tempfile.mkdtemp(prefix="emotion-uploads-", dir=parent)).resolve()
-    except OSError as error:
-        raise EmotionError(
-            f"The folder for uploads could not be made: {error}. Set {FOLDER_VARIABLE} to a writable folder."
-        ) from error
-    os.environ[FOLDER_VARIABLE] = str(folder)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def end_on_signals(folder: Path) -> None:

@@ -77,16 +77,7 @@ class Limits:
 
 
 class Service:
-    """One running app.
-
-    Parameters
-    ----------
-    classifier : EmotionClassifier
-        The host's model.
-    examples : path
-        Folder of example pictures, named "1-happy.jpg" and so on.
-    limits : Limits
-    """
+    """One running app: the host's model, the example pictures ("1-happy.jpg" and so on) and the limits."""
 
     def __init__(
         self, classifier: EmotionClassifier, *, examples: Path, limits: Limits | None = None
@@ -103,13 +94,7 @@ class Service:
 
     @classmethod
     def start(cls, environment: Mapping[str, str], *, examples: Path) -> Service:
-        """Load the model that the environment variables name, and refresh it if they say so.
-
-        Raises
-        ------
-        EmotionError
-            If a variable is malformed, or no model can be loaded.
-        """
+        """Load the model that the environment variables name, and refresh it if asked to; or EmotionError."""
         share_memory()
         return_memory()
         # Visitors keep the processors busy.
@@ -122,12 +107,9 @@ class Service:
         return service
 
     def open_picture(self, source: bytes | Path | None) -> Picture:
-        """Open a picture that a visitor sent, in a process of its own.
+        """Open a picture that a visitor sent, in a separate process.
 
-        Raises
-        ------
-        InvalidImageError
-            If it is not a picture; the message does not name a file of the server.
+        The message of an InvalidImageError names no file of the server.
         """
         if source is None:
             raise InvalidImageError("There is no picture. Send one first.")
@@ -140,10 +122,7 @@ class Service:
     def classifier_for(self, own: Kept[EmotionClassifier] | None) -> EmotionClassifier:
         """Return the model that answers a visitor: their own, or the host's.
 
-        Raises
-        ------
-        ModelLoadError
-            If their own was forgotten; no other model answers in its place.
+        ModelLoadError if their own was forgotten: no other model answers in its place.
         """
         if own is None:
             return self.classifier
@@ -169,26 +148,14 @@ class Service:
 
     @property
     def teacher(self) -> Teacher:
-        """Teaches the host's model a visitor's face; prepared at its first use.
-
-        Raises
-        ------
-        ModelLoadError
-            If the model cannot be taught.
-        """
+        """Teaches the host's model a visitor's face; built at its first use, or a ModelLoadError."""
         with self._lock:
             if self._teacher is None or self._teacher.classifier is not self.classifier:
                 self._teacher = Teacher(self.classifier)
             return self._teacher
 
     def load_for_visitor(self, reference: str) -> EmotionClassifier:
-        """Load a model from the Hub that a visitor named, to run in a process of its own.
-
-        Raises
-        ------
-        ModelLoadError
-            If it is no name on the Hub, or the model cannot be loaded.
-        """
+        """Load a model from the Hub for one visitor, to run in a separate process; raises ModelLoadError."""
         reference = reference.strip()
         if not HUB_REFERENCE.fullmatch(reference) or Path(reference.partition("@")[0]).exists():
             raise ModelLoadError("Write the model as owner/name or owner/name@revision, as on the Hub.")

@@ -24,12 +24,7 @@ Update = dict[Any, Any]
 class Tab(ABC):
     """A tab: its components, laid out when it is made, and the handlers of their events.
 
-    Attributes
-    ----------
-    id, title : str
-        For links, and for visitors.
-    forgets : sequence of gr.State
-        What is forgotten when the visitor closes the page.
+    `id` is for links, `title` for visitors, and `forgets` is cleared when the visitor closes the page.
     """
 
     id: ClassVar[str]
@@ -48,17 +43,8 @@ class Tab(ABC):
 class Page:
     """What all tabs share.
 
-    Attributes
-    ----------
-    blocks : gr.Blocks
-        The page itself.
-    heading : gr.HTML
-        Names the model that answers.
-    own : gr.State
-        The visitor's own model; None for the host's.
-    bar : gr.Tabs
-        Chooses a tab by its id.
-    tabs : sequence of Tab
+    `heading` names the model that answers, `own` is the visitor's own model (None for the host's), and `bar`
+    selects a tab by its id.
     """
 
     blocks: gr.Blocks
@@ -74,13 +60,7 @@ def state(service: Service) -> gr.State:
 
 
 def chosen(event: gr.EventData, count: int) -> int:
-    """Return which of `count` shown things a visitor chose.
-
-    Raises
-    ------
-    gradio.Error
-        If it is none of them: a program may send anything.
-    """
+    """Return which of `count` shown things was chosen; gr.Error for anything else an API client may send."""
     index = _index(event)
     if not isinstance(index, int) or not 0 <= index < count:
         raise gr.Error("Choose one of those that are shown.", print_exception=False)
@@ -88,13 +68,7 @@ def chosen(event: gr.EventData, count: int) -> int:
 
 
 def point(event: gr.EventData) -> tuple[float, float]:
-    """Return where a picture was clicked, x and y in pixels of what is shown.
-
-    Raises
-    ------
-    gradio.Error
-        If the event names no point.
-    """
+    """Return where a picture was clicked, x and y in pixels of what is shown; gr.Error without a point."""
     match _index(event):
         case [int() | float() as x, int() | float() as y]:
             return x, y

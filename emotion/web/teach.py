@@ -48,17 +48,7 @@ NOT_TAUGHT = (
 
 @dataclass(frozen=True)
 class Sample:
-    """What is kept of one snapshot.
-
-    Attributes
-    ----------
-    shown : str
-        The expression.
-    features : numpy.ndarray
-        ``float32``, shape (passes, features): what the network says of the face before its last layer.
-    portrait : str
-        The face, small, as a data URL.
-    """
+    """One snapshot: its expression, features float32 (passes, features), a small portrait as a data URL."""
 
     shown: str
     features: np.ndarray
@@ -69,13 +59,8 @@ class Sample:
 class Lesson:
     """What the tab remembers for its visitor.
 
-    Attributes
-    ----------
-    samples : tuple of Sample
-    teacher : Teacher or None
-        Of the model that the snapshots are for; the host may serve another one meanwhile.
-    taught : EmotionClassifier or None
-        What that model has become.
+    `teacher` belongs to the model that the snapshots are for, as the host may serve another one by now;
+    `taught` is what that model has become.
     """
 
     samples: tuple[Sample, ...] = ()
@@ -334,13 +319,7 @@ class Teach(Tab):
 
 
 def take_snapshot(service: Service, lesson: Lesson, source: bytes | Path, shown: str) -> Sample:
-    """Keep what a lesson needs of a picture.
-
-    Raises
-    ------
-    InvalidImageError
-        If there is no face in it that can be judged, or `shown` is nothing that can be taught.
-    """
+    """Keep what a lesson needs of a picture; InvalidImageError without a usable face or known expression."""
     if lesson.teacher is None or shown not in lesson.names(service):
         raise InvalidImageError("Choose one of the expressions that are shown.")
     picture, face = find_face(service, lesson.teacher, source)
@@ -349,12 +328,9 @@ def take_snapshot(service: Service, lesson: Lesson, source: bytes | Path, shown:
 
 
 def find_face(service: Service, teacher: Teacher, source: bytes | Path) -> tuple[Picture, FacePrediction]:
-    """Return a picture and the largest face in it, as the model answers before any lesson.
+    """Return a picture and its largest face, as the model answers before any lesson.
 
-    Raises
-    ------
-    InvalidImageError
-        If there is no face that can be judged.
+    InvalidImageError if there is no face that can be judged.
     """
     picture = service.open_picture(source)
     faces = teacher.classifier.predict(picture, limit=1)

@@ -14,7 +14,7 @@ from emotion.predictions.display import NOT_SURE_COLOUR, emotion_colour, text_co
 from emotion.predictions.face import FORMULA_SIGNS, NEUTRAL_OR_MIXED
 from emotion.video import tracking
 from emotion.vision import crop, detector, faces, images
-from emotion.web.html.timeline import DASHES
+from emotion.web.html.answer import DASHES
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier

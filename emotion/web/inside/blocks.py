@@ -1,4 +1,9 @@
-"""A `gr.Blocks` that keeps nothing of what was sent and shown, and has words for every error."""
+"""A `gr.Blocks` that keeps nothing of what was sent or shown, and answers every error in plain words.
+
+All of it is for Gradio 6.31. `NoteVisitors` and `PrivateBlocks` can go when Gradio can forget a session as
+soon as its page is closed; `LightSessions` when deep links, which need the copies that it leaves out, are
+optional.
+"""
 
 from __future__ import annotations
 
@@ -20,31 +25,31 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Sessions: whoever waits for an answer left not longer ago.
+# Closed pages that are remembered; an answer may still be on its way to one.
 GONE_REMEMBERED = 1000
 
 
 class Visitors:
-    """The sessions whose page is open; touched by the event loop only."""
+    """The sessions whose page is open; only the event loop touches them."""
 
     def __init__(self) -> None:
         self._pages: Counter[str] = Counter()
         self._left: deque[str] = deque(maxlen=GONE_REMEMBERED)
 
     def gone(self, session_hash: str | None) -> bool:
-        """Whether somebody had the page open and has closed it; programs never have it open."""
+        """Whether this session's page was open and has been closed; API clients never open it."""
         return session_hash in self._left and session_hash not in self._pages
 
     def here(self, session_hash: str) -> bool:
-        """Whether somebody has the page open."""
+        """Whether this session's page is open."""
         return session_hash in self._pages
 
     def arrive(self, session_hash: str) -> None:
-        """Note one more open page."""
+        """Count one more open page."""
         self._pages[session_hash] += 1
 
     def leave(self, session_hash: str) -> None:
-        """Note that a page was closed."""
+        """Count one page less."""
         self._pages[session_hash] -= 1
         if not self._pages[session_hash]:
             del self._pages[session_hash]
@@ -52,7 +57,7 @@ class Visitors:
 
 
 class NoteVisitors:
-    """Notes whose page is open by the connection that Gradio's page holds for as long as it is."""
+    """Tracks open pages by the heartbeat connection that Gradio's page holds while it is open."""
 
     def __init__(self, app: ASGIApp, *, visitors: Visitors) -> None:
         self.app = app
@@ -72,10 +77,10 @@ class NoteVisitors:
 
 
 class LightSessions(StateHolder):
-    """The sessions of all visitors, without a description of the whole page for each.
+    """The sessions of all visitors, without a copy of the whole page's description for each.
 
-    With it, 20 people get 35 answers a second instead of 43 (`benchmarks.load --only people`); Gradio wants
-    it for links that restore a page.
+    20 people at once get 43 answers a second this way, 35 otherwise (`benchmarks.load --only people`). Gradio
+    needs the copies for deep links, which this page does not have.
     """
 
     def __getitem__(self, session_id: str) -> SessionState:
@@ -85,9 +90,9 @@ class LightSessions(StateHolder):
         return super().__getitem__(session_id)
 
     def update(self, session_id: str) -> None:
-        """Note that a session was used; where there are too many, the oldest goes whose page is not open.
+        """Mark a session as used; if there are too many, drop the oldest one whose page is closed.
 
-        Gradio takes every call of a program for one more visitor, and would forget the oldest of all.
+        Gradio counts every API call as another visitor, and would drop the oldest session of all.
         """
         with self.lock:
             if session_id in self.session_data:
@@ -100,11 +105,21 @@ class LightSessions(StateHolder):
                 self.time_last_used.pop(oldest, None)
 
 
+class DrawnAsParent:
+    """Has the browser draw a component as the class that it derives from first.
+
+    Gradio 6.31 asks the browser for a component with the subclass's name, which does not exist there. This
+    can go when `is_template` is documented.
+    """
+
+    is_template = True
+
+
 class PrivateBlocks(gr.Blocks):
     """The page.
 
-    Gradio remembers the last value of every component for every session, for links that restore a page, which
-    this one has not: those are people's pictures. And it answers an unexpected error with nothing.
+    Gradio stores the last value of every component per session, to support deep links. We don't use them, and
+    the values are people's pictures, so we drop them. It also sends no message for an unexpected error.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -146,23 +161,17 @@ class PrivateBlocks(gr.Blocks):
         state: SessionState | None,
         explicit_call: bool = False,
     ) -> list[Any]:
-        """Read what was sent.
-
-        Raises
-        ------
-        gradio.Error
-            Whatever is wrong with it.
-        """
+        """Read what was sent; a gr.Error without details says that it does not fit."""
         try:
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
         except gr.Error:
             raise
         except Exception as error:
-            # Its text may quote what was sent.
+            # The error's text may quote what was sent.
             logger.info("A request was refused: %s", type(error).__name__)
             raise gr.Error(MISFIT, print_exception=False) from error
 
-    # What it passes on is Gradio's to name.
+    # The remaining arguments are Gradio's and are passed through.
     # pyrefly: ignore [bad-override]
     async def process_api(
         self,
@@ -171,17 +180,11 @@ class PrivateBlocks(gr.Blocks):
         state: SessionState | None = None,
         **more: Any,
     ) -> dict[str, Any]:
-        """Answer an event.
-
-        Raises
-        ------
-        gradio.Error
-            Whatever goes wrong.
-        """
+        """Answer an event; every error becomes a gr.Error that a visitor can read."""
         function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         visitor = more.get("session_hash")
         if function.fn is None:
-            # It runs in the browser alone.
+            # It runs only in the browser.
             raise gr.Error(MISFIT, print_exception=False)
         try:
             return await super().process_api(function, inputs, state, **more)
@@ -193,7 +196,7 @@ class PrivateBlocks(gr.Blocks):
             raise gr.Error(FAILED, print_exception=False) from error
         finally:
             if state is not None:
-                # What `gr.State` holds is not among them.
+                # `gr.State` values are stored elsewhere and stay.
                 state.config_values.clear()
                 if self.visitors.gone(visitor):
                     self._forget(state)

@@ -1,4 +1,7 @@
-"""Gradio's queue, kept going: one visitor's event cannot stop it, and what waits in it has a limit."""
+"""Gradio's queue, kept running: no visitor's event can stop it, and waiting requests have a size limit.
+
+Written for Gradio 6.31. It can go when an error in one event no longer ends Gradio's loop.
+"""
 
 from __future__ import annotations
 
@@ -25,21 +28,21 @@ logger = logging.getLogger(__name__)
 FAILED = "Something went wrong here, not with you. Try again in a moment."
 BUSY = "Busy: many people are asking at this moment. Try again in a moment."
 RETRY_AFTER = "2"  # seconds
-# Seconds: Gradio's loop takes a turn every millisecond, so one this long ago means that it has ended.
+# Seconds: Gradio's loop turns every millisecond, so a longer silence means that it has ended.
 STALLED_AFTER = 10.0
 RESTARTED_AFTER = 1.0
-# Bytes of all requests that wait or are being answered.
+# Bytes of all requests that are waiting or being answered.
 MOST_HELD = 128_000_000
-# Sessions whose messages are kept although none of their events waits or runs.
+# Sessions whose messages are kept although they have no waiting or running event.
 IDLE_SESSIONS = 1000
 
 
 class Messages(LRUCache[str, AsyncQueue[EventMessage]]):
     """Messages of each session, until its visitor reads them.
 
-    Gradio 6.31 keeps those of the 2,000 latest sessions and forgets the oldest one, although its event may
-    still wait; the next message to it then ends the queue with a `KeyError`. Here, a session with a waiting
-    or running event is never forgotten, and a message to a forgotten one is dropped.
+    Gradio 6.31 keeps those of the 2,000 latest sessions and drops the oldest, even if its event is still
+    waiting; the next message to it then ends the queue with a `KeyError`. Here a session with a waiting or
+    running event is never dropped, and messages to a dropped one are discarded.
     """
 
     def __init__(self, queue: SteadyQueue) -> None:
@@ -52,7 +55,7 @@ class Messages(LRUCache[str, AsyncQueue[EventMessage]]):
         while key not in self and len(self) >= self.max_size:
             oldest = next(each for each in self if each not in busy)
             del self[oldest]
-            # Gradio keeps an empty set for every session that ever asked for something.
+            # Gradio keeps an empty set for every session that ever sent an event.
             self.queue.pending_event_ids_session.pop(oldest, None)
         super().__setitem__(key, value)
 
@@ -66,9 +69,9 @@ class Messages(LRUCache[str, AsyncQueue[EventMessage]]):
 
 
 class SteadyQueue(Queue):
-    """A queue that starts again when it breaks off, knows whether it is alive, and holds a limited amount."""
+    """A queue that restarts after an error, knows whether it is alive, and holds a limited amount."""
 
-    # When Gradio's loop took its last turn, on a clock that never runs backwards.
+    # When Gradio's loop last turned, on the monotonic clock.
     turned: float
     # Bytes of each event that waits or is being answered.
     held: dict[str, int]
@@ -76,14 +79,14 @@ class SteadyQueue(Queue):
     @classmethod
     def instead_of(cls, queue: Queue) -> SteadyQueue:
         """Turn the queue that Gradio made for a page into one of this class."""
-        # Gradio asks for it by the name of its own class.
+        # Gradio looks it up on its own class.
         # pyrefly: ignore [method-assign]
         Queue.wait_for_event_or_timeout = staticmethod(signal_or_timeout)
         queue.__class__ = cls
         steady = cast(SteadyQueue, queue)
         steady.pending_messages_per_session = Messages(steady)
-        # It would keep 10,000 events with their visitors, and sum all up after each; nothing reads that.
-        # Gradio's own spelling.
+        # Gradio would keep statistics of 10,000 events and recompute them after each; nothing reads them.
+        # The second name is misspelt in Gradio.
         steady.ANALYTICS_MAX_EVENTS, steady.ANAYLTICS_CACHE_FREQUENCY = 1, sys.maxsize
         steady.turned = -math.inf
         steady.held = {}
@@ -96,7 +99,7 @@ class SteadyQueue(Queue):
 
     @property
     def sleep_when_free(self) -> float:
-        """Seconds between two turns of Gradio's loop, which asks for them on every one."""
+        """Seconds between two turns of Gradio's loop, which reads this on every turn."""
         self.turned = time.monotonic()
         return self.__dict__["sleep_when_free"]
 
@@ -105,13 +108,13 @@ class SteadyQueue(Queue):
         self.__dict__["sleep_when_free"] = seconds
 
     async def start_processing(self) -> None:
-        """Hand out events until the app is closed; an error costs the events that were running."""
+        """Hand out events until the app closes; an error loses only the events that were running."""
         while True:
             try:
                 return await super().start_processing()
             except Exception:
                 logger.exception("The queue broke off; it starts again")
-            # Gradio marks the queue as stopped, and cancels what it was doing.
+            # Gradio marked the queue as stopped and cancelled the running events.
             self.stopped = False
             for event in [event for events in self.active_jobs if events for event in events]:
                 self.send_message(event, ProcessCompletedMessage(output={"error": FAILED}, success=False))
@@ -122,12 +125,10 @@ class SteadyQueue(Queue):
     ) -> tuple[bool, Any, Literal["success", "error", "queue_full", "validator_error"]]:
         """Queue an event.
 
-        Raises
-        ------
-        fastapi.HTTPException
-            If too much is waiting already; the uploads that it names are deleted.
+        If too much is waiting already, it is refused with status 503, and the uploads that it names are
+        deleted.
         """
-        # Twice: the request itself is kept too.
+        # Twice, because the request itself is kept too.
         size = 2 * memory_of([body.data, body.event_data])
         for ended in self.held.keys() - self.event_ids_to_events.keys():
             del self.held[ended]
@@ -147,7 +148,7 @@ class SteadyQueue(Queue):
 async def signal_or_timeout(event: Event, timeout: float) -> Literal["signal", "timeout"]:
     """Wait for the next frame of a camera, and leave no timer behind.
 
-    Gradio 6.31 leaves one for every frame, which stays as long as a camera may run.
+    Gradio 6.31 leaves one timer per frame, which stays for as long as a camera may run.
     """
     try:
         await asyncio.wait_for(event.signal.wait(), timeout)
@@ -159,12 +160,12 @@ async def signal_or_timeout(event: Event, timeout: float) -> Literal["signal", "
 
 
 def memory_of(value: object) -> int:
-    """Return the bytes that a value takes which was read from JSON."""
+    """Return the bytes of memory that a value parsed from JSON takes."""
     return sum(map(sys.getsizeof, values_of(value)))
 
 
 def values_of(value: object) -> Iterator[object]:
-    """Return a value that was read from JSON, and all that it holds."""
+    """Yield a value parsed from JSON and everything in it."""
     left = [value]
     while left:
         each = left.pop()

@@ -1,4 +1,7 @@
-"""Which requests reach Gradio: addresses that are used, bodies that an event can need, errors in words."""
+"""Which requests reach Gradio: the routes in use, bodies that an event can need, errors in plain words.
+
+Written for Gradio 6.31. It can go when Gradio lets an app choose its routes and limits what it parses.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MISFIT = "This request does not have the form that this app takes. “Use via API” on its page shows that form."
 HEALTH = "/health"
 
-# Gradio 6.31 answers 70 addresses. Among those that this page has no use for, one takes uploads of any size
-# (`process_recording`), one fetches other sites, and one saves what a session holds.
+# Gradio 6.31 has 70 routes. Among those that this page does not use, one accepts uploads of any size
+# (`process_recording`), one fetches other sites, and one stores what a session holds.
 USED = {
     # The page and what it loads.
     "/": "GET HEAD",
@@ -28,11 +31,11 @@ USED = {
     "/favicon.ico": "GET",
     "/manifest.json": "GET",
     "/robots.txt": "GET",
-    # Whether the app is there: clients ask, and Gradio itself at the start.
+    # Clients check whether the app is up, and so does Gradio itself at the start.
     "/gradio_api/app_id": "GET",
     "/gradio_api/startup-events": "GET",
     "/gradio_api/heartbeat/{session_hash}": "GET",
-    # What can be asked: “Use via API” and clients.
+    # The API's description, for “Use via API” and clients.
     "/gradio_api/info": "GET",
     "/gradio_api/openapi.json": "GET",
     # Events of the page and of clients.
@@ -46,7 +49,7 @@ USED = {
     "/gradio_api/stream/{event_id}/close": "POST",
     "/gradio_api/cancel": "POST",
     "/gradio_api/reset": "POST",
-    # Calls of programs, without Gradio's client.
+    # API calls without Gradio's client.
     "/gradio_api/call/{api_name}": "POST",
     "/gradio_api/call/{api_name}/{event_id}": "GET",
     "/gradio_api/call/v2/{api_name}": "POST",
@@ -58,18 +61,18 @@ USED = {
     "/gradio_api/mcp/sse": "GET",
     "/gradio_api/mcp/messages": "POST",
 }
-# Gradio would fetch the file of another site.
+# Gradio would fetch a file from another site.
 REMOTE = ("http:", "https:")
 TOO_LARGE = (
     "This request is too large: at most {:g} MB are taken. Upload the file instead, or make it smaller."
 )
-# Methods of requests that Gradio reads no body of.
+# Methods whose body Gradio does not read.
 BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 # Seconds: a body of 16 MB over the slowest connection that a camera works with.
 BODY_SECONDS = 120
-# Bytes of all bodies that are arriving, and of one that is never broken off.
+# Bytes of all arriving bodies together, and of one that is small enough never to be cut off.
 MOST_ARRIVING, SMALL = 128_000_000, 100_000
-# What stands in JSON between texts and numbers; 50 pictures on the tab for many take 1,000 of these.
+# JSON's punctuation, and the deepest nesting; 50 pictures in "Many pictures" take 1,000 marks.
 MOST_MARKS, DEEPEST = 20_000, 50
 NO_MARKS = bytes(set(range(256)) - set(b'[]{}",:'))
 
@@ -77,13 +80,7 @@ logger = logging.getLogger(__name__)
 
 
 class OpenRoutes:
-    """Passes on what is in `USED`, answers the health check, and knows no other address.
-
-    Parameters
-    ----------
-    alive : callable
-        Whether events are still being answered.
-    """
+    """Passes on the routes in `USED`, answers the health check by `alive`, and returns 404 for all others."""
 
     def __init__(self, app: ASGIApp, *, alive: Callable[[], bool]) -> None:
         self.app = app
@@ -92,10 +89,8 @@ class OpenRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or self._used(scope):
             await self.app(scope, receive, send)
-        elif self._used(scope):
-            await self.app(scope, receive, forgiving(path_of(scope), send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
         elif scope["path"] == HEALTH:
@@ -108,36 +103,13 @@ class OpenRoutes:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path.partition("/file=")[2].lower().startswith(REMOTE):
             return False
-        # Gradio takes most addresses with a slash at the end, too.
+        # Gradio accepts most routes with a trailing slash, too.
         asked = {**scope, "path": path.rstrip("/") or "/", "root_path": ""}
         return any(route.matches(asked)[0] is Match.FULL for route in self.routes)
 
 
-def forgiving(path: str, send: Send) -> Send:
-    """Say that all is well where browsers would report an error that is none.
-
-    Gradio 6.31's page asks for the progress of a snapshot's upload before it has a name for it, for the
-    preview of an upload that is already read and deleted, and for the end of a stream that has ended.
-    """
-    mistaken = 403 if "/file=" in path else 404 if path.endswith(("/close", "/upload_progress")) else None
-    if mistaken is None:
-        return send
-    emptied = False
-
-    async def forgive(message: Message) -> None:
-        nonlocal emptied
-        if message.get("status") == mistaken:
-            emptied = True
-            message = {**message, "status": 204, "headers": []}
-        elif emptied:
-            message = {**message, "body": b""}
-        await send(message)
-
-    return forgive
-
-
 class AnswerErrors:
-    """Answers requests that no route can read, which would end in a traceback, in plain words."""
+    """Answers requests that Gradio cannot parse with a readable 400 instead of a traceback."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -165,18 +137,15 @@ class AnswerErrors:
 
 
 class LimitBodies:
-    """Refuses requests that are too large, or hold more than any event of this page needs.
+    """Rejects requests of more than `most` bytes, or with more values than any event of this page needs.
 
-    Parameters
-    ----------
-    most : int
-        Bytes of one request. Uploads, which go to the disk, have a limit of their own.
+    Uploads, which go to disk, have a limit of their own.
     """
 
     def __init__(self, app: ASGIApp, *, most: int) -> None:
         self.app = app
         self.most = most
-        # Bytes of the requests that are being received, the oldest first; touched by the event loop only.
+        # Bytes of the requests being received, oldest first; only the event loop touches them.
         self.arriving: dict[asyncio.Timeout, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -189,7 +158,7 @@ class LimitBodies:
             await self._pass_body(scope, receive, send)
 
     async def _pass_body(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Receive the whole body, look at it, and pass it on in one piece."""
+        """Receive the whole body, check it, and pass it on in one piece."""
         body = bytearray()
         time_left = asyncio.timeout(BODY_SECONDS)
         try:
@@ -218,7 +187,7 @@ class LimitBodies:
         await self.app(scope, lambda: _first(pending, receive), send)
 
     def _make_room(self, mine: asyncio.Timeout, size: int) -> None:
-        """Note the size of a body that is arriving; where all are too much, the oldest break off."""
+        """Record the size of an arriving body; if all are too much together, the oldest are cut off."""
         self.arriving[mine] = size
         excess = sum(self.arriving.values()) - MOST_ARRIVING
         for oldest, held in list(self.arriving.items()):
@@ -229,16 +198,16 @@ class LimitBodies:
 
 
 def is_plausible(body: bytes | bytearray) -> bool:
-    """Whether a body has no more values, and no deeper ones, than events of this page have.
+    """Whether a body has no more values, and nests no deeper, than events of this page do.
 
-    Of 16 MB that say `[{},{},…]`, Python makes 400 MB of objects, and more while Gradio copies them.
+    16 MB of `[{},{},…]` become 400 MB of Python objects, and more while Gradio copies them.
     """
     if body.count(b"\\") > 10 * MOST_MARKS:
         return False
     marks = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, NO_MARKS)
     if len(marks) > 10 * MOST_MARKS:
         return False
-    # Every other piece is the inside of a text.
+    # Every second piece is the inside of a string.
     marks = b"".join(marks.split(b'"')[::2])
     depth = deepest = 0
     for mark in marks:
@@ -248,24 +217,24 @@ def is_plausible(body: bytes | bytearray) -> bool:
 
 
 def path_of(scope: Scope) -> str:
-    """Return the address of a request, without a slash at the end."""
+    """Return the path of a request, without a trailing slash."""
     return scope.get("path", "").rstrip("/")
 
 
 def too_large(scope: Scope, most: int) -> Response | None:
-    """Return the answer to a request that says itself that it has more than so many bytes; else None."""
+    """Return the answer to a request whose Content-Length exceeds `most` bytes; else None."""
     announced = Headers(scope=scope).get("content-length", "")
-    # Longer numbers are too large anyhow, and would only keep int() busy.
+    # More digits are too large anyway, and slow int() down.
     if announced.isdecimal() and (len(announced) > 18 or int(announced) > most):
         return refusal(TOO_LARGE.format(most / 1e6), 413)
     return None
 
 
 def refusal(message: str, status: int) -> Response:
-    """Return the answer to a request that is not read to its end."""
+    """Return the answer to a request whose body is not read to its end."""
     return JSONResponse({"detail": message, "error": message}, status, {"Connection": "close"})
 
 
 async def _first(pending: list[Message], receive: Receive) -> Message:
-    """Return what is pending, then what is received."""
+    """Return the pending message, then what is received."""
     return pending.pop() if pending else await receive()

@@ -1,4 +1,4 @@
-"""Uploaded files: each has a name of its own, and goes when the request that needed it ends."""
+"""Uploaded files: each has a name of its own, and is deleted when the request that needed it ends."""
 
 from __future__ import annotations
 
@@ -21,21 +21,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emotion.web.inside.requests import path_of, refusal, too_large
 from emotion.web.process import repeat
 
-# Seconds: how old uploads are that are deleted because nobody asked about them, and how often they are looked
-# for.
+# Seconds: the age at which unclaimed uploads are deleted, and how often they are looked for.
 SWEPT_AFTER, SWEPT_EVERY = 600, 60
-# Seconds without a byte after which an upload is taken for broken off.
+# Seconds without a byte after which an upload counts as interrupted.
 SILENCE = 60
 
-# Where Gradio writes the files of the upload that is arriving, before they have their names.
+# Temporary files of the arriving upload, before they get their names.
 _parts: ContextVar[list[str] | None] = ContextVar("parts", default=None)
 
 
 class OwnUpload(route_utils.GradioUploadFile):
-    """A file that is arriving, and will get a name of its own.
+    """An arriving file, which gets a unique name.
 
-    Gradio 6.31 names uploads after their content alone: two visitors who send the same picture would share a
-    file, which goes with the first answer.
+    Gradio 6.31 names uploads by their content alone: two visitors who send the same picture would share one
+    file, which is deleted after the first answer. This can go when Gradio adds a salt of its own.
     """
 
     def __init__(self, file: BinaryIO, **more: Any) -> None:
@@ -47,14 +46,9 @@ class OwnUpload(route_utils.GradioUploadFile):
 
 
 class PassUploads:
-    """Passes uploads on, within a limit, and deletes what Gradio leaves of those that break off.
+    """Passes on uploads of up to `most` bytes together, and deletes what Gradio leaves of interrupted ones.
 
-    Gradio 6.31 deletes it after some errors only.
-
-    Parameters
-    ----------
-    most : int
-        Bytes of all files of one upload; Gradio itself limits each file.
+    Gradio 6.31 limits each file and cleans up after some errors only. This can go when it does both.
     """
 
     def __init__(self, app: ASGIApp, *, most: int) -> None:
@@ -79,7 +73,7 @@ class PassUploads:
                 raise MultiPartException("The upload stopped. Send the file again.") from None
             received += len(message.get("body", b""))
             if received > self.most:
-                # Gradio's words for status 413.
+                # Gradio's own wording for status 413.
                 raise MultiPartException(f"This is over the maximum allowed size of {self.most / 1e6:g} MB.")
             return message
 
@@ -97,13 +91,13 @@ class PassUploads:
 
 
 class PictureTools(mcp.GradioMCPServer):
-    """The MCP server, which hands on the pictures that clients send inside calls.
+    """The MCP server, passing pictures inside calls on in memory.
 
-    Gradio 6.31 writes each to a file that nothing deletes.
+    Gradio 6.31 writes each to a file that is never deleted. This can go when it deletes them.
     """
 
     def convert_strings_to_filedata(self, value: Any, filedata_positions: list[list[str | int]]) -> Any:
-        """Make the arguments of a call what an event takes."""
+        """Turn the arguments of a call into what an event takes."""
         pictures = {
             name: {"path": None, "url": picture}
             for name, picture in value.items()
@@ -120,17 +114,18 @@ def use_own_uploads() -> None:
 
 
 def keep_sweeping(uploads: Sequence[set[str]]) -> None:
-    """Look for old uploads among those that Gradio noted, from now on and every minute.
+    """Delete old uploads that Gradio recorded, every minute from now on.
 
-    Gradio 6.31 does so too, but its search ends for good when an upload comes meanwhile.
+    Gradio 6.31 does so too, but its sweep ends for good when an upload arrives during it. This can go when
+    that is fixed.
     """
     repeat("sweep-uploads", SWEPT_EVERY, lambda: sweep(uploads, SWEPT_AFTER))
 
 
 def sweep(uploads: Sequence[set[str]], seconds: float) -> None:
-    """Delete the files older than so many seconds, and forget those that are gone."""
+    """Delete recorded files that are older than `seconds`, and drop those that are gone."""
     for files in uploads:
-        # A copy: uploads come meanwhile.
+        # A copy, because uploads arrive meanwhile.
         for file in list(files):
             path = Path(file)
             with contextlib.suppress(FileNotFoundError):
@@ -141,12 +136,9 @@ def sweep(uploads: Sequence[set[str]], seconds: float) -> None:
 
 
 def uploaded(path: str) -> Path:
-    """Return the place of an upload; components ask here before anything opens a file that a request names.
+    """Return where an upload is; components call this before anything opens a file that a request names.
 
-    Raises
-    ------
-    gradio.Error
-        If the path does not lead to a file that was uploaded to this app.
+    A path that does not lead to a file uploaded to this app is a gr.Error.
     """
     with contextlib.suppress(OSError, ValueError, RuntimeError):
         place = Path(path).resolve()
@@ -167,7 +159,7 @@ def deleting(*sources: str | Path | bytes | None) -> Iterator[None]:
 
 
 def delete(path: str | Path) -> None:
-    """Delete an upload, with its folder; files elsewhere stay."""
+    """Delete an upload and its folder; files elsewhere stay."""
     with contextlib.suppress(OSError, ValueError):
         place = Path(path).resolve()
         if _is_upload(place):

@@ -6,6 +6,7 @@ Screenshots of every tab are written to test-results/screenshots.
 import io
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
@@ -115,8 +116,19 @@ def note_exception(complaints, error):
 
 
 def note(complaints, message):
+    if message.text.startswith("Failed to load resource") and for_nothing(message.location["url"]):
+        return
     if message.type in ("error", "warning") and not any(text in message.text for text in HARMLESS):
         complaints.append(f"console {message.type}: {message.text}")
+
+
+def for_nothing(url):
+    """Whether Gradio 6.31's page asked for something that does not exist, which the console reports.
+
+    It asks for the progress of an upload without a name, the preview of a deleted upload, and the end of a
+    stream that has ended.
+    """
+    return urlsplit(url).path.endswith(("/upload_progress", "/close")) or "/file=" in url
 
 
 def note_request(complaints, home, url):

@@ -13,11 +13,11 @@ from emotion.web.html.answer import (
     live_faces,
     live_overlay,
     snapshots,
+    timeline_chart,
     verdict,
 )
 from emotion.web.html.messages import header, many_summary, problem
 from emotion.web.html.report import model_card, model_summary
-from emotion.web.html.timeline import timeline_chart
 
 
 def test_names_and_messages_of_strangers_are_escaped():

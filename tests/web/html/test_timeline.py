@@ -3,7 +3,7 @@
 import re
 
 from emotion.video.tracking import Moment, Timeline, TrackedFace
-from emotion.web.html.timeline import timeline_chart
+from emotion.web.html.answer import timeline_chart
 from tests.web.faces import LABELS
 
 

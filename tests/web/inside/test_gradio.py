@@ -17,8 +17,8 @@ from gradio.queueing import Queue
 from gradio.routes import App
 from gradio.state_holder import SessionState, StateHolder
 
-from emotion.web.command import without_type_stubs
 from emotion.web.inside.requests import USED
+from emotion.web.inside.start import without_type_stubs
 from emotion.web.inside.uploads import PictureTools, use_own_uploads
 from emotion.web.page import build_app
 
@@ -141,7 +141,7 @@ def test_type_stubs_are_still_written_when_a_component_is_made_but_for_our_start
     importlib.import_module("other_component")
 
     assert not (tmp_path / "quiet_component.pyi").exists()
-    said = f"Gradio {gr.__version__} writes no stubs any more: delete without_type_stubs in command.py"
+    said = f"Gradio {gr.__version__} writes no stubs any more: delete without_type_stubs in inside/start.py"
     assert (tmp_path / "other_component.pyi").exists(), said
 
 

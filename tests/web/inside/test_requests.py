@@ -212,19 +212,6 @@ def test_an_address_that_the_page_does_not_use_is_closed(method, path):
     assert ask(OpenRoutes(app, alive=lambda: True), path=path, method=method)[0] == 404
 
 
-def test_what_browsers_would_report_as_an_error_and_is_none_is_answered():
-    for path, status, answered in [
-        ("/gradio_api/file=/tmp/deleted.png", 403, 204),
-        ("/gradio_api/file=/tmp/there.png", 200, 200),
-        ("/gradio_api/upload_progress", 404, 204),
-        ("/gradio_api/stream/7565351a/close", 404, 204),
-        ("/gradio_api/stream/7565351a", 404, 404),
-    ]:
-        method = "POST" if "/stream/" in path else "GET"
-        told = ask(OpenRoutes(Echo(status), alive=lambda: True), path=path, method=method)
-        assert told[::2] == (answered, "" if answered == 204 else "0")
-
-
 @pytest.mark.parametrize("path", ["", "/", "/space/"])
 def test_addresses_that_are_used_are_open_also_below_another_one(path):
     root = path.rstrip("/")

@@ -1,4 +1,4 @@
-// Answers over time, as emotion/web/html/timeline.py draws them, and as a table for a file.
+// Answers over time, as emotion/web/html/answer.py draws them, and as a table for a file.
 
 import { drawn, element } from "./dom.js";
 import { labelName, say } from "./words.js";
