@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from benchmarks.rows import Row, print_rows
 from emotion import EmotionClassifier
-from emotion.teaching.teach import Teacher, taught_names
+from emotion.teaching.teach import FineTuner, taught_names
 from emotion.training.augmentation import CONDITIONS
 
 SNAPSHOTS = (5, 10, 20, 40)
@@ -41,13 +41,13 @@ def main() -> None:
     parser.add_argument("--visitors", type=int, default=60, help="for every number of snapshots")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    teacher = Teacher(EmotionClassifier.from_pretrained(options.model))
-    features, shown = look(teacher, options.data)
+    tuner = FineTuner(EmotionClassifier.from_pretrained(options.model))
+    features, shown = look(tuner, options.data)
     rng = np.random.default_rng(options.seed)
     rows = []
     for number in SNAPSHOTS:
         lessons = [
-            lesson(teacher, features[rng.choice(list(features))], shown, number, rng)
+            lesson(tuner, features[rng.choice(list(features))], shown, number, rng)
             for _ in tqdm(range(options.visitors), f"{number} snapshots")
         ]
         gains, inside, sure, seconds = (np.array(column) for column in zip(*lessons, strict=True))
@@ -63,36 +63,36 @@ def main() -> None:
     print_rows(rows)
 
 
-def look(teacher: Teacher, data: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def look(tuner: FineTuner, data: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Features of the same faces through every camera, and what each shows."""
     folder = data / "validation" if (data / "validation").is_dir() else data
     faces, shown = [], []
-    for name in taught_names(teacher.classifier):
+    for name in taught_names(tuner.classifier):
         for path in sorted((folder / name).iterdir())[:MOST]:
-            size = (teacher.classifier.input_size,) * 2
-            mode = "L" if teacher.classifier.channels == 1 else "RGB"
+            size = (tuner.classifier.input_size,) * 2
+            mode = "L" if tuner.classifier.channels == 1 else "RGB"
             pixels = np.asarray(Image.open(path).convert(mode).resize(size))
             faces.append(pixels.reshape(*size, -1))
             shown.append(name)
     features = {}
     for name, damage in tqdm(CONDITIONS.items(), "Cameras"):
         damaged = np.stack([damage(face) for face in faces]).astype(np.float32)
-        features[name] = teacher.network.features(damaged)
+        features[name] = tuner.network.features(damaged)
     return features, np.array(shown)
 
 
 def lesson(
-    teacher: Teacher, features: np.ndarray, shown: np.ndarray, number: int, rng: np.random.Generator
+    tuner: FineTuner, features: np.ndarray, shown: np.ndarray, number: int, rng: np.random.Generator
 ) -> tuple[float, bool, bool, float]:
     """The true gain of one visitor, whether the interval holds it, whether it is called sure, and seconds."""
     chosen = {name: rng.permutation(np.flatnonzero(shown == name)) for name in dict.fromkeys(shown)}
     taught_on = np.concatenate([places[:number] for places in chosen.values()])
     fresh = np.concatenate([places[number : number + FRESH] for places in chosen.values()])
     started = time.perf_counter()
-    taught, gain = teacher.teach(features[taught_on], shown[taught_on].tolist())
+    taught, gain = tuner.teach(features[taught_on], shown[taught_on].tolist())
     seconds = time.perf_counter() - started
-    judge = teacher.judge(shown[fresh].tolist())
-    heads = (teacher.network.head, taught.network.head)
+    judge = tuner.judge(shown[fresh].tolist())
+    heads = (tuner.network.head, taught.network.head)
     before, after = (judge(head.answer(features[fresh])).mean() for head in heads)
     low, high = gain.interval
     return after - before, low <= after - before <= high, gain.is_sure, seconds

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion.vision import crop, detector, faces
-from emotion.vision.crop import Box, Located, Place, scaled_place
+from emotion.vision.crop import Located, Place, scaled_place
 from emotion.vision.faces import detect_faces
 from emotion.vision.images import open_picture
 
@@ -54,7 +54,7 @@ def _place(face: Located) -> Place:
     return Place(face.box, face.eyes, face.tight)
 
 
-def _prominence(box: Box, width: int, height: int) -> float:
+def _prominence(box: tuple[int, int, int, int], width: int, height: int) -> float:
     """Return the side of a face, less the further it is from the middle: nothing is left in a corner."""
     x, y, across, down = box
     away = math.hypot(x + across / 2 - width / 2, y + down / 2 - height / 2) / math.hypot(

@@ -79,8 +79,8 @@ class TaughtNetwork:
         return self.head.answer(self.network.features(faces))
 
 
-class Teacher:
-    """Fine-tunes a model that was loaded from a folder; one teacher serves any number of people.
+class FineTuner:
+    """Fine-tunes a model that was loaded from a folder; one serves any number of people.
 
     Raises ModelLoadError if the model cannot be taught; the message says why.
     """

@@ -29,7 +29,6 @@ ROLL_PER_EYES = 1.5
 # A square of more than this many sides of the result is reduced before anything is filtered. The result
 # looks the same, and a picture a thousand times as wide as high does not take gigabytes.
 MOST_REDUCTION = 8
-Box = tuple[int, int, int, int]
 Point = tuple[float, float]
 # Pixels: the square root of the box's area.
 SMALLEST_FACE = 20
@@ -47,7 +46,7 @@ class Located(Protocol):
     """A face whose place in a picture is known: what the detector found, or a prediction about it."""
 
     @property
-    def box(self) -> Box:
+    def box(self) -> tuple[int, int, int, int]:
         """x, y, width, height in pixels of the upright picture."""
 
     @property
@@ -63,7 +62,7 @@ class Located(Protocol):
 class Place:
     """Where a face is in a picture; see `Located`."""
 
-    box: Box
+    box: tuple[int, int, int, int]
     eyes: tuple[Point, Point] | None = None
     tight: bool = False
 

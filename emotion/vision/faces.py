@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from emotion.vision.crop import ROLL_PER_EYES, Box, Point, cut_around, frame
+from emotion.vision.crop import ROLL_PER_EYES, Point, cut_around, frame
 from emotion.vision.detector import (
     BOX,
     COLUMNS,
@@ -97,7 +97,7 @@ class DetectedFace:
     as it is.
     """
 
-    box: Box
+    box: tuple[int, int, int, int]
     score: float
     eyes: tuple[Point, Point] | None = None
     tight: bool = False

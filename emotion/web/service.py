@@ -13,7 +13,7 @@ from pathlib import Path
 
 from emotion.errors import InvalidImageError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
-from emotion.teaching.teach import Teacher
+from emotion.teaching.teach import FineTuner
 from emotion.untrusted.networks import VisitorsClassifier, load_visitors_model
 from emotion.untrusted.pictures import PictureDecoder
 from emotion.video.clip import MAX_SECONDS
@@ -88,7 +88,7 @@ class Service:
         self.memory = Memory(self.limits.remembered_bytes)
         self.decoder = PictureDecoder(workers=self.limits.decoders)
         self._visitor_models: OrderedDict[int, VisitorsClassifier] = OrderedDict()
-        self._teacher: Teacher | None = None
+        self._fine_tuner: FineTuner | None = None
         self._lock = threading.Lock()
         self.examples = sorted(path for path in examples.iterdir() if path.suffix in PICTURE_ENDINGS)
 
@@ -147,12 +147,12 @@ class Service:
         return classifier
 
     @property
-    def teacher(self) -> Teacher:
+    def fine_tuner(self) -> FineTuner:
         """Teaches the host's model a visitor's face; built at its first use, or a ModelLoadError."""
         with self._lock:
-            if self._teacher is None or self._teacher.classifier is not self.classifier:
-                self._teacher = Teacher(self.classifier)
-            return self._teacher
+            if self._fine_tuner is None or self._fine_tuner.classifier is not self.classifier:
+                self._fine_tuner = FineTuner(self.classifier)
+            return self._fine_tuner
 
     def load_for_visitor(self, reference: str) -> EmotionClassifier:
         """Load a model from the Hub for one visitor, to run in a separate process; raises ModelLoadError."""

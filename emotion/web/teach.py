@@ -17,7 +17,7 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.display import listed
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
 from emotion.teaching.last_layer import FOLDS
-from emotion.teaching.teach import FOLDER_NAME, TAUGHT, Teacher, taught_names
+from emotion.teaching.teach import FOLDER_NAME, TAUGHT, FineTuner, taught_names
 from emotion.vision.crop import crop_square
 from emotion.vision.images import Picture
 from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
@@ -59,23 +59,23 @@ class Sample:
 class Lesson:
     """What the tab remembers for its visitor.
 
-    `teacher` belongs to the model that the snapshots are for, as the host may serve another one by now;
+    `tuner` belongs to the model that the snapshots are for, as the host may serve another one by now;
     `taught` is what that model has become.
     """
 
     samples: tuple[Sample, ...] = ()
-    teacher: Teacher | None = None
+    tuner: FineTuner | None = None
     taught: EmotionClassifier | None = None
 
     @property
     def size(self) -> int:
         """About what it takes, in bytes; the network itself is the host's."""
-        heads = self.teacher.network.head.size if self.teacher else 0
+        heads = self.tuner.network.head.size if self.tuner else 0
         return heads + sum(sample.features.nbytes + len(sample.portrait) for sample in self.samples)
 
     def names(self, service: Service) -> tuple[str, ...]:
         """Return what can be taught: the model of the snapshots decides, or the one that is served now."""
-        return taught_names(self.teacher.classifier if self.teacher else service.classifier)
+        return taught_names(self.tuner.classifier if self.tuner else service.classifier)
 
 
 class Teach(Tab):
@@ -221,18 +221,18 @@ class Teach(Tab):
         lesson = lesson or Lesson()
         shown = [snapshot.shown for snapshot in lesson.samples]
         missing = [name for name in lesson.names(self.service) if shown.count(name) < FOLDS]
-        if lesson.teacher is None or missing:
+        if lesson.tuner is None or missing:
             return {
                 self.message: problem(
                     f"Each expression needs at least {FOLDS} snapshots. Take more of {listed(missing)}."
                 )
             }
         features = np.stack([snapshot.features for snapshot in lesson.samples])
-        taught, gain = lesson.teacher.teach(features, shown)
+        taught, gain = lesson.tuner.teach(features, shown)
         return {
             self.lesson: self._kept(replace(lesson, taught=taught)),
             self.message: "",
-            self.result: what_is_gained(gain, kept=not lesson.teacher.changed(taught)),
+            self.result: what_is_gained(gain, kept=not lesson.tuner.changed(taught)),
             self.after: gr.update(visible=True),
             self.compared: "",
             self.link: "",
@@ -264,10 +264,10 @@ class Teach(Tab):
     def pack(self, kept: Kept[Lesson] | None) -> Update:
         """Put the taught model into the page as a file to save."""
         lesson = self.service.memory.recall(kept)
-        if lesson is None or lesson.teacher is None or lesson.taught is None:
+        if lesson is None or lesson.tuner is None or lesson.taught is None:
             return {self.link: problem(NOT_TAUGHT)}
         try:
-            content = lesson.teacher.pack(lesson.taught)
+            content = lesson.tuner.pack(lesson.taught)
         except ModelLoadError as error:
             return {self.link: problem(str(error))}
         caption = f"Save the model (ZIP, {len(content) / 1e6:.1f} MB)"
@@ -283,8 +283,8 @@ class Teach(Tab):
                 problems.append(f"{most} snapshots of “{shown}” are enough.")
                 break
             try:
-                if lesson.teacher is None:
-                    lesson = replace(lesson, teacher=self.service.teacher)
+                if lesson.tuner is None:
+                    lesson = replace(lesson, tuner=self.service.fine_tuner)
                 taken.append(take_snapshot(self.service, lesson, source, shown))
             except EmotionError as error:
                 problems.append(str(error))
@@ -293,10 +293,10 @@ class Teach(Tab):
 
     def _compare(self, source: bytes | Path, kept: Kept[Lesson] | None) -> Update:
         lesson = self.service.memory.recall(kept)
-        if lesson is None or lesson.teacher is None or lesson.taught is None:
+        if lesson is None or lesson.tuner is None or lesson.taught is None:
             return {self.compared: problem(NOT_TAUGHT)}
         try:
-            picture, before = find_face(self.service, lesson.teacher, source)
+            picture, before = find_face(self.service, lesson.tuner, source)
         except EmotionError as error:
             return {self.compared: problem(str(error))}
         [after] = lesson.taught.predict_located(picture, [place_of(before)])
@@ -320,20 +320,20 @@ class Teach(Tab):
 
 def take_snapshot(service: Service, lesson: Lesson, source: bytes | Path, shown: str) -> Sample:
     """Keep what a lesson needs of a picture; InvalidImageError without a usable face or known expression."""
-    if lesson.teacher is None or shown not in lesson.names(service):
+    if lesson.tuner is None or shown not in lesson.names(service):
         raise InvalidImageError("Choose one of the expressions that are shown.")
-    picture, face = find_face(service, lesson.teacher, source)
-    features = lesson.teacher.features(lesson.teacher.classifier.crop(picture, place_of(face)))
+    picture, face = find_face(service, lesson.tuner, source)
+    features = lesson.tuner.features(lesson.tuner.classifier.crop(picture, place_of(face)))
     return Sample(shown, features, portrait(picture, face, THUMBNAIL_SIDE))
 
 
-def find_face(service: Service, teacher: Teacher, source: bytes | Path) -> tuple[Picture, FacePrediction]:
+def find_face(service: Service, tuner: FineTuner, source: bytes | Path) -> tuple[Picture, FacePrediction]:
     """Return a picture and its largest face, as the model answers before any lesson.
 
     InvalidImageError if there is no face that can be judged.
     """
     picture = service.open_picture(source)
-    faces = teacher.classifier.predict(picture, limit=1)
+    faces = tuner.classifier.predict(picture, limit=1)
     if not faces:
         raise InvalidImageError(NO_FACE)
     if faces[0].reason not in (None, NEUTRAL_OR_MIXED):

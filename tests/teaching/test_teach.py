@@ -9,7 +9,7 @@ import pytest
 from emotion import EmotionClassifier, ModelLoadError
 from emotion.model.keras_engine import KerasNetwork, load_keras
 from emotion.model.loading import EMBEDDED
-from emotion.teaching.teach import LiteRTFile, Teacher, taught_names, with_keras_head
+from emotion.teaching.teach import FineTuner, LiteRTFile, taught_names, with_keras_head
 from emotion.vision import detector
 from tests.drawn_faces import EMOTIONS, draw_face
 
@@ -35,10 +35,10 @@ def right(classifier, faces, shown):
 @pytest.fixture(scope="module")
 def lesson():
     """The embedded model, taught drawn faces."""
-    teacher = Teacher(EmotionClassifier.from_pretrained())
+    tuner = FineTuner(EmotionClassifier.from_pretrained())
     faces, shown = negatives(6, seed=0)
-    features = np.stack([teacher.features(face) for face in faces])
-    return teacher, *teacher.teach(features, shown)
+    features = np.stack([tuner.features(face) for face in faces])
+    return tuner, *tuner.teach(features, shown)
 
 
 def test_labels_and_a_face_at_rest_can_be_taught():
@@ -47,20 +47,20 @@ def test_labels_and_a_face_at_rest_can_be_taught():
 
 
 def test_teaching_is_a_gain_on_faces_that_the_network_misreads(lesson):
-    teacher, taught, gain = lesson
+    tuner, taught, gain = lesson
     assert gain.faces == 24
     assert gain.is_sure
-    assert teacher.changed(taught)
+    assert tuner.changed(taught)
     faces, shown = negatives(20, seed=1)
-    assert right(taught, faces, shown) > right(teacher.classifier, faces, shown) + 0.1
-    assert taught.labels == teacher.classifier.labels
+    assert right(taught, faces, shown) > right(tuner.classifier, faces, shown) + 0.1
+    assert taught.labels == tuner.classifier.labels
     assert taught.report is None, "the report is about the model as it was"
     assert taught.model_name == "embedded default, taught by you"
 
 
 def test_a_taught_model_is_taken_home_and_answers_the_same_there(lesson, tmp_path):
-    teacher, taught, _ = lesson
-    folder = unpacked(teacher.pack(taught), tmp_path)
+    tuner, taught, _ = lesson
+    folder = unpacked(tuner.pack(taught), tmp_path)
     home = EmotionClassifier.from_pretrained(folder)
     faces = np.random.default_rng(0).uniform(0, 255, (8, *home.network.input_shape)).astype(np.float32)
     np.testing.assert_allclose(home.network(faces), taught.network(faces), atol=1e-5)
@@ -72,16 +72,16 @@ def test_a_taught_model_is_taken_home_and_answers_the_same_there(lesson, tmp_pat
 
 
 def test_a_taught_model_can_be_taught_again(lesson, tmp_path):
-    teacher, taught, _ = lesson
-    again = Teacher(EmotionClassifier.from_pretrained(unpacked(teacher.pack(taught), tmp_path)))
+    tuner, taught, _ = lesson
+    again = FineTuner(EmotionClassifier.from_pretrained(unpacked(tuner.pack(taught), tmp_path)))
     for layer, fitted in zip(again.network.head.layers, taught.network.head.layers, strict=True):
         np.testing.assert_allclose(layer.kernel, fitted.kernel, atol=1e-6)
 
 
 @pytest.mark.slow
 def test_the_keras_file_answers_as_the_served_one_does(lesson, tmp_path):
-    teacher, taught, _ = lesson
-    network = KerasNetwork(load_keras(unpacked(teacher.pack(taught), tmp_path)))
+    tuner, taught, _ = lesson
+    network = KerasNetwork(load_keras(unpacked(tuner.pack(taught), tmp_path)))
     faces, _ = negatives(4, seed=2)
     batch = np.stack(faces)[..., None].astype(np.float32)
     # As far apart as the two files of the embedded model are: one of them has 8 bits.
@@ -89,11 +89,11 @@ def test_the_keras_file_answers_as_the_served_one_does(lesson, tmp_path):
 
 
 def test_a_network_without_8_bits_is_taught_and_both_files_are_equal(trained_model, tmp_path):
-    teacher = Teacher(EmotionClassifier.from_pretrained(trained_model))
+    tuner = FineTuner(EmotionClassifier.from_pretrained(trained_model))
     faces, shown = negatives(6, seed=0)
-    taught, _ = teacher.teach(np.stack([teacher.features(face) for face in faces]), shown)
-    assert teacher.changed(taught)
-    folder = unpacked(teacher.pack(taught), tmp_path)
+    taught, _ = tuner.teach(np.stack([tuner.features(face) for face in faces]), shown)
+    assert tuner.changed(taught)
+    folder = unpacked(tuner.pack(taught), tmp_path)
     batch = np.stack(faces)[..., None].astype(np.float32)
     expected = taught.network(batch)
     np.testing.assert_allclose(EmotionClassifier.from_pretrained(folder).network(batch), expected, atol=1e-5)
@@ -118,13 +118,13 @@ def test_a_model_that_is_not_served_from_a_file_says_that_it_cannot_be_taught():
     with pytest.raises(
         ModelLoadError, match=r"This model cannot be taught\. .* Every model that this program trains can\."
     ):
-        Teacher(EmotionClassifier(base.network, base.description))
+        FineTuner(EmotionClassifier(base.network, base.description))
     with pytest.raises(ModelLoadError, match="Only a model that was taught here"):
-        Teacher(base).pack(base)
+        FineTuner(base).pack(base)
 
 
 def test_files_of_two_models_are_not_mixed(lesson, trained_model):
-    teacher, taught, _ = lesson
+    tuner, taught, _ = lesson
     other = (trained_model / "model.weights.h5").read_bytes()
     with pytest.raises(ModelLoadError, match="do not belong together"):
-        with_keras_head(other, teacher.network.head, taught.network.head)
+        with_keras_head(other, tuner.network.head, taught.network.head)

@@ -160,7 +160,7 @@ def test_a_lesson_goes_on_with_the_model_that_it_began_with(pupil, lesson, train
     taught = pupil.teach(lesson)[pupil.lesson].value.taught
     assert taught.model_name == "embedded default, taught by you"
     begun = take(pupil, snapshot("happy"), "happy")[pupil.lesson]
-    assert begun.value.teacher.classifier is pupil.service.classifier
+    assert begun.value.tuner.classifier is pupil.service.classifier
     assert pupil.offer()[pupil.shown]["choices"] == ["angry", "happy", "sad", "neutral"]
 
 
