@@ -8,8 +8,8 @@ import pytest
 
 from emotion.errors import InvalidVideoError
 from emotion.untrusted.clips import IsolatedClip
-from emotion.video.follow import annotate_clip, follow_faces
-from tests.video.clips import HappyOnTheLeft, decode, encode, loudness, quarters
+from emotion.video.follow import follow_faces
+from tests.video.clips import HappyOnTheLeft, annotate_clip, decode, encode, loudness, quarters
 
 pytestmark = pytest.mark.slow
 

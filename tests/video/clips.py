@@ -4,7 +4,10 @@ import av
 import numpy as np
 
 from emotion.predictions.face import FacePrediction
-from emotion.video.clip import Clip
+from emotion.video.clip import MAX_SECONDS, Clip
+from emotion.video.follow import follow_faces
+from emotion.video.tracking import Timeline
+from emotion.video.writer import ClipWriter
 from emotion.vision.crop import crop_face
 
 QUICK = {
@@ -12,6 +15,16 @@ QUICK = {
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
 }
+
+
+def annotate_clip(classifier, path_in, path_out, *, progress=None, max_seconds=MAX_SECONDS):
+    """Write a copy of a clip with boxes, as the page and the shell do; return the answers over time."""
+    moments = []
+    with Clip(path_in, max_seconds=max_seconds) as clip, ClipWriter(path_out, clip) as writer:
+        follow_faces(classifier, clip, record=moments.append, write=writer.write, progress=progress)
+    if progress:
+        progress(1.0)
+    return Timeline(classifier.labels, tuple(moments))
 
 
 class HappyOnTheLeft:

