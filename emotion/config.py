@@ -11,7 +11,7 @@ from emotion.vision.crop import CHANNELS, LARGEST_CROP, SMALLEST_CROP
 
 DEFAULT_DATA = "kaggle:muhammadhananasghar/human-emotions-datasethes"
 
-EVERYTHING_ELSE = ("*",)  # as a background: all classes that are no label
+EVERYTHING_ELSE = ("*",)  # as a background: all classes that are not labels
 OWN_TEACHER = "teacher"  # as initial weights: the teacher that the run itself trains
 EMBEDDED = "embedded"  # as any model: the one that comes with the program
 # Settings that say what the network is: trained weights fit no other one.
@@ -46,7 +46,7 @@ class TrainingConfig:
     background: tuple[str, ...] = option(
         (),
         "folders that belong to no label; the network learns them so that it can answer 'not sure'; "
-        "'*' takes all that are no label",
+        "'*' takes all that are not labels",
     )
     validation_fraction: float = option(
         0.15, "share held out when the data has no validation or test folder", above=0, below=1
@@ -112,7 +112,7 @@ class TrainingConfig:
     )
     teacher_epochs: int = option(
         0,
-        "first train a teacher of the same settings for so many epochs, then learn from it; 0: none",
+        "first train a teacher with these settings for this many epochs, then learn from it; 0: no teacher",
         minimum=0,
     )
     teacher_weight: float = option(
@@ -154,7 +154,7 @@ class TrainingConfig:
     dense_units: tuple[int, ...] = option((100, 10), "lenet5: units of each dense layer", minimum=1)
     ensemble_size: int = option(
         1,
-        "train so many networks, each after the first from new weights and with the first as its "
+        "train this many networks, each after the first from new weights and with the first as its "
         "teacher; what is saved averages their answers",
         minimum=1,
     )
@@ -298,7 +298,7 @@ class TrainingConfig:
                 "--initial-weights '' to start from nothing."
             )
         if self.freeze and (self.initial_weights in (None, OWN_TEACHER) or self.teacher_epochs):
-            raise ValueError("--freeze needs --initial-weights, a trained model, and no teacher of its own.")
+            raise ValueError("--freeze needs --initial-weights, a trained model, and cannot train a teacher.")
         if self.freeze and self.background_teacher:
             raise ValueError("--freeze cannot learn from a --background-teacher.")
         self.prior_factors()

@@ -88,11 +88,11 @@ class PublishError(EmotionError):
 
 
 class TrainingError(EmotionError):
-    """A training run cannot begin or go on; files that it saved earlier are untouched."""
+    """A training run cannot start or continue; files that it saved earlier are untouched."""
 
 
 class DivergedError(TrainingError):
-    """The loss of a training run is no number any more."""
+    """The loss of a training run is no longer a number."""
 
 
 def in_one_line(error: BaseException | str) -> str:

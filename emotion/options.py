@@ -112,7 +112,7 @@ def check_value(item: Field[Any], value: Any) -> None:
 
 
 def _problem(kind: type, value: Any, limits: Range, choices: Sequence[Any] | None) -> str | None:
-    """Return what a value should be instead, None where it is right; what is no number or bool is text."""
+    """Return what a value should be instead, None if it is valid; `kind` is a number, bool or text."""
     if choices and value not in choices:
         return f"one of {', '.join(map(str, choices))}"
     if kind is bool:

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _written_before(folder: Path) -> set[str]:
-    """Return the paths that an earlier version of the page lists; none where there is none."""
+    """Return the paths that an earlier version of the page lists; empty without one."""
     mark = folder / MARK
     script = mark.read_text("utf-8") if mark.is_file() else ""
     lists = re.findall(r"^const (?:FILES|LATER) = ([{[].*?[}\]]);$", script, re.DOTALL | re.MULTILINE)

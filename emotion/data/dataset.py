@@ -69,7 +69,7 @@ def load_dataset(
     """Find the pictures that `config.data` names, audit them and split them.
 
     A validation folder and a test folder serve as `calibration` and `report`. A single held-out folder is
-    halved, and where there is none, `config.validation_fraction` of the pictures are held out and halved.
+    halved, and without one, `config.validation_fraction` of the pictures are held out and halved.
     Each of several sources is split by itself; copies are looked for across them all. Halves have the same
     mix of classes and keep copies of one picture on one side. They depend on the pictures alone, not on a
     seed, so that what one run reports on is never what another run was chosen on.

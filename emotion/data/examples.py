@@ -184,7 +184,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a source is asked to tell apart: labels, then background, and which of its own names they are."""
+    """What a source is asked to tell apart, labels first, then background, and its own names for them."""
 
     labels: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -269,7 +269,7 @@ def read_picture_table(
 
     Rows about other pictures than `examples` are passed over; the last row about one counts. For errors,
     `option` names the file on the command line, `needs` the columns that it must have beside `image`, and
-    `pictures` what the examples are. A DataError says that it is no such CSV or names none of the pictures.
+    `pictures` what the examples are. A DataError says that it is not such a CSV or names no known picture.
     """
     # A file of one source knows nothing of the others: the path below that source's folder will do.
     position = {composed(examples.path_in_source(index)): index for index in range(len(examples))}

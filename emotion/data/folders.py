@@ -90,9 +90,9 @@ def list_folder(root: Path) -> tuple[Listing, list[Path]]:
 
 
 def is_picture(path: str) -> bool:
-    """Whether a file begins like a picture, whatever it is called."""
+    """Whether a file's content begins like a picture, regardless of its name."""
     try:
-        # TGA has no mark of its own: any file could be one.
+        # TGA has no signature: any file could be one.
         with Image.open(path, formats=[name for name in readable_formats() if name != "TGA"]):
             return True
     except Exception:  # a stranger's file: Pillow's readers raise anything
@@ -182,7 +182,7 @@ def _label_names(holding: set[str], wanted: Wanted) -> list[str]:
     """Return the names of the label folders, those for training first.
 
     They are the folders beside one that is called like a label that was asked for, or like an emotion;
-    where there is none, the first ones that lie beside each other.
+    without one, the first ones that lie beside each other.
     """
     children: dict[str, list[str]] = {}
     for folder in sorted(holding, key=lambda name: ("train" not in map(_split_of, name.split("/")), name)):

@@ -89,7 +89,7 @@ def is_reachable(url: str) -> bool:
 
 
 def _load(repo_id: str, configuration: str | None, revision: str | None) -> Mapping[str, Dataset]:
-    """Download what is not in the cache; without a network, open what is there."""
+    """Download what is not in the cache; without a network, open the cached copy."""
     if constants.HF_HUB_OFFLINE or not is_reachable(constants.ENDPOINT):
         return _cached(repo_id, configuration, revision)
     try:
@@ -130,7 +130,7 @@ def _information(repo_id: str, revision: str | None) -> DatasetInfo | None:
 def _builder(
     repo_id: str, configuration: str | None, revision: str | None, found: DatasetInfo
 ) -> DatasetBuilder | None:
-    """Return what reads a data set at a revision; None where its form is none that is read here."""
+    """Return what reads a data set at a revision; None if its format is not supported."""
     import datasets
     from datasets.exceptions import DataFilesNotFoundError
     from datasets.load import EmptyDatasetError

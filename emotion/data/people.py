@@ -89,7 +89,7 @@ def _from_names(pattern: str, examples: Examples) -> list[str | None]:
         compiled = re.compile(pattern)
     except re.error as error:
         raise DataError(
-            f"--people {pattern!r} is no regular expression ({error}), and no .csv file."
+            f"--people {pattern!r} is neither a .csv file nor a valid regular expression ({error})."
         ) from error
     if compiled.groups != 1:
         raise DataError(f"--people {pattern!r} needs one group in brackets, such as '^([A-Z]+\\d+)_'.")
@@ -122,7 +122,7 @@ def load_groups(path: str | os.PathLike[str], examples: Examples, *, most: int =
     The CSV has a column `image`, as a file of soft labels has, and any others. Each is one way to tell
     pictures apart; a picture without a row, or with an empty cell, belongs to no group. A column of more
     than `MOST_VALUES` different numbers, such as ages, is cut into four ranges of about as many pictures
-    each. A DataError says that it is no such CSV, or that a column has more groups than `most`.
+    each. A DataError says that it is not such a CSV, or that a column has more groups than `most`.
     """
     needs = "a column or more that tell groups apart, such as 'age' or 'glasses'"
     table = read_picture_table(

@@ -48,7 +48,7 @@ def load_soft_targets(
 
 
 def load_majorities(path: str | os.PathLike[str], examples: Examples, labels: tuple[str, ...]) -> np.ndarray:
-    """Read the label that more than half of the voters see: int64 (n,), -1 where none has as many.
+    """Read the label that more than half of the voters see: int64 (n,), -1 without a majority.
 
     The CSV is one of `load_soft_targets`; here all of its columns of numbers are votes, also those for what
     is no label.
@@ -64,7 +64,7 @@ def load_majorities(path: str | os.PathLike[str], examples: Examples, labels: tu
 
 
 def output_columns(columns: Sequence[str], outputs: tuple[str, ...]) -> list[str | None]:
-    """For each output the column that holds its votes; None where there is none."""
+    """For each output the column that holds its votes, or None."""
     named = {usual_word(name): name for name in columns}
     return [named.get(usual_word(name)) for name in outputs]
 
@@ -82,7 +82,7 @@ def _read_votes(
 def _votes(path: str | os.PathLike[str], cell: str) -> float:
     votes = _number(cell) if cell else 0.0
     if not 0 <= votes < math.inf:
-        raise DataError(f"{path} is not a CSV of votes: {cell!r} is none. Votes are numbers from 0 up.")
+        raise DataError(f"{path} is not a CSV of votes: {cell!r} is not a vote count; it must be 0 or more.")
     return votes
 
 

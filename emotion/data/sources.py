@@ -29,9 +29,9 @@ def open_source(
     """List the labelled pictures of a data set.
 
     `data` is a folder, a CSV file, `kaggle:owner/name` or `hf:owner/name[/configuration][@revision]`.
-    `labels` are the folders to tell apart; empty takes all that are no background. `background` names
-    folders that belong to no label, and `("*",)` takes all that are no label; with `optional_background`
-    they may be missing. A DataError says what is there instead.
+    `labels` are the folders to tell apart; empty takes all that are not background. `background` names
+    folders that belong to no label, and `("*",)` takes all that are not labels; with `optional_background`
+    they may be missing. A DataError says what was found instead.
     """
     wanted = Wanted(labels, background, optional_background)
     if data.startswith("hf:"):

@@ -67,7 +67,7 @@ def load(
 ) -> SavedModel:
     """Load the embedded model (None), a folder or one from the Hub; errors as for `EmotionClassifier`.
 
-    `fetch` and `open_network` replace how it is pulled and run, for example in a process of its own.
+    `fetch` and `open_network` replace how it is pulled and run, for example in a separate process.
     """
     if reference is None or str(reference) == EMBEDDED_REFERENCE:
         if not EMBEDDED.is_dir():

@@ -160,7 +160,7 @@ def _tag_commit(api: HfApi, repo_id: str, tag: str, commit: str) -> None:
 
 
 def signed_in(token: str | None = None) -> HfApi:
-    """Return the Hub's client with a token; raise PublishError if there is none."""
+    """Return the Hub's client with a token; PublishError without one."""
     checked = checked_token(token, PublishError)
     if not checked:
         raise PublishError(

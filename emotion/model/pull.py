@@ -198,7 +198,7 @@ def _count_download(repo_id: str, commit: str, token: str | bool | None) -> None
 
 
 def cache_for(token: str | bool | None, cache_dir: str | os.PathLike[str] | None) -> Path:
-    """Return the Hub cache to use with a token; without one (False), a folder of its own inside it."""
+    """Return the Hub cache to use with a token; without one (False), a separate folder inside it."""
     cache = Path(constants.HF_HUB_CACHE if cache_dir is None else cache_dir).expanduser()
     return cache / WITHOUT_TOKEN if token is False else cache
 

@@ -198,7 +198,7 @@ def _not_sure(
 
 
 def _history(curves: Mapping[str, Sequence[float]]) -> History:
-    """Take over whole curves: one with a gap is no curve."""
+    """Keep only curves without gaps."""
     names = [item.name for item in fields(History) if item.name in curves]
     return History(**{name: _curve(curves[name]) for name in names if all(map(math.isfinite, curves[name]))})
 
@@ -216,5 +216,5 @@ def _curve(values: Iterable[float]) -> Curve:
 
 
 def _rounded(value: float) -> float | None:
-    """Return a number at six decimals; None for what is no number."""
+    """Return a number at six decimals; None if it is not finite."""
     return round(float(value), 6) if math.isfinite(value) else None

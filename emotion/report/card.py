@@ -130,7 +130,7 @@ def _summary(report: Report, emotion_json: dict[str, Any]) -> str:
         "expressions, and how confident it is that the face shows any of them."
     )
     accuracy, split = report.accuracy, report.data.report_split
-    # Before everything else: what is true of the model whatever it is used for.
+    # First, because it holds for every use of the model.
     parts[1:1] = [f"**{warning}**" for warning in report.warnings]
     if accuracy.value is not None:
         sentence = f"It names the right one for **{percent(accuracy.value)}** of {accuracy.faces} faces"

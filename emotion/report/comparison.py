@@ -141,7 +141,7 @@ class _Faces:
         }
 
     def figures(self, chosen: np.ndarray) -> np.ndarray:
-        """Return every figure of `COMPARED`, NaN where there is none."""
+        """Return every figure of `COMPARED`, NaN where it cannot be measured."""
         known = chosen[self.labelled[chosen]]
         counts = metrics.confusion_matrix(self.targets[known], self.answer[known], self.labels)
         f1 = metrics.precision_recall_f1(counts)[2]

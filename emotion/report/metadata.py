@@ -122,8 +122,8 @@ def linked_spaces(card: str) -> list[str]:
 
 
 def split_card(card: str) -> tuple[dict[str, Any], str]:
-    """Return the metadata and the text of a card that anybody may have written; no metadata if unreadable."""
-    # The client would log that there is none.
+    """Return the metadata and the text of a card from any author; no metadata if it is unreadable."""
+    # The client would log that the metadata is missing.
     if not card.lstrip().startswith("---"):
         return {}, card
     try:

@@ -97,7 +97,7 @@ def _tuple(kinds: tuple[Any, ...], value: object) -> Any:
         items = [_value(kind, item) for kind, item in zip(kinds, value, strict=False)]
         return _UNFIT if not items or any(item is _UNFIT for item in items) else tuple(items)
     items = [_value(kinds[0], item) for item in value]
-    # A curve with a gap is no curve, and a row without a cell no row: all or nothing, but for dataclasses.
+    # Curves and rows must be complete; lists of dataclasses only lose the entries that do not fit.
     if not is_dataclass(kinds[0]) and any(item is _UNFIT for item in items):
         return _UNFIT
     return tuple(item for item in items if item is not _UNFIT)

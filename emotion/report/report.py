@@ -1,7 +1,7 @@
 """What a report holds: its figures as frozen dataclasses, and which figures and plots there are.
 
-`build` makes one; card, plots and page read it. The field names are the keys of `report.json`. Whoever reads
-a foreign `report.json` gets what makes sense in it, and None or nothing for the rest.
+`build` makes one; card, plots and page read it. The field names are the keys of `report.json`. Of
+a stranger's `report.json`, the valid parts are read, and the rest is None or empty.
 """
 
 from __future__ import annotations
@@ -347,7 +347,7 @@ PLOTS: dict[str, Plot] = {
 
 
 def read_report(path: Path) -> Report | None:
-    """Return the report in a file; None if there is none that can be read."""
+    """Return the report in a file; None if it cannot be read."""
     values = read_json(path)
     return Report.from_dict(values) if isinstance(values, dict) else None
 

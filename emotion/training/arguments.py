@@ -24,7 +24,7 @@ DESCRIPTION = """Train a network on labelled face pictures, measure it, publish 
 {command} --evaluate MODEL --data FOLDER   measure a finished model
 {command} --recalibrate MODEL --data FOLDER --balance-labels   fit its calibration anew; the network stays
 {command} --publish FOLDER --push --space  publish a saved model, and a Space that serves it
-{command} --search 30 --data FOLDER        try 30 settings, save the best run; again with --output goes on
+{command} --search 30 --data FOLDER        try 30 settings, save the best run; --output continues it
 {command} --start MODEL --freeze --data F  fit only the last layer of a trained model, in minutes
 """
 

@@ -64,7 +64,7 @@ def reframe_all(faces: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     across, down = middle[None, None, :], middle[None, :, None]
     x = np.clip(a * across + (b * down + (c - 0.5)), 0, size - 1)
     y = np.clip(d * across + (e * down + (f - 0.5)), 0, size - 1)
-    # The pixel above and to the left; the last row and column have nobody below and to the right.
+    # The pixel above and to the left; the last row and column have no pixel below or to the right.
     column, row = np.minimum(x, size - 2).astype(np.int32), np.minimum(y, size - 2).astype(np.int32)
     right, low = (x - column)[..., None], (y - row)[..., None]
     first = np.arange(count, dtype=np.int32)[:, None, None] * size**2 + row * size + column

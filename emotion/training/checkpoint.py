@@ -71,7 +71,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         return 0
 
     def restore(self, network: keras.Model) -> int:
-        """Load the checkpoint into a compiled network and return the epoch to go on with.
+        """Load the checkpoint into a compiled network and return the epoch to continue with.
 
         A missing or damaged checkpoint is a DataError.
         """
@@ -142,14 +142,14 @@ class BestWeightsKeeper(keras.callbacks.Callback):
     def _network(self) -> keras.Model:
         """The network that is being fitted."""
         if self.model is None:
-            raise RuntimeError("Keras calls this while it fits a network, and nobody else does.")
+            raise RuntimeError("This is called by Keras only, while it fits a network.")
         return self.model
 
     def _refuse_divergence(self, epoch: int, loss: float) -> None:
         if math.isfinite(loss):
             return
         kept = (
-            f"Epoch {epoch - 1} is kept in {self.folder}: go on from there with --resume and that setting."
+            f"Epoch {epoch - 1} is kept in {self.folder}: continue from there with --resume and that setting."
             if epoch > 1
             else "Nothing was saved."
         )

@@ -156,7 +156,7 @@ def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 
 
 def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> None:
-    """Publish a saved folder, unless what is there is better on the data; if asked, also the app."""
+    """Publish a saved folder, unless the published model is better on the data; if asked, also the app."""
     from emotion.program import log_to_terminal
     from emotion.space.deploy import deploy_and_print
     from emotion.space.kinds import Kind

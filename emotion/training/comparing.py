@@ -232,7 +232,7 @@ def _draw_differing_faces(
     shown = np.array([own.calibration.apply(own.probabilities, len(labels))[0] for own in answers])
     best, certainty = shown.argmax(axis=2), shown.max(axis=2)
     differing = np.flatnonzero((examples.targets < len(labels)) & (best != best[0]).any(axis=0))
-    # How sure the less sure one of them is: a toss-up against anything is no disagreement.
+    # The confidence of the less sure model: a toss-up does not count as disagreement.
     least = certainty.min(axis=0)[differing]
     chosen = differing[np.argsort(-least, kind="stable")][:MOST_FACES]
     letters = list(letters_of(comparison).values())

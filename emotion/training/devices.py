@@ -23,7 +23,7 @@ import keras
 
 from emotion.training.folder import LOCK_FILE
 
-# What a run writes and does not need to go on.
+# Files of a run that are not needed to continue it.
 NOT_RESUMED = (LOCK_FILE, "tensorboard")
 
 
@@ -233,7 +233,7 @@ def _gpus() -> list[str]:
 
             return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
         case "torch":
-            # Whoever has chosen this backend has it.
+            # It is installed if this backend was chosen.
             # pyrefly: ignore [missing-import]
             import torch
 

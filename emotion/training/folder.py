@@ -100,7 +100,7 @@ def save_run_config(
 
 
 def load_run_config(output: str | os.PathLike[str]) -> TrainingConfig:
-    """Return the configuration that the run in `output` was started with, by whichever version."""
+    """Return the configuration that the run in `output` was started with, by any version."""
     path = Path(output) / CONFIG_FILE
     try:
         return TrainingConfig.from_dict(_read_settings(path))

@@ -1,4 +1,4 @@
-"""What strangers send is opened here, in processes of its own that may crash, hang or be taken over.
+"""What strangers send is opened here, in separate processes that may crash, hang or be taken over.
 
 Covered: pictures, clips and networks (`model.tflite`) of visitors. Such a process has a limit on memory and
 on processor time, opens no file and no connection, sees no token in its environment, and gives up root's

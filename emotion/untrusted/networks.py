@@ -1,6 +1,6 @@
 """Models that an app serves: a visitor's network runs in a process for good, the host's for its first face.
 
-LiteRT is no sandbox: a changed file can crash the process that runs it.
+LiteRT is not a sandbox: a crafted file can crash the process that runs it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from emotion.untrusted.pulls import pull_within
 from emotion.vision.detector import FaceNetwork
 from emotion.vision.litert import litert_is_installed
 
-# The embedded network stays within them (tests/untrusted/test_networks.py). A larger file is no network for
-# faces of 48 pixels.
+# The embedded network stays within them (tests/untrusted/test_networks.py). No network for faces of 48 pixels
+# needs a larger file.
 VISITORS, VISITORS_LARGEST = Limits(memory=400_000_000, seconds=2.0), 64 * 2**20
 HOSTS, HOSTS_LARGEST = Limits(memory=2**32, seconds=60.0), 2**30
 STOPPED = "This model crashed, or took too much time or memory, and was stopped. Use another one."
 
 
 class VisitorsClassifier(EmotionClassifier):
-    """A classifier whose network runs in a process of its own."""
+    """A classifier whose network runs in a separate process."""
 
     def close(self) -> None:
         """End the process; the next picture starts a new one."""

@@ -271,7 +271,7 @@ def limit(limits: Limits) -> None:
 
 
 def _limit_processor(seconds: float) -> None:
-    """Kill this process after so much more processor time, which nothing can catch; 0 for no limit."""
+    """Kill this process after `seconds` more of processor time, uncatchably; 0 for no limit."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, seconds)
 

@@ -114,7 +114,7 @@ class Sound:
 
 @contextlib.contextmanager
 def sound_of(source: Source) -> Iterator[tuple[InputContainer, AudioStream] | None]:
-    """Open a clip a second time, for its sound alone; None where it has none that can be used."""
+    """Open a clip a second time, for its sound alone; None without usable sound."""
     with opened(source) as (_, container):
         streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
         yield (container, streams[0]) if streams else None

@@ -78,7 +78,7 @@ class Picture:
         return max(self.size) / max(self.pixels.shape[:2])
 
     def full(self) -> Picture:
-        """Return the picture as it came; InvalidImageError if it cannot be opened a second time."""
+        """Return the picture at its full size; InvalidImageError if it cannot be opened a second time."""
         return self if self.open_full is None else replace(self, pixels=self.open_full(), open_full=None)
 
     def shown(self, side: int) -> Picture:
@@ -248,7 +248,7 @@ def _upright_rgb(image: Image.Image, name: str, searched_side: int | None) -> Pi
         # It would copy what is upright already.
         if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             upright = ImageOps.exif_transpose(image)
-    except Exception as error:  # a broken EXIF block is no reason to refuse good pixels
+    except Exception as error:  # a broken EXIF block should not make good pixels unusable
         logger.info("%s: unreadable EXIF block ignored (%s)", name, error)
     turned = (upright.width > upright.height) != (image.width > image.height)
     return Picture(_to_rgb(upright), size[::-1] if turned else size)

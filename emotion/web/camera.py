@@ -91,7 +91,7 @@ def wire_tabs(tabs: gr.Tabs) -> None:
 
 
 def head(minutes: float) -> str:
-    """Return the script that ends cameras, and forgotten ones after so many minutes."""
+    """Return the script that ends cameras, and forgotten ones after `minutes`."""
     words = json.loads(WORDS.read_text("utf-8"))
     said = {name: words[key] for name, key in SAID.items()}
     return f"<script>{Template(END_CAMERAS).substitute(minutes=minutes, words=json.dumps(said))}</script>"

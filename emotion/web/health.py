@@ -19,7 +19,7 @@ def main() -> int:
     port = os.environ.get("GRADIO_SERVER_PORT", DEFAULT_PORT)
     # As `emotion.web.inside.requests.HEALTH`; a check every few seconds imports nothing.
     url = f"http://127.0.0.1:{port}/health"
-    # Whatever proxy is set: this does not leave the computer.
+    # The request stays on this computer, so no proxy is used.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=ANSWER_SECONDS) as response:

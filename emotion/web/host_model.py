@@ -94,7 +94,7 @@ class Refresh:
         self._cause = ""
 
     def start(self, seconds: float) -> None:
-        """Look every so many seconds, until the program ends or `stop` is called."""
+        """Look for a new commit every `seconds`, until the program ends or `stop` is called."""
         threading.Thread(target=self._run, args=[seconds], name="model refresh", daemon=True).start()
 
     def stop(self) -> None:

@@ -58,7 +58,7 @@ class Model(Tab):
         return {self.own: self.service.keep_model(classifier), **self._shown(classifier, ONLY_YOU)}
 
     def go_back(self) -> Update:
-        """Go back to the model that everybody gets."""
+        """Go back to the host's model."""
         return {self.own: None, **self._shown(self.service.classifier)}
 
     def show_newest(self) -> Update:

@@ -97,7 +97,7 @@ def usable_memory(cgroups: Path = CGROUPS) -> float:
     with contextlib.suppress(AttributeError, ValueError, OSError):
         known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        # "max" is no number: no limit.
+        # "max", which is not a number, means no limit.
         with contextlib.suppress(OSError, ValueError):
             known.append(int((cgroups / name).read_text()))
     return min(known)
@@ -126,7 +126,7 @@ def return_memory(every: float = RETURNED_EVERY) -> None:
 
 
 def repeat(name: str, every: float, work: Callable[[], object]) -> None:
-    """Call `work` every so many seconds, in a thread of that name, until the program ends."""
+    """Call `work` every `every` seconds, in a thread called `name`, until the program ends."""
 
     def keep_doing() -> None:
         while True:

@@ -81,7 +81,7 @@ def test_folders_that_put_a_person_on_both_sides_are_named(laboratory, tmp_path,
 @pytest.mark.parametrize(
     ("people", "message"),
     [
-        ("(", "is no regular expression"),
+        ("(", "nor a valid regular expression"),
         ("^[AB]", "needs one group in brackets"),
         (r"^(XX\d+)", "fits no file name, such as"),
         ("nowhere.csv", "nowhere.csv cannot be read.*--people"),

@@ -116,7 +116,8 @@ def note_exception(complaints, error):
 
 
 def note(complaints, message):
-    if message.text.startswith("Failed to load resource") and for_nothing(message.location["url"]):
+    refused = message.text.startswith("Failed to load resource") and for_nothing(message.location["url"])
+    if refused or message.text == "Response":  # how the page logs that a stream had already ended
         return
     if message.type in ("error", "warning") and not any(text in message.text for text in HARMLESS):
         complaints.append(f"console {message.type}: {message.text}")
