@@ -99,7 +99,7 @@ def test_an_unsure_face_is_grey_and_says_so():
 def test_numbers_follow_the_order_and_tracked_faces_keep_theirs():
     first, second = face(), face(box=(180, 50, 80, 90))
     tracked = [
-        TrackedFace(7, f.box, f.probabilities, f.confidence, f.label, f.reason) for f in (first, second)
+        TrackedFace(f.box, f.label, f.confidence, f.probabilities, f.reason, id=7) for f in (first, second)
     ]
     plain = np.asarray(annotate(grey(), [first, second]))
     assert (plain[20:50, 60:140] != plain[20:50, 180:260]).any(), "1 and 2 look different"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 # The one reason that is about the expression; all others are about the picture.
 NEUTRAL_OR_MIXED = "neutral or mixed"
@@ -15,32 +15,19 @@ Box = tuple[int, int, int, int]
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
-class Answer(Protocol):
-    """What is shown of a face, be it of a picture or followed through a clip."""
+@dataclass(frozen=True)
+class Answer:
+    """What is shown of a face, be it of a picture or followed through a clip; see `FacePrediction`."""
 
-    @property
-    def box(self) -> Box | None:
-        """x, y, width, height in pixels of the picture."""
-
-    @property
-    def label(self) -> str | None:
-        """The emotion, None when the model is not sure."""
-
-    @property
-    def confidence(self) -> float:
-        """0..1: how sure the model is."""
-
-    @property
-    def probabilities(self) -> dict[str, float]:
-        """One per label."""
-
-    @property
-    def reason(self) -> str | None:
-        """Why there is no label."""
+    box: Box | None
+    label: str | None
+    confidence: float
+    probabilities: dict[str, float]
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
-class FacePrediction:
+class FacePrediction(Answer):
     """What one face shows.
 
     Attributes
@@ -61,11 +48,6 @@ class FacePrediction:
         The picture was already cropped to the face, so the box is the whole crop.
     """
 
-    box: Box | None
-    label: str | None
-    confidence: float
-    probabilities: dict[str, float]
-    reason: str | None = None
     eyes: tuple[tuple[float, float], tuple[float, float]] | None = None
     tight: bool = False
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from emotion.predictions.calibration import renormalise
-from emotion.predictions.face import NEUTRAL_OR_MIXED, Box, FacePrediction, PredictionTable
+from emotion.predictions.face import NEUTRAL_OR_MIXED, Answer, Box, FacePrediction, PredictionTable
 
 # Between two frames, the same face may move by this share of its size, and grow or shrink by this factor.
 NEAREST, SCALE = 0.8, 1.8
@@ -32,15 +32,11 @@ LOOKS, LOOKS_APART = 5, 0.5
 
 
 @dataclass(frozen=True)
-class TrackedFace:
-    """One face that is being followed; its fields beyond `id` mean what they mean in `FacePrediction`."""
+class TrackedFace(Answer):
+    """One face that is being followed; it always has a box, and its `id` lasts."""
 
-    id: int
     box: Box
-    probabilities: dict[str, float]
-    confidence: float
-    label: str | None
-    reason: str | None
+    id: int = 0
 
 
 @dataclass(frozen=True)

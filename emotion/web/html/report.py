@@ -39,27 +39,10 @@ READ = {
 LARGEST_PLOT = 500_000  # bytes
 # Characters: rendering them takes less than a second, hostile ones too. The embedded model's card has 11,000.
 LONGEST_CARD = 40_000
-CARD_TAGS = {
-    *(
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "p",
-        "br",
-        "hr",
-        "ul",
-        "ol",
-        "li",
-        "blockquote",
-        "pre",
-        "code",
-        "a",
-    ),
-    *("em", "strong", "del", "table", "thead", "tbody", "tr", "th", "td", "details", "summary"),
-}
+CARD_TAGS = set(
+    "h1 h2 h3 h4 h5 h6 p br hr ul ol li blockquote pre code a em strong del "
+    "table thead tbody tr th td details summary".split()
+)
 
 
 def model_card(card: str | None) -> str:

@@ -20,7 +20,7 @@ def test_bars_keep_the_order_of_the_labels():
 
 
 def test_boxes_over_the_camera_are_placed_in_percent():
-    tracked = TrackedFace(4, (64, 48, 160, 120), {"happy": 1.0}, 0.9, "happy", None)
+    tracked = TrackedFace((64, 48, 160, 120), "happy", 0.9, {"happy": 1.0}, id=4)
     html = live_overlay([tracked], (640, 480))
     assert "left: 10.0%; top: 10.0%; width: 25.0%; height: 25.0%" in html
     assert "4 happy 90%" in html

@@ -39,7 +39,7 @@ def test_names_and_messages_of_strangers_are_escaped():
         "data": {"source": evil},
     }
     answer = FacePrediction((0, 0, 1, 1), evil, 0.8, {evil: 1.0}, evil)
-    tracked = TrackedFace(1, (0, 0, 1, 1), {evil: 1.0}, 0.8, evil, evil)
+    tracked = TrackedFace((0, 0, 1, 1), evil, 0.8, {evil: 1.0}, evil, id=1)
     texts = [
         header(model),
         problem(evil),

@@ -12,7 +12,7 @@ def timeline(faces, seconds):
     return Timeline(
         LABELS,
         tuple(
-            Moment(float(second), TrackedFace(number, (0, 0, 9, 9), shown, 0.5, "happy", None))
+            Moment(float(second), TrackedFace((0, 0, 9, 9), "happy", 0.5, shown, id=number))
             for second in range(seconds)
             for number in range(1, faces + 1)
         ),
