@@ -33,8 +33,8 @@ def recalibrate_model(
 
     One half of the held-out pictures is fitted to, the other is reported on; the halves are those of training
     where the model was trained on the same pictures. `output` becomes a saved model with the same network
-    files, byte for byte. `about` may state `license`, `license_note` and `data_note` in place of the model's own;
-    `command` is for the card; `overwrite` replaces a run or a model. Raises ModelLoadError, DataError or
+    files, byte for byte. `about` may state `license`, `license_note` and `data_note` in place of the model's
+    own; `command` is for the card; `overwrite` replaces a run or a model. Raises ModelLoadError, DataError or
     TrainingError.
     """
     classifier = EmotionClassifier.from_pretrained(reference, revision=revision)
