@@ -204,7 +204,7 @@ def test_a_student_learns_from_its_teacher_alone_and_its_card_says_so(trained_mo
     published = json.loads((student / "emotion.json").read_text())["training"]
     assert published["teacher"] == [trained_model.name], "no folder of this computer"
     assert (
-        "100% of each target was learned from the answers of `model`" in (student / "README.md").read_text()
+        "100.0% of each target was learned from the answers of `model`" in (student / "README.md").read_text()
     )
 
 
