@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import emotion
+from tools.package_requirements import project_urls
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +63,25 @@ def test_the_extras_add_what_the_app_and_training_need(installed):
     for extra, package in (("app", "gradio"), ("train", "tensorflow-cpu"), ("gpu", "tensorflow[and-cuda]")):
         assert re.search(rf"^Requires-Dist: {re.escape(package)}\W.*extra == '{extra}'$", text, re.MULTILINE)
     assert not re.search(r"^Requires-Dist: (gradio|keras|tensorflow)(?!.*extra ==)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("remote", "source"),
+    [
+        ("https://github.com/ada/faces.git", "https://github.com/ada/faces"),
+        ("https://ada:secret@github.com/ada/faces", "https://github.com/ada/faces"),
+        ("git@github.com:ada/faces.git", "https://github.com/ada/faces"),
+        ("ssh://git@git.example.org:2222/ada/faces.git", "https://git.example.org/ada/faces"),
+        ("/srv/git/faces.git", None),
+        ("file:///srv/git/faces.git", None),
+        ("", None),
+    ],
+)
+def test_the_package_names_the_repository_it_was_built_from_without_passwords(remote, source):
+    urls = project_urls(remote)
+    assert urls.get("Source") == source
+    assert bool(urls) == bool(source)
+    assert ("Issues" in urls) == ("github" in remote)
 
 
 def test_the_embedded_model_comes_with_the_package(installed, tmp_path):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -17,6 +18,7 @@ from emotion.model.engines import Network
 from emotion.model.loading import EMBEDDED, SavedModel, load, load_folder
 from emotion.model.saving import save
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
+from emotion.report.report import PLOTS_FOLDER
 from emotion.vision.crop import Located, crop_face, quality_problem, scaled_place, whole_crop
 from emotion.vision.faces import detect_faces
 from emotion.vision.images import Picture, open_image, open_picture
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+# Two made-up people that the card shows with the model's answers: path in the model's folder → example.
+FACES = {f"{PLOTS_FOLDER}/face-1.png": "4-angry.jpg", f"{PLOTS_FOLDER}/face-2.png": "5-sad.jpg"}
+EXAMPLE_SIDE = 320  # pixels
+PACKAGE_FOLDER = Path(__file__).parents[1]
+EXAMPLE_FOLDERS = (PACKAGE_FOLDER / "web" / "examples", PACKAGE_FOLDER.parent / "examples")
 
 
 class EmotionClassifier:
@@ -261,22 +269,23 @@ class EmotionClassifier:
         Path
             The folder.
         """
+        pictures = self._example_answers() if self.report is not None else {}
         self.description = save(
             self.network,
             self.description,
             Path(folder),
             source=self.folder,
             report=self.report,
-            card=self.render_card(repo_id),
+            card=self._render_card(repo_id, pictures),
+            pictures=pictures,
             litert_precision=litert_precision,
         )
         return Path(folder)
 
     def render_card(self, repo_id: str | None = None) -> str:
         """Render the model card from the report, with `repo_id` in its examples."""
-        from emotion.report.card import render
-
-        return render(self.report, self.description.to_dict(), repo_id=repo_id)
+        folder = self.folder
+        return self._render_card(repo_id, [path for path in FACES if folder and (folder / path).is_file()])
 
     def push_to_hub(
         self,
@@ -316,6 +325,33 @@ class EmotionClassifier:
             token=token,
             card=self.render_card,
         )
+
+    def _render_card(self, repo_id: str | None, faces: Iterable[str]) -> str:
+        from emotion.report.card import render
+
+        return render(self.report, self.description.to_dict(), repo_id=repo_id, faces=tuple(faces))
+
+    def _example_answers(self) -> dict[str, bytes]:
+        """Draw the answers for the made-up faces: PNG by path in a model's folder.
+
+        Empty where the examples are not installed.
+        """
+        from PIL import Image
+
+        from emotion.drawing import annotate_with_bars
+
+        pictures: dict[str, bytes] = {}
+        folder = next((place for place in EXAMPLE_FOLDERS if place.is_dir()), Path())
+        for path, name in FACES.items():
+            if (folder / name).is_file():
+                with Image.open(folder / name) as image:
+                    image.thumbnail((EXAMPLE_SIDE, EXAMPLE_SIDE))
+                    pixels = np.asarray(image.convert("RGB"))
+                drawn = annotate_with_bars(pixels, self.predict(pixels))
+                file = io.BytesIO()
+                drawn.quantize(256).save(file, "PNG", optimize=True)
+                pictures[path] = file.getvalue()
+        return pictures
 
     def _predict_crops(self, crops: Sequence[np.ndarray]) -> list[FacePrediction]:
         shape = (len(crops), self.input_size, self.input_size, self.channels)

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -63,12 +63,13 @@ def save(
     source: Path | None,
     report: Report | None,
     card: str,
+    pictures: Mapping[str, bytes],
     litert_precision: str = "float32",
 ) -> Description:
     """Write a model, with the network's files from `source` where it is not a Keras model in memory.
 
-    Returns the description with the hashes of the files. EmotionError if the disk cannot take it; a model
-    that was in the folder is still there.
+    `pictures` are further files by path. Returns the description with the hashes of the files. EmotionError
+    if the disk cannot take it; a model that was in the folder is still there.
     """
     following = folder / NEXT_FOLDER
     try:
@@ -87,6 +88,9 @@ def save(
             from emotion.report.plots import write_report
 
             write_report(report, following)
+        for path, content in pictures.items():
+            (following / path).parent.mkdir(exist_ok=True)
+            (following / path).write_bytes(content)
         (following / CARD_FILE).write_text(card, encoding="utf-8")
         # Last, and at once: from here on the new model is the one that counts.
         beside = following / f"{DESCRIPTION_FILE}.part"

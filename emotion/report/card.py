@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from emotion.config import (
@@ -21,7 +22,7 @@ from emotion.config import (
 from emotion.predictions.display import decimal, harmless, listed, percent, table, words
 from emotion.program import PACKAGE
 from emotion.report.groups import GROUP_HEAD, gaps_in_words, group_row, people_gaps, people_row
-from emotion.report.metadata import licence_section, marked, metadata
+from emotion.report.metadata import FACE_CAPTION, licence_section, marked, metadata
 from emotion.report.pictures import data_section
 from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER, Report
 
@@ -90,17 +91,25 @@ large, corrected for the number of groups, columns and figures. Groups may also 
 they show; groups that are not listed were not measured."""
 
 
-def render(report: Report | None, emotion_json: dict[str, Any], *, repo_id: str | None = None) -> str:
+def render(
+    report: Report | None,
+    emotion_json: dict[str, Any],
+    *,
+    repo_id: str | None = None,
+    faces: Sequence[str] = (),
+) -> str:
     """Return a model card, Markdown with the Hub's YAML metadata; what is missing is left out.
 
     The report's `model["command"]` is what made the model; without it, a command is built from `training`.
+    `faces` are pictures of faces with the model's answers, by path beside the card.
     """
     report = report or Report()
     training = emotion_json.get("training") or {}
     source = report.data.source or " + ".join(public_data(training.get("data") or ())) or None
     sections = [
-        metadata(report, source, training, repo_id=repo_id),
+        metadata(report, source, training, repo_id=repo_id, faces=faces),
         _summary(report, emotion_json),
+        _faces(faces, repo_id),
         _per_class(report),
         _not_sure(report),
         _sources(report),
@@ -150,6 +159,16 @@ def _summary(report: Report, emotion_json: dict[str, Any]) -> str:
     rows.append(("Parameters", f"{parameters:,}" if isinstance(parameters, int) else ""))
     parts.append(table(("figure", "value"), [row for row in rows if row[1] not in ("", "–")]))
     return "\n\n".join(part for part in parts if part)
+
+
+def _faces(faces: Sequence[str], repo_id: str | None) -> str:
+    """Return pictures of the model's answers: the Hub's gallery, which takes them from the metadata."""
+    if not faces:
+        return ""
+    pictures = "<Gallery />" if repo_id else " ".join(f"![{FACE_CAPTION}]({path})" for path in faces)
+    return (
+        f"What it says of made-up people, who were chosen because their expressions are clear:\n\n{pictures}"
+    )
 
 
 def _per_class(report: Report) -> str:

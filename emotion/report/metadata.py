@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from huggingface_hub import CardData, EvalResult, ModelCardData, RepoCard, constants
+from huggingface_hub import CardData, EvalResult, ModelCardData, RepoCard, constants, hf_hub_url
 from yaml import YAMLError
 
 from emotion.config import public_source
@@ -30,13 +30,24 @@ HUB_LICENSES = frozenset(
     """.split()
 )
 TAGS = ["emotion-recognition", "facial-expression-recognition", "litert", "tflite"]
+FACE_CAPTION = "A made-up face, and how likely each expression is"
 NO_LICENSE = """\
 No licence was stated for these weights. Before you use them, ask their author and the owners of the pictures
 they were trained on."""
 
 
-def metadata(report: Report, source: str | None, training: Mapping[str, Any], *, repo_id: str | None) -> str:
-    """Return the card's YAML block, with the measured metrics as `model-index`."""
+def metadata(
+    report: Report,
+    source: str | None,
+    training: Mapping[str, Any],
+    *,
+    repo_id: str | None,
+    faces: Sequence[str] = (),
+) -> str:
+    """Return the card's YAML block, with the measured metrics as `model-index`.
+
+    `faces` are pictures of the model's answers, by path beside the card.
+    """
     dataset = public_source(source) if source else None
     licence = license_fields(training.get("license"))
     on_hub = datasets_on_hub((source or "").split(" + ")) or datasets_on_hub(training.get("data"))
@@ -56,6 +67,7 @@ def metadata(report: Report, source: str | None, training: Mapping[str, Any], *,
     card = ModelCardData(
         license=licence["license"],
         license_name=licence.get("license_name"),
+        language="en",
         library_name="keras",
         pipeline_tag="image-classification",
         tags=TAGS,
@@ -64,8 +76,27 @@ def metadata(report: Report, source: str | None, training: Mapping[str, Any], *,
         metrics=["accuracy", "f1"] if results else None,
         model_name=(repo_id or "facial-emotion").split("/")[-1],
         eval_results=results or None,
+        co2_eq_emissions=emissions(report.model),
+        # What links to the page show, and what `<Gallery />` in the card does.
+        thumbnail=hf_hub_url(repo_id, faces[0]) if repo_id and faces else None,
+        widget=[{"text": FACE_CAPTION, "output": {"url": path}} for path in faces] or None,
     )
     return f"---\n{card.to_yaml()}\n---"
+
+
+def emissions(model: Mapping[str, Any]) -> dict[str, object] | None:
+    """Return the measured emissions of training as the Hub shows them; None where they were not measured."""
+    grams = model.get("co2_grams")
+    if not isinstance(grams, (int, float)):
+        return None
+    found = {
+        "emissions": grams,
+        "source": "codecarbon",
+        "training_type": "fine-tuning" if model.get("base_model") else "pre-training",
+        "geographical_location": model.get("co2_country"),
+        "hardware_used": model.get("hardware"),
+    }
+    return {name: value for name, value in found.items() if isinstance(value, (str, int, float))}
 
 
 def datasets_on_hub(sources: object) -> list[str]:

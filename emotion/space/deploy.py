@@ -19,11 +19,13 @@ from huggingface_hub import (
     SpaceInfo,
     SpaceRuntime,
     constants,
+    hf_hub_url,
 )
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from emotion.errors import PublishError
+from emotion.model.classifier import FACES
 from emotion.model.description import CARD_FILE, DESCRIPTION_FILE, LITERT_FILE
 from emotion.model.publish import full_name, published_card, signed_in, why_not_published
 from emotion.model.pull import DEFAULT_NAME, is_unreachable
@@ -93,7 +95,8 @@ def deploy(
         if found is Kind.STATIC:
             # The page shows the model's card and revision, which linking changes.
             notes += _link_back(api, model, space)
-        card = space_card(model, revision=revision, kind=found)
+        thumbnail = None if is_private else _thumbnail(api, model, revision)
+        card = space_card(model, revision=revision, kind=found, thumbnail=thumbnail)
         commit = _commit(api, info, card, _files(found, reference, token))
         if found is not Kind.STATIC:
             _set_variables(api, space, {MODEL_VARIABLE: reference})
@@ -178,6 +181,13 @@ def _switched(api: HfApi, info: SpaceInfo, model: str) -> list[str]:
         " links to it."
         for name in earlier
     ]
+
+
+def _thumbnail(api: HfApi, model: str, revision: str | None) -> str | None:
+    """Return the address of the model's picture of a face and its bars; None if it has none."""
+    picture = next(iter(FACES))
+    has_it = api.file_exists(model, picture, revision=revision)
+    return hf_hub_url(model, picture, revision=revision) if has_it else None
 
 
 def _files(kind: Kind, reference: str, token: str | None) -> dict[str, Path | bytes]:

@@ -126,16 +126,22 @@ def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name.endswith(endings))
 
 
-def space_card(model: str, *, revision: str | None = None, kind: Kind = Kind.GRADIO) -> str:
+def space_card(
+    model: str, *, revision: str | None = None, kind: Kind = Kind.GRADIO, thumbnail: str | None = None
+) -> str:
     """Return the card of a Space of a kind that serves the model "owner/name".
 
     With a revision, the model is not loaded while the Space is built: `preload_from_hub` knows "main" alone.
+    `thumbnail` is the address of the picture that links to the Space show.
     """
     if kind is Kind.STATIC:
-        data = SpaceCardData(**IDENTITY, sdk="static", app_file=STATIC_FILE, models=[model])
+        data = SpaceCardData(
+            **IDENTITY, thumbnail=thumbnail, sdk="static", app_file=STATIC_FILE, models=[model]
+        )
     else:
         data = SpaceCardData(
             **IDENTITY,
+            thumbnail=thumbnail,
             sdk="gradio",
             sdk_version=version("gradio"),
             python_version=ZEROGPU_PYTHON

@@ -170,7 +170,11 @@ class Photo(Tab):
         pressed = [self.answer, self.why]
         self.why.click(self.explain, pressed, explained, show_progress_on=self.verdict, **PRIVATE)
         asked = gr.Button(visible=False).click
-        asked(self.classify, self.picture, gr.JSON(visible=False), api_name="classify")
+        asked(
+            *(self.classify, self.picture, gr.JSON(visible=False)),
+            api_name="classify",
+            api_description=tool_description(self.service.classifier.labels),
+        )
 
     def show_upload(self, source: bytes | Path | None, own: Kept[EmotionClassifier] | None) -> Update:
         """Answer for what the visitor uploaded, dropped, pasted or photographed."""
@@ -246,18 +250,12 @@ class Photo(Tab):
             self.why: HIDE,
         }
 
-    # Gradio makes the description of the MCP tool from this docstring, in this form.
+    # Gradio describes the argument of the MCP tool from this docstring, in this form.
     def classify(self, picture: bytes | Path | None) -> dict[str, Any]:
-        """Find the faces in a picture and say how each one looks: angry, happy, sad, or not sure.
+        """Answer a program; see `tool_description`.
 
         Args:
             picture: The picture to look at, of any usual format and orientation.
-
-        Returns
-        -------
-            The model, its revision, and for every face, largest first, its box (x, y, width, height in pixels
-            of the upright picture), label (null when the model is not sure, with the reason), confidence and
-            probabilities.
         """
         if picture is None:
             raise gr.Error("There is no picture. Send one as the first argument.", print_exception=False)
@@ -317,6 +315,16 @@ class Photo(Tab):
             self.why: gr.update(value=WHY, visible=True),
             self.reasons: gr.update(visible=False),
         }
+
+
+def tool_description(labels: Sequence[str]) -> str:
+    """Describe the API and the MCP tool, for programs and assistants."""
+    return (
+        f"Find the faces in a picture and say how each one looks: {', '.join(labels)}, or not sure. "
+        "Returns: the model, its revision, and for every face, largest first, its box (x, y, width, height "
+        "in pixels of the upright picture), label (null when the model is not sure, with the reason), "
+        "confidence and probabilities."
+    )
 
 
 def example_thumbnails(examples: Sequence[Path]) -> list[tuple[Image.Image, str]]:

@@ -102,6 +102,46 @@ def test_what_a_model_came_from_is_named_as_the_hub_asks():
     assert "base_model:" not in render(report_with(), emotion_json())
 
 
+def test_made_up_faces_are_the_gallery_on_the_hub_and_pictures_elsewhere():
+    faces = ("plots/face-1.png", "plots/face-2.png")
+    published = ModelCard(render(report_with(), emotion_json(), repo_id="ada/faces", faces=faces))
+    assert [entry["output"]["url"] for entry in published.data.widget] == list(faces)
+    assert published.data.thumbnail == "https://huggingface.co/ada/faces/resolve/main/plots/face-1.png"
+    assert published.data.language == "en"
+    assert published.text.count("<Gallery />") == 1
+    assert published.text.index("<Gallery />") < published.text.index("## Figures per class")
+    local = ModelCard(render(report_with(), emotion_json(), faces=faces))
+    assert "thumbnail" not in local.data.to_dict()
+    assert all(f"]({path})" in local.text for path in faces)
+    assert "Gallery" not in local.text
+    without = ModelCard(render(report_with(), emotion_json(), repo_id="ada/faces"))
+    assert not {"widget", "thumbnail"} & without.data.to_dict().keys()
+    assert "Gallery" not in without.text
+
+
+def test_measured_emissions_are_stated_as_the_hub_asks():
+    model = {
+        "co2_grams": 12.5,
+        "co2_country": "DEU",
+        "hardware": "2 × NVIDIA T4",
+        "base_model": ["ada/faces"],
+    }
+    card = render(report_with(model=model), emotion_json())
+    assert ModelCard(card).data.co2_eq_emissions == {
+        "emissions": 12.5,
+        "source": "codecarbon",
+        "training_type": "fine-tuning",
+        "geographical_location": "DEU",
+        "hardware_used": "2 × NVIDIA T4",
+    }
+    for unmeasured in ({}, {"co2_grams": None}, {"co2_grams": "a lot"}):
+        assert "co2" not in metadata_of(render(report_with(model=unmeasured), emotion_json()))
+
+
+def metadata_of(card):
+    return card.split("---")[1]
+
+
 def test_card_passes_the_hub_clients_own_validation(hub):
     card = ModelCard(render(report_with(), emotion_json(), repo_id="ada/faces"))
     card.validate()

@@ -93,6 +93,9 @@ def test_the_card_configures_the_space_and_the_cards_link_to_each_other(publishe
     )
     assert re.fullmatch(r"3\.\d+", metadata["python_version"])
     assert metadata["models"] == metadata["preload_from_hub"] == [MODEL]
+    # Links to the Space show the model's own picture.
+    assert metadata["thumbnail"] == f"{published.url}/{MODEL}/resolve/main/plots/face-1.png"
+    assert published.files(MODEL)["plots/face-1.png"].startswith(b"\x89PNG")
     assert f"({published.url}/{MODEL})" in text
     metadata, text = card(published, MODEL, "model")
     assert metadata["spaces"] == [SPACE]

@@ -5,12 +5,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import gradio as gr
+import gradio.mcp
 import numpy as np
 import pytest
 from PIL import Image
 
+from emotion import EmotionClassifier
 from emotion.web import photo
 from emotion.web.components import SHOWN_SIDE
+from emotion.web.page import build_app
 from emotion.web.photo import HIDE
 from tests.app_process import EXAMPLES
 
@@ -110,3 +113,21 @@ def test_what_is_no_picture_is_explained_without_the_servers_folders(tab, tmp_pa
         assert "That did not work" in shown[tab.verdict]
         assert str(tmp_path) not in shown[tab.verdict]
         assert shown[tab.answer] is None
+
+
+def test_programs_are_told_the_labels_of_the_served_model(service):
+    labels = ("rage", "joy", "grief")
+    described = replace(service.classifier.description, labels=labels)
+    described = replace(described, outputs=(*labels, *described.outputs[3:]))
+    service.classifier = EmotionClassifier(service.classifier.network, described)
+    demo = build_app(service)
+    told = demo.get_api_info()["named_endpoints"]["/classify"]["description"]
+    assert told.startswith(
+        "Find the faces in a picture and say how each one looks: rage, joy, grief, or not sure."
+    )
+    # What an assistant reads, over MCP.
+    server = gr.mcp.GradioMCPServer(demo)
+    (block,) = [block for block in demo.fns.values() if block.api_name == "classify"]
+    description, arguments = server.get_fn_description(block, "classify")
+    assert description.startswith(told)
+    assert arguments == {"picture": "The picture to look at, of any usual format and orientation."}
