@@ -186,7 +186,7 @@ class Visitor:
 
     @contextlib.contextmanager
     def page_open(self) -> Iterator[None]:
-        """Hold the connection that tells the app that somebody is there, as a page does."""
+        """Hold the connection that an open page holds."""
         line = self._connection()
         try:
             line.request("GET", f"{API}/heartbeat/{self._session}")

@@ -8,8 +8,8 @@ Every app is started by the benchmark itself on loopback and visited there. Prin
 groups that --only picks (all but growth and folder unless named):
 
 people   20 people who upload pictures of 640×480 and ask `/classify`, each as fast as the answers come, for a
-         minute: errors, answers per second, 95 % within so many seconds; beside an empty Gradio app (an image
-         in, JSON out) that gets the same in turn.
+         minute: errors, answers per second, the seconds within which 95 % come; beside an empty Gradio app
+         (an image in, JSON out) that gets the same in turn.
 burst    300 requests at the same moment: how many are answered, how many are told "busy" and how soon, how
          many fail.
 memory   of the app and all its processes at its largest and afterwards, for 100 pictures of 12 megapixels
@@ -104,7 +104,7 @@ def people(options: argparse.Namespace) -> list[Row]:
     answered = {script: [each.seconds for each in said if not each.error] for script, said in told.items()}
     if not all(answered.values()):
         errors = [each.error for said in told.values() for each in said if each.error]
-        raise RuntimeError(f"Nobody got an answer: {errors[0] if errors else 'none came in time'}")
+        raise RuntimeError(f"No request was answered: {errors[0] if errors else 'none came in time'}")
     ours, empty = answered[OURS], answered[EMPTY]
     name, beside = f"{options.people} people", "empty Gradio app"
     errors = [sum(each.error is not None for each in told[script]) for script in (OURS, EMPTY)]

@@ -27,7 +27,7 @@ class Row:
 def in_turn(
     ours: Callable[[], float], peer: Callable[[], float], rounds: int
 ) -> tuple[list[float], list[float]]:
-    """Measure ours and the peer's alternately, so that whatever else the machine does meets both."""
+    """Measure ours and the peer's alternately, so that other work on the machine affects both."""
     pairs = [(ours(), peer()) for _ in range(rounds)]
     return [first for first, _ in pairs], [second for _, second in pairs]
 

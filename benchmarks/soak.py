@@ -32,7 +32,7 @@ FLAT_WITHIN = 20  # MB
 SETTLES_WITHIN = 6  # seconds after which memory is measured
 MEASURED = 10  # times
 AT_ONCE = 4
-# Seconds: what nobody asked for is deleted ten minutes later, by a look every minute.
+# Seconds: unclaimed uploads are deleted after ten minutes, by a sweep every minute.
 DELETED_WITHIN = 700
 NO_PICTURE = b"not a picture at all, and that for a while. " * 50
 

@@ -1,11 +1,11 @@
-"""Whether a face that leaves the picture and returns keeps its number, and whether somebody else gets it.
+"""Whether a face that leaves the picture and returns keeps its number, and whether another person gets it.
 
     python -m benchmarks.tracking --faces FOLDER [--people 200] [--gap 2]
 
 FOLDER holds tight face crops of different people, in colour if possible. Each is set into frames of a camera,
 found and followed as in a clip. When it returns it is elsewhere, larger or smaller, rolled, in another light,
 and noisy; it stays the same photograph, so the change of a real head between two moments is not measured.
-Beside our figures stand those of the same tracker without looks, which knows nobody again.
+Beside our figures stand those of the same tracker without looks, which recognises no one.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def measure(people: Sequence[Image.Image], gap: float, rng: np.random.Generator)
     ]
     scenes: list[tuple[str, Sequence, Callable[[list[list[int]], list[list[int]]], float | None]]] = [
         ("a face returns: keeps its number", alone, lambda before, after: after[-1] == before[-1]),
-        ("somebody else comes: gets the number of the one who left", followed, lambda b, a: a[-1] == b[-1]),
+        ("another person comes: gets the number of the one who left", followed, lambda b, a: a[-1] == b[-1]),
         (
             "two return in each other's place: both keep their numbers",
             together,

@@ -42,7 +42,7 @@ class HubServer:
     """The Hub: accounts, repositories, stored objects, the log of requests, and the faults to come.
 
     Use it as a context manager; `url` is its endpoint and `environment` makes a subprocess talk to it. The
-    client's token and cache are in the folder `home`; nobody is signed in at first (see `sign_in`).
+    client's token and cache are in the folder `home`; no account is signed in at first (see `sign_in`).
     """
 
     user = "user"
@@ -100,7 +100,7 @@ class HubServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """A whole environment for a subprocess, without the settings of whoever runs the tests."""
+        """A whole environment for a subprocess, without the settings of the person who runs the tests."""
         return {name: value for name, value in os.environ.items() if not _is_setting(name)} | self.settings
 
     # What a test prepares and looks at
@@ -271,7 +271,7 @@ def _is_setting(name: str) -> bool:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A running Hub that the client in this process, and subprocesses with `hub.environment`, talk to.
 
-    Nobody is signed in (see `HubServer.sign_in`), the cache is empty, and the client's retries do not wait.
+    It starts without a signed-in account (see `HubServer.sign_in`) and with an empty cache; retries do not wait.
     """
     home = tmp_path / "hub_home"
     home.mkdir()

@@ -25,7 +25,7 @@ class Response:
     send_only: int | None = None  # cut the connection after this many bytes
     stalled: bool = False  # send it only when the Hub is healed or stopped
     drips: bool = False  # send a byte now and then
-    endless: bool = False  # send more than was asked for, until nobody listens
+    endless: bool = False  # send more than was asked for, until the client hangs up
 
 
 def json_response(
