@@ -271,7 +271,7 @@ def _is_setting(name: str) -> bool:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A running Hub that the client in this process, and subprocesses with `hub.environment`, talk to.
 
-    It starts without a signed-in account (see `HubServer.sign_in`) and with an empty cache; retries do not wait.
+    It starts without a signed-in account (see `HubServer.sign_in`) and an empty cache; retries do not wait.
     """
     home = tmp_path / "hub_home"
     home.mkdir()
