@@ -218,18 +218,18 @@ def small_24(crop: np.ndarray) -> np.ndarray:
 
 def rotated_left(crop: np.ndarray) -> np.ndarray:
     """Turn it counterclockwise by 15°."""
-    return _framed(crop, angle=15)
+    return reframe(crop, angle=15)
 
 
 def rotated_right(crop: np.ndarray) -> np.ndarray:
     """Turn it clockwise by 15°."""
-    return _framed(crop, angle=-15)
+    return reframe(crop, angle=-15)
 
 
 def crop_jitter(crop: np.ndarray) -> np.ndarray:
     """Put the face box up to 15 % off in each direction, and make it up to 15 % too large or too small."""
     right, down, growth = _generator(crop).uniform(-0.15, 0.15, 3)
-    return _framed(crop, shift=(right, down), zoom=1 + growth)
+    return reframe(crop, shift=(right, down), zoom=1 + growth)
 
 
 def covered_eyes(crop: np.ndarray) -> np.ndarray:
@@ -269,12 +269,6 @@ def _clipped(values: np.ndarray) -> np.ndarray:
 
 def _array(picture: Image.Image, like: np.ndarray) -> np.ndarray:
     return np.asarray(picture).reshape(like.shape)
-
-
-def _framed(
-    crop: np.ndarray, *, angle: float = 0, shift: tuple[float, float] = (0, 0), zoom: float = 1
-) -> np.ndarray:
-    return reframe(crop, angle=angle, shift=shift, zoom=zoom)
 
 
 def _covered(crop: np.ndarray, rows: tuple[float, float]) -> np.ndarray:
