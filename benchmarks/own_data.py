@@ -94,7 +94,7 @@ class Bench:
         if names not in self._reported:
             root = self.shared / "fer2013"
             config = TrainingConfig(data=(str(root),), labels=names)
-            report = load_dataset(config, evaluation=True, progress=False).report
+            report = load_dataset(config, evaluation=True).report
             listed: Files = {name: [] for name in names}
             for identifier, target in zip(report.identifiers, report.targets.tolist(), strict=True):
                 listed[names[target]].append(root / identifier)

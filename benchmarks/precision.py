@@ -52,7 +52,7 @@ def measure(data: str, model: Path) -> str:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     classifier = EmotionClassifier.from_pretrained(model)
     config = TrainingConfig.from_dict(classifier.description.training)
-    examples = load_dataset(replace(config, data=data), progress=False).calibration
+    examples = load_dataset(replace(config, data=data)).calibration
     size = classifier.input_size
     faces = examples.load(np.arange(len(examples)), size, classifier.channels).astype(np.float32)
     keras_model = load_keras(model)

@@ -76,7 +76,6 @@ def take_prints(
     *,
     memory: FaceMemory | None = None,
     smallest: int = 0,
-    progress: bool = False,
 ) -> Prints:
     """Read every picture once, find its face, and remember enough of it to recognise its copies.
 
@@ -114,7 +113,7 @@ def take_prints(
             desc="Reading pictures",
             total=len(examples),
             unit="",
-            disable=None if progress else True,
+            disable=None,
         ) as bar,
     ):
         for count in pool.map(read, chunks(len(examples), 32 if memory else 128)):
@@ -147,7 +146,7 @@ def chunks(count: int, size: int) -> list[range]:
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def copy_groups(examples: Examples, prints: Prints, *, progress: bool = False) -> np.ndarray:
+def copy_groups(examples: Examples, prints: Prints) -> np.ndarray:
     """Group pictures with their exact and near copies: int64 (n,), the first picture of each one's group.
 
     Near copies are the same photograph turned by up to 15 degrees, mirrored, with other brightness or
@@ -161,16 +160,16 @@ def copy_groups(examples: Examples, prints: Prints, *, progress: bool = False) -
     flat = prints.thumbnails.std(axis=(1, 2)) < 2
     originals = np.flatnonzero((groups == np.arange(len(groups))) & ~flat)
     if len(originals) > 1:
-        pairs, altered = near_pairs(prints.thumbnails[originals], progress=progress)
+        pairs, altered = near_pairs(prints.thumbnails[originals])
         enough = required_correlation(examples, originals)
-        found = detail_correlations(examples, originals[pairs], altered, enough=enough, progress=progress)
+        found = detail_correlations(examples, originals[pairs], altered, enough=enough)
         for left, right in originals[pairs][found > enough]:
             left, right = find(groups, left), find(groups, right)
             groups[max(left, right)] = min(left, right)
     return np.array([find(groups, index) for index in range(len(groups))], np.int64)
 
 
-def near_pairs(thumbnails: np.ndarray, *, progress: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def near_pairs(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs that look alike in some variant: int64 (m, 2), and rows (turn, mirrored, gain) float (m, 3)."""
     plain = low_frequencies(thumbnails, basis(0, False))
     centre = plain.mean(axis=0)
@@ -181,9 +180,7 @@ def near_pairs(thumbnails: np.ndarray, *, progress: bool = False) -> tuple[np.nd
     orders = [np.argsort(keys) for keys in banded]
     tables = [keys[order] for keys, order in zip(banded, orders, strict=True)]
     found = []  # rows of (left, right, similarity, turn, mirrored, gain)
-    for turn, mirrored, gain in tqdm(
-        list(variants()), "Looking for copies", unit="", disable=None if progress else True
-    ):
+    for turn, mirrored, gain in tqdm(list(variants()), "Looking for copies", unit="", disable=None):
         altered = thumbnails if gain == 1 else np.minimum(thumbnails * np.float32(gain), 255)
         frequencies = low_frequencies(altered, basis(turn, mirrored))
         queries = frequencies > centre
@@ -287,7 +284,7 @@ def required_correlation(examples: Examples, originals: np.ndarray) -> float:
 
 
 def detail_correlations(
-    examples: Examples, pairs: np.ndarray, altered: np.ndarray, *, enough: float, progress: bool = False
+    examples: Examples, pairs: np.ndarray, altered: np.ndarray, *, enough: float
 ) -> np.ndarray:
     """Correlate each pair's local detail, best over small shifts and, up to `enough`, turns: float (m,).
 
@@ -302,7 +299,7 @@ def detail_correlations(
 
     with (
         ThreadPoolExecutor(THREADS) as pool,
-        tqdm(desc="Comparing pictures", total=len(pairs), unit="", disable=None if progress else True) as bar,
+        tqdm(desc="Comparing pictures", total=len(pairs), unit="", disable=None) as bar,
     ):
         for count in pool.map(measure, chunks(len(pairs), CONFIRM_CHUNK)):
             bar.update(count)

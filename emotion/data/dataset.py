@@ -63,7 +63,6 @@ def load_dataset(
     config: TrainingConfig,
     *,
     evaluation: bool = False,
-    progress: bool = True,
     folder: Path | None = None,
 ) -> Dataset:
     """Find the pictures that `config.data` names, audit them and split them.
@@ -85,7 +84,7 @@ def load_dataset(
     check_labels(source, data)
     everything, splits = join_sources({name: join(part.splits) for name, part in sources.items()})
     memory = FaceMemory(folder) if config.framing == FACES else None
-    prints = take_prints(everything, memory=memory, smallest=config.image_size, progress=progress)
+    prints = take_prints(everything, memory=memory, smallest=config.image_size)
     if memory is not None:
         memory.save(prints.digests)
     readable = np.array([digest is not None for digest in prints.digests], bool)
@@ -93,7 +92,7 @@ def load_dataset(
     everything = replace(everything, places=tuple(place or NOWHERE for place in prints.places))
     check_readable(data, len(everything), prints)
     check_classes(source, everything.targets[readable], splits[readable], data, evaluation=evaluation)
-    groups = copy_groups(everything, prints, progress=progress)
+    groups = copy_groups(everything, prints)
     findings = audit_findings(source.outputs, everything, splits, prints, groups)
     findings["passed_over"] = dict(sum((Counter(each.passed_over) for each in sources.values()), Counter()))
 

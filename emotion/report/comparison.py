@@ -168,7 +168,6 @@ def compare(
     majorities: np.ndarray | None = None,
     groups: Mapping[str, Sequence[str | None]] | None = None,
     notes: Sequence[str] = (),
-    progress: bool = False,
 ) -> Comparison:
     """Compare models by their answers to the same faces.
 
@@ -184,7 +183,6 @@ def compare(
     replicates = bootstrap(
         lambda chosen: np.array([model.figures(chosen) for model in models]),
         labelled.astype(np.int64),
-        progress=progress,
     )
     figures = [
         ModelFigures(

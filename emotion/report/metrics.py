@@ -141,7 +141,6 @@ def bootstrap(
     strata: np.ndarray,
     *,
     resamples: int = RESAMPLES,
-    progress: bool = False,
 ) -> np.ndarray:
     """Measure on faces drawn with replacement (Efron, "Bootstrap methods", 1979): (resamples, *figures).
 
@@ -153,7 +152,7 @@ def bootstrap(
     return np.array(
         [
             measure(np.concatenate([rng.choice(faces, len(faces)) for faces in members]))
-            for _ in tqdm(range(resamples), "Intervals", disable=None if progress else True)
+            for _ in tqdm(range(resamples), "Intervals", leave=False, delay=2, disable=None)
         ],
         np.float64,
     )

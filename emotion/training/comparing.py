@@ -45,7 +45,6 @@ def compare_models(
     votes: str | None = None,
     groups: str | None = None,
     output: Path | None = None,
-    progress: bool = True,
 ) -> Comparison:
     """Ask models about the same labelled faces, and compare what they say.
 
@@ -58,7 +57,7 @@ def compare_models(
     """
     labels = common_labels(classifiers)
     names = _different([classifier.model_name for classifier in classifiers])
-    dataset, notes = _held_out(classifiers, names, data, labels, progress=progress)
+    dataset, notes = _held_out(classifiers, names, data, labels)
     examples = dataset.report
     majorities = load_majorities(votes, examples, labels) if votes else None
     grouped = load_groups(groups, examples) if groups else None
@@ -66,7 +65,7 @@ def compare_models(
     answers = [
         Answers(
             name=name,
-            probabilities=_answers(classifier, examples, labels, title=name, progress=progress),
+            probabilities=_answers(classifier, examples, labels, title=name),
             calibration=classifier.description.calibration,
             bytes=_served_bytes(classifier),
             seconds_per_face=time_per_face,
@@ -86,7 +85,6 @@ def compare_models(
         majorities=majorities,
         groups=grouped,
         notes=notes,
-        progress=progress,
     )
     if output:
         _write(comparison, answers, examples, output)
@@ -126,8 +124,6 @@ def _held_out(
     names: Sequence[str],
     data: str | Sequence[str],
     labels: tuple[str, ...],
-    *,
-    progress: bool,
 ) -> tuple[Dataset, list[str]]:
     """Return the data set whose `report` part the models are compared on, and what to know about it."""
     wanted = {usual_word(label) for label in labels}
@@ -141,7 +137,7 @@ def _held_out(
         people=next((people for own in classifiers if (people := settings_of(own).people)), None),
         validation_fraction=min(settings_of(own).validation_fraction for own in classifiers),
     )
-    dataset = load_dataset(config, evaluation=True, progress=progress)
+    dataset = load_dataset(config, evaluation=True)
     known = [_was_trained_on(own, dataset) for own in classifiers]
     if not any(known):
         dataset = all_held_out(dataset)
@@ -182,7 +178,7 @@ def _source_names(source: str) -> set[str]:
 
 
 def _answers(
-    classifier: EmotionClassifier, examples: Examples, labels: tuple[str, ...], *, title: str, progress: bool
+    classifier: EmotionClassifier, examples: Examples, labels: tuple[str, ...], *, title: str
 ) -> np.ndarray:
     """Return the raw probabilities of all faces, the common labels first."""
     raw = predict_examples(
@@ -191,7 +187,6 @@ def _answers(
         size=classifier.input_size,
         channels=classifier.channels,
         title=title,
-        progress=progress,
     )
     columns = [usual_word(name) for name in classifier.outputs]
     first = [columns.index(usual_word(label)) for label in labels]

@@ -48,8 +48,6 @@ def evaluate(
     balance: bool = False,
     history: Mapping[str, Sequence[float]] | None = None,
     groups: Mapping[str, Sequence[str | None]] | None = None,
-    batch_size: int = BATCH_SIZE,
-    progress: bool = True,
 ) -> Evaluation:
     """Calibrate on one part of the held-out faces and report on the other.
 
@@ -59,7 +57,7 @@ def evaluate(
     at least `least_threshold`. `history` lists `loss`, `accuracy`, `val_loss` and `val_accuracy` per epoch;
     `groups` maps each column to the group of each face of `dataset.report`.
     """
-    settings = {"size": size, "channels": channels, "batch_size": batch_size, "progress": progress}
+    settings = {"size": size, "channels": channels}
     if calibration is None:
         probabilities = predict_examples(network, dataset.calibration, title="Calibrating", **settings)
         calibration = calibrate(
@@ -99,12 +97,10 @@ def predict_examples(
     *,
     size: int,
     channels: int,
-    batch_size: int = BATCH_SIZE,
     title: str = "Predicting",
-    progress: bool = True,
 ) -> np.ndarray:
     """Return the raw probabilities of all examples, float32 (n, outputs), one batch in memory at a time."""
-    batches = _batches(np.arange(len(examples)), batch_size, title, progress=progress)
+    batches = _batches(np.arange(len(examples)), title)
     parts = [network(examples.load(batch, size, channels).astype(np.float32)) for batch in batches]
     return np.concatenate(parts).astype(np.float32)
 
@@ -117,9 +113,7 @@ def measure_robustness(
     *,
     size: int,
     channels: int,
-    batch_size: int = BATCH_SIZE,
     most_faces: int = ROBUSTNESS_FACES,
-    progress: bool = True,
 ) -> RobustnessFigures | None:
     """Measure the accuracy on faces that carry a label, clean and under every condition.
 
@@ -133,9 +127,9 @@ def measure_robustness(
         labelled = labelled[np.linspace(0, len(labelled) - 1, most_faces).astype(int)]
     correct = dict.fromkeys(["clean", *CONDITIONS], 0)
     # One step of the bar is one condition: a batch of all of them takes many seconds.
-    steps = len(correct) * -(-len(labelled) // batch_size)
-    with tqdm(desc="Damaging faces", total=steps, disable=None if progress else True) as bar:
-        for batch in _batches(labelled, batch_size, progress=False):
+    steps = len(correct) * -(-len(labelled) // BATCH_SIZE)
+    with tqdm(desc="Damaging faces", total=steps, disable=None) as bar:
+        for batch in _batches(labelled):
             crops = examples.load(batch, size, channels)
             for name in correct:
                 damage = CONDITIONS.get(name)
@@ -226,9 +220,7 @@ def all_held_out(dataset: Dataset) -> Dataset:
     return replace(dataset, report=everything, report_split=title, without_face=without)
 
 
-def _batches(
-    indices: np.ndarray, batch_size: int, title: str | None = None, *, progress: bool
-) -> Iterator[np.ndarray]:
-    starts = range(0, len(indices), batch_size)
-    for start in tqdm(starts, title, disable=None if progress else True):
-        yield indices[start : start + batch_size]
+def _batches(indices: np.ndarray, title: str | None = None) -> Iterator[np.ndarray]:
+    """Yield the indices in batches, with a progress bar if there is a title for it."""
+    for start in tqdm(range(0, len(indices), BATCH_SIZE), title, disable=None if title else True):
+        yield indices[start : start + BATCH_SIZE]

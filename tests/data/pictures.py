@@ -44,7 +44,7 @@ def two_sources(root: Path) -> tuple[Path, Path]:
 
 
 def load(data: Path | str, **settings) -> Dataset:
-    return load_dataset(TrainingConfig(data=str(data), **settings), progress=False)
+    return load_dataset(TrainingConfig(data=str(data), **settings))
 
 
 def refusal(data: Path | str, **settings) -> str:
@@ -64,4 +64,4 @@ def faces_of(dataset: Dataset, split: str) -> set[bytes]:
 
 def load_several(folders: Sequence[Path], **settings) -> Dataset:
     config = TrainingConfig(data=tuple(map(str, folders)), **settings)
-    return load_dataset(config, progress=False)
+    return load_dataset(config)

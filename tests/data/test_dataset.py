@@ -141,12 +141,12 @@ def test_evaluation_does_without_training_pictures_and_background(tmp_path: Path
     fill_splits(tmp_path, test=6)
     config = TrainingConfig(data=str(tmp_path), background=("neutral",), keep_copies=True)
 
-    dataset = load_dataset(config, evaluation=True, progress=False)
+    dataset = load_dataset(config, evaluation=True)
 
     assert dataset.outputs == (*LABELS, "neutral")
     assert [len(dataset.train), len(dataset.calibration), len(dataset.report)] == [0, 9, 9]
     with pytest.raises(DataError, match="neutral"):
-        load_dataset(config, progress=False)
+        load_dataset(config)
 
 
 def test_the_data_set_can_be_narrowed_for_another_use(small: Dataset):

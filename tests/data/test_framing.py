@@ -24,7 +24,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(root: Path, folder: Path | None = None, **settings) -> Dataset:
     config = TrainingConfig(data=str(root), keep_copies=True, **settings)
-    return load_dataset(config, progress=False, folder=folder)
+    return load_dataset(config, folder=folder)
 
 
 def test_training_sees_what_the_app_would_cut_out(photographs: Path):

@@ -29,7 +29,7 @@ def laboratory(tmp_path_factory) -> Path:
 
 
 def load(folder: Path, people: str | None) -> Dataset:
-    return load_dataset(TrainingConfig(data=str(folder), people=people, framing="whole"), progress=False)
+    return load_dataset(TrainingConfig(data=str(folder), people=people, framing="whole"))
 
 
 def people_in(dataset: Dataset) -> list[set[str]]:

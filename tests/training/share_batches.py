@@ -31,7 +31,7 @@ def main(data: str, weights: str, *numbers: str) -> None:
         count_one_processor_as_two()
     config = TrainingConfig(data=data, **SETTINGS)
     opened = {number: open_devices(int(number)) for number in numbers}  # before anything is computed
-    dataset = load_dataset(config, progress=False)
+    dataset = load_dataset(config)
     found = {}
     for number, devices in opened.items():
         network = fit(config, dataset, Path(weights).with_suffix(f".{number}"), devices=devices).network

@@ -25,7 +25,7 @@ def test_a_run_that_gets_no_better_is_warned_of_and_ends_early(drawn_data, tmp_p
     config = TrainingConfig(
         data=str(drawn_data), **TINY_RUN | {"epochs": 50, "patience": 2, "learning_rate": 1e-9}
     )
-    result = fit(config, load_dataset(config, progress=False), tmp_path)
+    result = fit(config, load_dataset(config), tmp_path)
     assert 3 <= len(result.history["loss"]) < 50
     assert result.best_epoch < len(result.history["loss"])
     assert "After 3 epochs the network is no better than guessing" in caplog.text
@@ -33,7 +33,7 @@ def test_a_run_that_gets_no_better_is_warned_of_and_ends_early(drawn_data, tmp_p
 
 def test_normalization_statistics_are_those_of_clean_faces(drawn_data):
     config = TrainingConfig(data=str(drawn_data), architecture="lenet5", dropout=0.5)
-    dataset = load_dataset(config, progress=False)
+    dataset = load_dataset(config)
     batches = FaceBatches(
         dataset.train, outputs=3, batch_size=64, size=48, channels=1, shuffle=False, seed=0, augment=None
     )
@@ -51,7 +51,7 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(drawn_data, tmp_path)
     """To the last digit: also dropout draws what it would have drawn."""
     settings = TINY_RUN | {"epochs": 3, "dropout": 0.5, "workers": 1, "cache_mib": 0}
     config = TrainingConfig(data=str(drawn_data), **settings)
-    dataset = load_dataset(config, progress=False)
+    dataset = load_dataset(config)
     whole = fit(config, dataset, tmp_path / "whole")
 
     first_epoch_is_done = tmp_path / "broken" / "checkpoint" / "state.json"
@@ -88,7 +88,7 @@ def test_a_diverged_run_ends_with_an_error_and_loses_nothing(trained_model, draw
 
 def test_divergence_keeps_the_last_good_epoch(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 3, "cache_mib": 0})
-    dataset = load_dataset(config, progress=False)
+    dataset = load_dataset(config)
     state = tmp_path / "checkpoint" / "state.json"
     targets = np.eye(3, dtype=np.float32)[dataset.train.targets]
 
@@ -113,7 +113,7 @@ def test_a_damaged_state_is_named(content, drawn_data, tmp_path):
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "checkpoint" / "state.json").write_text(content)
     with pytest.raises(DataError, match=r"The checkpoint in .* is damaged .*without --resume"):
-        fit(config, load_dataset(config, progress=False), tmp_path, resume=True)
+        fit(config, load_dataset(config), tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("name", ["latest", "best"])
@@ -123,4 +123,4 @@ def test_damaged_weights_are_named(name, trained_model, drawn_data, tmp_path):
         weights.write_bytes(weights.read_bytes()[:5000])
     config = TrainingConfig(data=str(drawn_data), background=("neutral",), **SMALL_RUN)
     with pytest.raises(DataError, match=r"The checkpoint in .* is damaged .*without --resume"):
-        fit(config, load_dataset(config, progress=False), tmp_path, resume=True)
+        fit(config, load_dataset(config), tmp_path, resume=True)

@@ -41,7 +41,7 @@ def swapped(tmp_path_factory) -> EmotionClassifier:
 
 
 def compared(classifiers, data, **options):
-    return compare_models(classifiers, str(data), progress=False, **options)
+    return compare_models(classifiers, str(data), **options)
 
 
 def test_the_better_model_is_told_and_what_they_differ_on_is_drawn(faces, embedded, swapped, tmp_path):
@@ -98,7 +98,7 @@ def test_on_pictures_that_a_model_was_trained_on_only_the_reported_half_counts(
     config = TrainingConfig(
         data=str(faces), background=embedded.outputs[3:], keep_copies=True, validation_fraction=0.5
     )
-    dataset = load_dataset(config, evaluation=True, progress=False)
+    dataset = load_dataset(config, evaluation=True)
     description = replace(
         embedded.description,
         data={"fingerprint": dataset.fingerprint} if told == "fingerprint" else {"source": "press + Drawn"},

@@ -5,20 +5,20 @@ import pytest
 
 from emotion.predictions.calibration import Calibration, calibrate
 from emotion.report.report import History
+from emotion.training import evaluation
 from emotion.training.augmentation import CONDITIONS
 from emotion.training.evaluation import evaluate, measure_robustness
 from tests.report.synthetic import LABELS
 from tests.training.stripes import ArrayDataset, ArrayExamples, stripe_network, stripes
 
 
-def test_evaluate_chooses_on_one_half_and_reports_on_the_other():
+def test_evaluate_chooses_on_one_half_and_reports_on_the_other(monkeypatch):
+    monkeypatch.setattr(evaluation, "BATCH_SIZE", 64)
     dataset = ArrayDataset(calibration=stripes(seed=1), report=stripes(seed=2))
     settings = {
         "size": 24,
         "channels": 1,
         "model": {"architecture": "stripes"},
-        "batch_size": 64,
-        "progress": False,
     }
     found = evaluate(stripe_network, dataset, history={"loss": [1.0, 0.5]}, **settings)
     assert found.report.accuracy.value > 0.95
@@ -46,7 +46,7 @@ def test_evaluate_chooses_on_one_half_and_reports_on_the_other():
 
 def test_of_many_faces_a_selection_is_damaged():
     examples = stripes(faces=300)
-    settings = {"size": 24, "channels": 1, "progress": False}
+    settings = {"size": 24, "channels": 1}
     plain = Calibration(1.0, 0.0, 0)
     figures = measure_robustness(stripe_network, examples, LABELS, plain, most_faces=40, **settings)
     assert figures.faces == examples.largest_batch == 40
@@ -62,7 +62,7 @@ def test_every_source_is_measured_alone_and_counts_in_the_choice_of_the_threshol
     for half in halves:
         half.sources = names
     dataset = ArrayDataset(*halves)
-    found = evaluate(stripe_network, dataset, size=24, channels=1, model={}, progress=False)
+    found = evaluate(stripe_network, dataset, size=24, channels=1, model={})
     figures = found.report.sources
     assert list(figures) == list(names)
     assert sum(source.accuracy.faces for source in figures.values()) == found.report.accuracy.faces

@@ -35,7 +35,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero(trained_model):
 
 def test_the_same_seed_gives_the_same_model(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 1})
-    dataset = load_dataset(config, progress=False)
+    dataset = load_dataset(config)
     first, second = (fit(config, dataset, tmp_path / name) for name in ("first", "second"))
     for one, other in zip(first.network.get_weights(), second.network.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -46,7 +46,7 @@ def test_there_must_be_a_run_to_resume(drawn_data, tmp_path):
         load_run_config(tmp_path)
     config = TrainingConfig(data=str(drawn_data), **SMALL_RUN)
     with pytest.raises(DataError, match="no checkpoint"):
-        fit(config, load_dataset(config, progress=False), tmp_path, resume=True)
+        fit(config, load_dataset(config), tmp_path, resume=True)
 
 
 def test_a_start_gives_every_output_that_both_have_its_weights(trained_model):
@@ -83,7 +83,7 @@ def test_a_start_must_be_the_same_network(trained_model):
 
 def test_class_weights_make_rare_classes_count(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 1, "class_weights": True})
-    dataset = load_dataset(config, progress=False)
+    dataset = load_dataset(config)
     few_sad = np.flatnonzero((dataset.train.targets != 2) | (np.arange(len(dataset.train)) % 10 == 0))
     result = fit(config, replace(dataset, train=dataset.train.subset(few_sad)), tmp_path)
     assert np.isfinite(result.history["loss"]).all()
@@ -145,7 +145,7 @@ class _Pressed:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_lost_ctrl_c_ends_the_run_at_the_next_batch(drawn_data, tmp_path):
     config = TrainingConfig(data=str(drawn_data), **TINY_RUN | {"epochs": 3})
-    fitted = fit(config, load_dataset(config, progress=False), tmp_path, callbacks=[PressedWhereItIsLost()])
+    fitted = fit(config, load_dataset(config), tmp_path, callbacks=[PressedWhereItIsLost()])
     assert fitted.interrupted
     assert fitted.best_epoch == 1
     assert len(fitted.history["loss"]) == 1

@@ -108,7 +108,7 @@ def test_the_best_recipe_trains_a_teacher_and_survives_a_kill(drawn_data, tmp_pa
     assert "--teacher-epochs 3" in card
     assert "The answers are the mean of 2 networks" in card
 
-    dataset = load_dataset(load_run_config(output), progress=False)
+    dataset = load_dataset(load_run_config(output))
     first = build_network(load_run_config(output), 4)
     first.load_weights(output / "checkpoint" / "best.weights.h5")
     faces = FaceBatches(

@@ -155,7 +155,7 @@ def test_what_is_learned_mixes_labels_and_answers():
 
 def test_a_teacher_answers_for_every_training_face_in_the_order_of_the_outputs(trained_model, drawn_data):
     config = TrainingConfig(data=str(drawn_data), labels=("sad", "happy", "angry"), background=("neutral",))
-    dataset = load_dataset(config, progress=False)
+    dataset = load_dataset(config)
     answers = teacher_answers([str(trained_model)], dataset)
     assert answers.shape == (len(dataset.train), 4)
     assert answers.dtype == np.float32
@@ -165,7 +165,7 @@ def test_a_teacher_answers_for_every_training_face_in_the_order_of_the_outputs(t
 
 
 def test_several_teachers_are_averaged(trained_model, student, drawn_data):
-    dataset = load_dataset(TrainingConfig(data=str(drawn_data), background=("neutral",)), progress=False)
+    dataset = load_dataset(TrainingConfig(data=str(drawn_data), background=("neutral",)))
     teachers = [str(trained_model), str(student)]
     each = [teacher_answers([teacher], dataset) for teacher in teachers]
     assert np.abs(each[0] - each[1]).max() > 0.05, "two teachers, two opinions"
@@ -176,7 +176,7 @@ def test_a_teacher_answers_for_classes_as_frequent_as_where_it_was_trained(
     trained_model, drawn_data, tmp_path
 ):
     """What `--prior-correction` corrects in a teacher is not learned: the student is corrected by itself."""
-    dataset = load_dataset(TrainingConfig(data=str(drawn_data), background=("neutral",)), progress=False)
+    dataset = load_dataset(TrainingConfig(data=str(drawn_data), background=("neutral",)))
     network = load_keras(trained_model)
     correct_priors(network.get_layer("resnet"), dataset.outputs, {"neutral": 0.1})
     described = EmotionClassifier.from_pretrained(trained_model).description
@@ -192,7 +192,7 @@ def test_a_teacher_answers_for_classes_as_frequent_as_where_it_was_trained(
 
 
 def test_a_teacher_must_know_all_outputs(trained_model, drawn_data):
-    dataset = load_dataset(TrainingConfig(data=str(drawn_data), background=("neutral",)), progress=False)
+    dataset = load_dataset(TrainingConfig(data=str(drawn_data), background=("neutral",)))
     others = replace(dataset, outputs=("angry", "happy", "sad", "bored"))
     with pytest.raises(DataError, match=r"cannot answer for bored: it knows angry, happy, sad, neutral"):
         teacher_answers([str(trained_model)], others)
@@ -250,5 +250,5 @@ def test_background_classes_join_the_outputs_but_not_under_another_name(tmp_path
         background_teacher=str(teacher),
         validation_fraction=0.3,
     )
-    outputs = with_background(load_dataset(config, progress=False), config).outputs
+    outputs = with_background(load_dataset(config), config).outputs
     assert outputs == ("joy", "gloom", "neutral", "fear", "surprise", "disgust"), "gloom is its sad"
