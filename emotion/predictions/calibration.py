@@ -197,9 +197,6 @@ def choose_threshold(
     *,
     sources: np.ndarray | None = None,
     background_sources: np.ndarray | None = None,
-    max_error: float = MAX_ERROR,
-    min_answered: float = MIN_ANSWERED,
-    min_background_unsure: float = MIN_BACKGROUND_UNSURE,
 ) -> float:
     """Return the confidence below which a face is called "not sure": 0 to 0.999 in steps of 0.001.
 
@@ -222,13 +219,13 @@ def choose_threshold(
         own = confidence[sources == source]
         answered = _at_least(own, thresholds)
         wrong = _at_least(confidence[(sources == source) & ~correct], thresholds)
-        goals.append(_standard_errors(max_error * answered - wrong, max_error, answered))
-        goals.append(_standard_errors(answered - min_answered * len(own), min_answered, len(own)))
+        goals.append(_standard_errors(MAX_ERROR * answered - wrong, MAX_ERROR, answered))
+        goals.append(_standard_errors(answered - MIN_ANSWERED * len(own), MIN_ANSWERED, len(own)))
     for source in np.unique(background_sources):
         own = background_confidence[background_sources == source]
         unsure = len(own) - _at_least(own, thresholds)
-        surplus = unsure - min_background_unsure * len(own)
-        goals.append(_standard_errors(surplus, min_background_unsure, len(own)))
+        surplus = unsure - MIN_BACKGROUND_UNSURE * len(own)
+        goals.append(_standard_errors(surplus, MIN_BACKGROUND_UNSURE, len(own)))
     worst = np.min(goals, axis=0).clip(max=ENOUGH_CERTAINTY)
     chosen = int(worst.argmax())
     few_errors = np.min(goals[: 2 * len(np.unique(sources)) : 2], axis=0)

@@ -95,6 +95,6 @@ def words(key: str) -> str:
     return harmless(key.replace("_", " "))
 
 
-def decimal(value: float | None, missing: str = "–") -> str:
-    """Return a number as `0.824`, and None as `missing`."""
-    return missing if value is None else f"{value:.3f}"
+def decimal(value: float | None) -> str:
+    """Return a number as `0.824`, and None as a dash."""
+    return "–" if value is None else f"{value:.3f}"

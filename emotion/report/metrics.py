@@ -86,10 +86,10 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum()) / len(confidence)
 
 
-def calibration_error_by_chance(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+def calibration_error_by_chance(confidence: np.ndarray) -> float:
     """Return the median calibration error of perfectly calibrated answers on as many faces, by simulation."""
-    rng = np.random.default_rng(0)
-    index = bin_index(confidence, bins)
+    rng, bins = np.random.default_rng(0), CALIBRATION_BINS
+    index = bin_index(confidence)
     expected = np.bincount(index, confidence, minlength=bins)
     errors = [
         np.abs(expected - np.bincount(index, rng.random(len(index)) < confidence, minlength=bins)).sum()
@@ -158,14 +158,14 @@ def bootstrap(
     )
 
 
-def interval_around(value: float, replicates: np.ndarray, *, low: float = 0.0, high: float = 1.0) -> Interval:
+def interval_around(value: float, replicates: np.ndarray, *, low: float = 0.0) -> Interval:
     """Return the 95% interval of a figure from the standard error of its bootstrap replicates.
 
     Their quantiles would not do: a calibration error is larger on every resample than on the faces
     themselves.
     """
     half = Z * float(np.nanstd(replicates))
-    return max(low, value - half), min(high, value + half)
+    return max(low, value - half), min(1.0, value + half)
 
 
 def gap_p_values(

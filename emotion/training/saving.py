@@ -144,9 +144,7 @@ def base_models(config: TrainingConfig) -> list[str]:
     return list(dict.fromkeys(name for name in names if name == EMBEDDED_MODEL or name.count("/") == 1))
 
 
-def write_wrong_faces(
-    dataset: Dataset, probabilities: np.ndarray, folder: Path, *, limit: int = MOST_WRONG_FACES
-) -> Path | None:
+def write_wrong_faces(dataset: Dataset, probabilities: np.ndarray, folder: Path) -> Path | None:
     """Draw the reported faces whose wrong answer was most certain; for looking at, never for publishing.
 
     `probabilities` are float (len(dataset.report), at least len(dataset.labels)), labels first. Returns the
@@ -156,7 +154,7 @@ def write_wrong_faces(
     best = probabilities[:, : len(labels)].argmax(axis=1)
     certainty = probabilities[np.arange(len(best)), best]
     wrong = np.flatnonzero((examples.targets < len(labels)) & (best != examples.targets))
-    wrong = wrong[np.argsort(-certainty[wrong], kind="stable")][:limit]
+    wrong = wrong[np.argsort(-certainty[wrong], kind="stable")][:MOST_WRONG_FACES]
     captions = [
         f"{labels[examples.targets[index]]}\n→ {labels[best[index]]} {percent(certainty[index])}"
         for index in wrong

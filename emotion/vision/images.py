@@ -89,48 +89,48 @@ class Picture:
         return replace(self, pixels=np.asarray(image), open_full=None)
 
 
-def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def open_image(source: Source) -> np.ndarray:
     """Open a picture as upright RGB pixels, uint8 (H, W, 3).
 
     EXIF orientation is applied, transparency is laid on white, an animation gives its first frame, and files
     above 25 megapixels are reduced by a whole factor. Where a file is cut off, the missing part is grey or
     black. An array has shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in grey, RGB or RGBA order and is
     uint8 (0..255), uint16 (0..65535) or bool. An InvalidImageError says that there is no such file, that it
-    cannot be read, or that it has more than `max_pixels`, which is checked before decoding.
+    cannot be read, or that it has more than `MAX_PIXELS`, which is checked before decoding.
     """
-    return _open(source, max_pixels, searched_side=None).pixels
+    return _open(source, searched_side=None).pixels
 
 
-def open_picture(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def open_picture(source: Source) -> Picture:
     """Open a picture as large as the search for faces needs it; parameters and errors as for `open_image`."""
-    picture = _open(source, max_pixels, searched_side=SEARCHED_SIDE)
+    picture = _open(source, searched_side=SEARCHED_SIDE)
     if picture.scale == 1:
         return picture
-    return replace(picture, open_full=functools.partial(open_image, source, max_pixels=max_pixels))
+    return replace(picture, open_full=functools.partial(open_image, source))
 
 
-def _open(source: Source, max_pixels: int, *, searched_side: int | None) -> Picture:
+def _open(source: Source, *, searched_side: int | None) -> Picture:
     if isinstance(source, np.ndarray):
-        return _reduced_array(_from_array(source, max_pixels), searched_side)
+        return _reduced_array(_from_array(source), searched_side)
     if isinstance(source, Image.Image):
-        return _from_pil(source, max_pixels, searched_side)
+        return _from_pil(source, searched_side)
     if isinstance(source, (bytes, bytearray, memoryview)):
         if not len(source):
             raise InvalidImageError("The picture is empty (0 bytes). Send the file again.")
-        return _from_file(io.BytesIO(source), "The file", max_pixels, searched_side)
+        return _from_file(io.BytesIO(source), "The file", searched_side)
     if isinstance(source, (str, os.PathLike)):
-        return _from_path(os.fspath(source), max_pixels, searched_side)
+        return _from_path(os.fspath(source), searched_side)
     raise InvalidImageError(
         f"A {type(source).__name__} is not a picture. Pass a path, bytes, a PIL image or a uint8 array."
     )
 
 
-def _from_path(name: str, max_pixels: int, searched_side: int | None) -> Picture:
+def _from_path(name: str, searched_side: int | None) -> Picture:
     try:
         with open(name, "rb") as file:
             if not os.fstat(file.fileno()).st_size:
                 raise InvalidImageError(f"{name} is empty (0 bytes). Copy the picture again.")
-            return _from_file(file, name, max_pixels, searched_side)
+            return _from_file(file, name, searched_side)
     except FileNotFoundError as error:
         raise InvalidImageError(f"There is no file {name}. Check the path.") from error
     except IsADirectoryError as error:
@@ -143,7 +143,7 @@ def _from_path(name: str, max_pixels: int, searched_side: int | None) -> Picture
         ) from error
 
 
-def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
+def _from_array(array: np.ndarray) -> np.ndarray:
     shape = array.shape
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3, 4)):
         raise InvalidImageError(
@@ -151,7 +151,7 @@ def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
         )
     if 0 in shape:
         raise InvalidImageError(f"An array of shape {shape} holds no pixels. Pass a picture of at least 1×1.")
-    _check_size(shape[1], shape[0], "the array", max_pixels)
+    _check_size(shape[1], shape[0], "the array")
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     elif array.dtype == np.uint16:
@@ -175,25 +175,25 @@ def _reduced_array(pixels: np.ndarray, searched_side: int | None) -> Picture:
     return replace(picture, pixels=np.asarray(Image.fromarray(pixels).reduce(factor)))
 
 
-def _from_pil(image: Image.Image, max_pixels: int, searched_side: int | None) -> Picture:
+def _from_pil(image: Image.Image, searched_side: int | None) -> Picture:
     if 0 in image.size:
         raise InvalidImageError("The picture holds no pixels. Pass one of at least 1×1.")
-    _check_size(*image.size, "the picture", max_pixels)
+    _check_size(*image.size, "the picture")
     try:
         return _upright_rgb(image, "the picture", searched_side)
     except Exception as error:  # a lazily opened image decodes here, and Pillow's readers raise anything
         raise _unreadable("the picture", error) from error
 
 
-def _from_file(file: IO[bytes], name: str, max_pixels: int, searched_side: int | None) -> Picture:
+def _from_file(file: IO[bytes], name: str, searched_side: int | None) -> Picture:
     try:
         with Image.open(file, formats=readable_formats()) as image:
-            _check_size(*image.size, name, max_pixels)
+            _check_size(*image.size, name)
             return _upright_rgb(image, name, searched_side)
     except InvalidImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(name, max_pixels) from error
+        raise _too_large(name) from error
     except Image.UnidentifiedImageError as error:
         raise InvalidImageError(
             f"{name} is not a picture that can be read. Use JPEG, PNG, WebP, GIF, HEIC, AVIF, TIFF or BMP."
@@ -204,14 +204,14 @@ def _from_file(file: IO[bytes], name: str, max_pixels: int, searched_side: int |
         raise _unreadable(name, error) from error
 
 
-def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
-    if width * height > max_pixels or max(width, height) > MAX_SIDE:
-        raise _too_large(name, max_pixels, f"{width}×{height} = {width * height / 1e6:.1f} megapixels")
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise _too_large(name, f"{width}×{height} = {width * height / 1e6:.1f} megapixels")
 
 
-def _too_large(name: str, max_pixels: int, found: str = "far more") -> InvalidImageError:
+def _too_large(name: str, found: str = "far more") -> InvalidImageError:
     return InvalidImageError(
-        f"{name} is too large: {found}, the limit is {max_pixels / 1e6:g} megapixels and {MAX_SIDE} pixels a"
+        f"{name} is too large: {found}, the limit is {MAX_PIXELS / 1e6:g} megapixels and {MAX_SIDE} pixels a"
         " side. Make it smaller first."
     )
 
