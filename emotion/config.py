@@ -29,7 +29,7 @@ class TrainingConfig:
     """All settings of one training run.
 
     Every field is an option of `train.py` (`image_size` is `--image-size`) and is recorded in the saved
-    model's `emotion.json`, so that a model tells how it was made.
+    model's `emotion.json`, which thus records how it was made.
 
     Raises
     ------
@@ -57,11 +57,11 @@ class TrainingConfig:
         "without one; 'whole' takes every picture as it is. Pictures no larger than --image-size are whole",
         choices=("faces", "whole"),
     )
-    keep_copies: bool = option(False, "keep training pictures that also stand in a held-out split")
+    keep_copies: bool = option(False, "keep training pictures that are also in a held-out split")
     sampling: tuple[str, ...] = option(
         (),
         "how often an epoch shows the pictures of a class, or of a class of one source, as name=times or "
-        "source/name=times, such as press/angry=10; 1 where nothing is said, 0.5 a new half each epoch",
+        "source/name=times, such as press/angry=10; by default 1; 0.5 shows a new half each epoch",
     )
     soft_labels: str | None = option(None, "CSV of votes per training picture: image,<label>,<label>,...")
     soft_label_weight: float = option(
@@ -177,8 +177,8 @@ class TrainingConfig:
     )
     balance_labels: bool = option(
         False,
-        "fit, with the calibration, how much more often each label is to be expected than by the network, "
-        "so that rare labels are recognised as well as common ones",
+        "fit, with the calibration, a factor for how much more often each label occurs than the network "
+        "expects, so that rare labels are recognised as well as common ones",
     )
     flip_averaging: bool = option(
         True,

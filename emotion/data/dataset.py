@@ -69,7 +69,7 @@ def load_dataset(
 
     A validation folder and a test folder serve as `calibration` and `report`. A single held-out folder is
     halved, and without one, `config.validation_fraction` of the pictures are held out and halved.
-    Each of several sources is split by itself; copies are looked for across them all. Halves have the same
+    Each source is split separately; copies are searched across all of them. Halves have the same
     mix of classes and keep copies of one picture on one side. They depend on the pictures alone, not on a
     seed, so that what one run reports on is never what another run was chosen on.
 
@@ -137,7 +137,7 @@ def split_sources(
     sources: int,
     fraction: float,
 ) -> tuple[np.ndarray, str]:
-    """Split each source by itself; return the splits, and in words where `report` comes from."""
+    """Split each source separately; return the splits, and a description of where `report` comes from."""
     origin = everything.source_of()
     ways: list[str] = []
     for number in range(sources):

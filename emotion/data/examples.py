@@ -1,4 +1,4 @@
-"""Labelled pictures that are decoded when they are asked for, and what a CSV says of them."""
+"""Labelled pictures, decoded on demand, and what a CSV says about them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NAMED_IN_ERRORS = 12  # labels that an error message lists at most
 
 @dataclass(frozen=True)
 class Examples:
-    """An ordered collection of labelled pictures that are decoded when they are asked for.
+    """An ordered collection of labelled pictures that are decoded on demand.
 
     `identifiers` are paths below the data folder ("train/happy/1.jpg"), or "row 17" of a CSV. `targets`,
     int64 (n,), index the data set's outputs. `read` turns an identifier into RGB, uint8 (H, W, 3), or raises

@@ -118,7 +118,7 @@ def _load(repo_id: str, configuration: str | None, revision: str | None) -> Mapp
 
 
 def _information(repo_id: str, revision: str | None) -> DatasetInfo | None:
-    """Return what the Hub says of a data set; None where it has not converted it."""
+    """Return the Hub's information on a data set; None if it has not converted it."""
     try:
         return HfApi().dataset_info(repo_id, revision=revision, timeout=ANSWER_SECONDS)
     except RevisionNotFoundError:

@@ -1,4 +1,4 @@
-"""The saved format: its files, and `emotion.json`, which tells how to use the weights."""
+"""The saved format: its files, and `emotion.json`, which describes how to use the weights."""
 
 from __future__ import annotations
 

@@ -204,7 +204,7 @@ def cache_for(token: str | bool | None, cache_dir: str | os.PathLike[str] | None
 
 
 def make_room(cache: Path, size: int) -> None:
-    """Delete the models that were not pulled for longest until `size` more bytes fit."""
+    """Delete the least recently pulled models until `size` more bytes fit."""
     pulled = {path: path.stat().st_mtime for path in cache.glob("models--*")}
     sizes = {path: _size_on_disk(path) for path in pulled}
     for path in sorted(pulled, key=pulled.__getitem__):

@@ -31,7 +31,7 @@ class Calibration:
     """How raw probabilities become the shown ones, and when no label is named.
 
     `temperature` divides the logits; below `threshold` the label is None; `fitted_on` counts the faces.
-    `label_factors` says for each label how much more often it is to be expected than by the network, when one
+    `label_factors` says for each label how much more often it occurs than the network expects, when one
     label is chosen among them; empty for as often. It does not touch the confidence: a neutral face would
     become "angry" more often with it (8 to 17% of the answers about people over 75).
     """

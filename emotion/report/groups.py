@@ -28,7 +28,7 @@ FEWEST_FACES = 30  # of a group that is judged: with fewer, an accuracy may be o
 SIGNIFICANT = 0.05
 MEASURED = ("accuracy", "not_sure", "calibration_error")
 GROUP_HEAD = ("faces", "accuracy", "“not sure”", "calibration error")
-# Name of a figure in a sentence, and whether gaps of it are told in points of percent.
+# Name of a figure in a sentence, and whether its gaps are given in percentage points.
 FIGURE_NAMES = {
     "accuracy": ("accuracy", True),
     "not_sure": ("“not sure”", True),

@@ -37,7 +37,7 @@ def confusion_matrix(targets: np.ndarray, predicted: np.ndarray, classes: int) -
 
 
 def precision_recall_f1(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per class from a confusion matrix, each float (classes,); NaN where nothing can be said."""
+    """Per class from a confusion matrix, each float (classes,); NaN where undefined."""
     hits = np.diag(counts).astype(float)
     predicted, actual = counts.sum(axis=0), counts.sum(axis=1)
     return _ratio(hits, predicted), _ratio(hits, actual), _ratio(2 * hits, predicted + actual)

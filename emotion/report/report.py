@@ -199,7 +199,7 @@ class Report:
 
     @property
     def has_figures(self) -> bool:
-        """Whether it says anything; one that makes no sense says nothing."""
+        """Whether it has any valid figure."""
         return any(figure.read(self) is not None for figure in FIGURES.values())
 
     @property
@@ -293,7 +293,7 @@ def found_and_right(report: Report) -> float | None:
     return None if found is None or right is None else found * right
 
 
-# Every figure that card, page or terminal show. They choose and order; what a figure is stands here alone.
+# Every figure that card, page or terminal show. They select and order; a figure is defined only here.
 FIGURES: dict[str, Figure] = {
     "accuracy": Figure("Accuracy", lambda report: report.accuracy.value, True, "accuracy"),
     "found": Figure("Held-out pictures in which a face was found", found_share, True),

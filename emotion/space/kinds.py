@@ -31,7 +31,7 @@ class Kind(StrEnum):
     STATIC = "static"
 
 
-# What each lacks beside a Gradio Space, or has to be known about it.
+# What a kind lacks compared with a Gradio Space, or what to know about it.
 ABOUT = {
     Kind.ZEROGPU: "It is a Gradio Space on ZeroGPU, whose GPU it never uses.",
     Kind.STATIC: (
@@ -40,7 +40,7 @@ ABOUT = {
         " after a new commit of the model, deploy again."
     ),
 }
-# What is said when the Hub refuses a kind and the next one is tried.
+# The next kind to try when the Hub refuses one, and the message about it.
 NEXT = {
     Kind.GRADIO: (
         Kind.ZEROGPU,

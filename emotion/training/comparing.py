@@ -165,7 +165,7 @@ def _held_out(
 def _was_trained_on(classifier: EmotionClassifier, dataset: Dataset) -> bool:
     """Tell whether a model's halves are those of this data set; a source of the same name counts, too.
 
-    Each of several sources is halved by itself, so one in common is enough.
+    Each source is halved separately, so one in common is enough.
     """
     own = classifier.description.data
     common = _source_names(str(own.get("source") or "")) & _source_names(dataset.source)

@@ -198,8 +198,7 @@ def settings_of(classifier: EmotionClassifier) -> TrainingConfig:
         return TrainingConfig.from_dict(classifier.description.training)
     except ValueError as error:
         raise DataError(
-            f"{classifier.model_name} names settings that make no sense: {error} Save or download the model "
-            "again."
+            f"{classifier.model_name} has invalid settings: {error} Save or download the model again."
         ) from error
 
 

@@ -104,7 +104,7 @@ def run_stage(
     devices: Devices | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> FittedNetwork:
-    """Fit the network of a stage, and save it where it is to be a model of its own.
+    """Fit the network of a stage, and save it if it becomes a separate model.
 
     `resume` continues after its last complete epoch, and takes what is saved as it is. An interrupted
     teacher raises KeyboardInterrupt: half of one is not worth learning from.
@@ -203,7 +203,7 @@ def _initial_weights(stage: Stage) -> tuple[keras.Model, tuple[str, ...]] | None
 
 
 def load_members(references: Sequence[str], outputs: tuple[str, ...]) -> list[FittedNetwork]:
-    """Load trained models whose answers are to be averaged with those of a new network.
+    """Load trained models whose answers will be averaged with those of a new network.
 
     Other outputs, or the same in another order, are a DataError.
     """

@@ -1,4 +1,4 @@
-"""LiteRT's interpreter, wherever it comes from. What the networks mean is said where they are used."""
+"""LiteRT's interpreter, from its own package or TensorFlow's. It knows nothing of what networks mean."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def model_line(classifier: EmotionClassifier, notice: str | None = None) -> str:
 
 
 def welcome() -> str:
-    """Return what stands in the place of an answer before there is a picture."""
+    """Return the hint that is shown instead of an answer before there is a picture."""
     return """
 <div class="em-hint"><b>Add a picture to begin.</b>
 <p><span class="em-mouse">Drop or paste a photo</span><span class="em-touch">Choose a photo</span>, take a
@@ -67,7 +67,7 @@ snapshot, or click an example. There is nothing to install, and nothing is store
 
 
 def live_welcome() -> str:
-    """Return what stands beside the camera before it runs."""
+    """Return the hint beside the camera before it runs."""
     return """
 <div class="em-hint"><b>Turn on the camera</b>
 <p>Click the camera, allow it in the browser, then press “Record”. Nothing is recorded: the server looks at

@@ -52,7 +52,7 @@ def model_card(card: str | None) -> str:
     """
     if not card:
         return "<p>This model came without a card.</p>"
-    # The metadata block stands between two lines of dashes.
+    # The metadata block is between two lines of dashes.
     text = card.partition("\n---\n")[2] if card.startswith("---\n") else card
     markdown = MarkdownIt("commonmark").enable("table")
     markdown.add_render_rule("image", _described)
