@@ -12,7 +12,9 @@ import pytest
 
 from emotion.errors import PublishError
 from emotion.model.loading import EMBEDDED
+from emotion.report.metadata import split_card
 from emotion.training.arguments import build_parser
+from emotion.training.command import main
 from emotion.training.publishing import publish_model
 from tests.drawn_faces import EMOTIONS, write_faces
 from tests.hub_server import HubServer
@@ -64,6 +66,25 @@ def test_a_better_model_stays_and_the_command_that_replaces_it_is_told(signed_in
         options.publish, options.push.name, data=options.data, replace_better=options.replace_better
     )
     assert labels_on(signed_in) == ["angry", "sad", "happy"]
+
+
+def test_a_licence_typed_while_publishing_is_in_the_card_and_what_a_person_changes_there_stays(signed_in):
+    publishing = ["--publish", str(GOOD), "--push", "user/faces"]
+    typed = ["--license", "cc-by-4.0", "--license-note", "All of them agreed."]
+    assert main([*publishing, *typed]) == 0
+    card = signed_in.files("user/faces")["README.md"].decode()
+    assert split_card(card)[0]["license"] == "cc-by-4.0"
+    assert "license_name" not in split_card(card)[0]
+    assert "The weights are published under `cc-by-4.0`. All of them agreed." in card
+
+    theirs = card.replace("license: cc-by-4.0", "license: cc0-1.0")
+    theirs = theirs.replace("## Limits\n", "## Limits\n\nNot for dogs.\n")
+    signed_in.add_commit(signed_in.repository("user/faces", "model"), {"README.md": theirs.encode()})
+    assert main(publishing) == 0
+    second = signed_in.files("user/faces")["README.md"].decode()
+    assert split_card(second)[0]["license"] == "cc0-1.0"
+    assert "\n\nNot for dogs.\n" in second
+    assert "## Groups of people" in second
 
 
 def test_a_worse_model_is_replaced_and_the_gain_is_told(signed_in, faces, bad, caplog):
