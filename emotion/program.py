@@ -16,12 +16,14 @@ if (Path(__file__).parents[1] / "requirements.txt").is_file():
     APP_COMMAND = "python app.py"
     INSTALL_TRAINING = "pip install -r requirements.txt"
     INSTALL_APP = "pip install -r requirements-app.txt"
+    INSTALL_TRACKING = "pip install -r requirements-track.txt"
 else:
     COMMAND = "facial-emotion"
     TRAIN_COMMAND = "facial-emotion-train"
     APP_COMMAND = "facial-emotion-app"
     INSTALL_TRAINING = f'pip install "{PACKAGE}[train]"'
     INSTALL_APP = f'pip install "{PACKAGE}[app]"'
+    INSTALL_TRACKING = f'pip install "{PACKAGE}[track]"'
 # Loggers that say too much (a line per request, with signed addresses; per session; per temporary folder),
 # and the level from which on they are shown. Their failures are raised as exceptions.
 TALKATIVE = {

@@ -19,9 +19,8 @@ class RequirementsHook(MetadataHookInterface):
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Fill in the dependencies."""
-        serving, training, development = (
-            _lines(Path(self.root) / name)
-            for name in ("requirements-app.txt", "requirements.txt", "requirements-dev.txt")
+        serving, training, tracking, development = (
+            _lines(Path(self.root) / f"requirements{name}.txt") for name in ("-app", "", "-track", "-dev")
         )
         metadata["dependencies"] = [line for line in serving if not line.startswith(PAGE_ONLY)]
         metadata["urls"] = project_urls(_remote(Path(self.root)))
@@ -29,6 +28,7 @@ class RequirementsHook(MetadataHookInterface):
             "app": [line for line in serving if line.startswith(PAGE_ONLY)],
             "train": training,
             "gpu": [line.replace("tensorflow-cpu", "tensorflow[and-cuda]") for line in training],
+            "track": tracking,
             "dev": development,
         }
 

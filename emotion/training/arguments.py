@@ -74,7 +74,7 @@ TASKS = (*TAKEN_BY, "search")
 APART = (
     *combinations(TASKS, 2),
     *(("resume", other) for other in ("search", "overwrite", "recipe", "config")),
-    ("search", "overwrite"),
+    *(("search", other) for other in ("overwrite", "track", "co2")),
 )
 # Settings that do nothing unless one of the others is set.
 SETTINGS_NEEDED = {
@@ -189,6 +189,9 @@ def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
         choices=["gradio", "zerogpu", "static"],
         help="of a new Space (default: the first that your account may have)",
     )
+    common.add_argument(
+        "--track", **hub, help="show the curves in trackio: on this computer, or in the Space OWNER/NAME"
+    )
     common.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")
 
     rare = _Rare(parser.add_argument_group("running and publishing") if everything else common, everything)
@@ -201,6 +204,7 @@ def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
         default=(),
         help="what a search varies (default: everything that has a range and is not given)",
     )
+    rare.add("--co2", metavar="COUNTRY", help="estimate the run's CO2 for the card; DEU, USA, …: whose mains")
     rare.add("--wait", action="store_true", help="follow the Space's build until it runs")
     rare.add("--private", action="store_true", help="create the repositories as private")
     rare.add("--revision", metavar="BRANCH", help="branch to publish to, or revision to evaluate")

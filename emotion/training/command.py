@@ -64,15 +64,23 @@ def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     from emotion.training.evaluation import summary
     from emotion.training.publishing import can_publish
     from emotion.training.runs import train_model
+    from emotion.training.tracking import Tracking
 
     log_to_terminal()
     config = chosen_config(options)
+    if config.freeze and (options.track or options.co2):
+        raise ValueError("--freeze fits one layer in one step: --track and --co2 would show nothing.")
     if options.push and not can_publish():
         print("You are not signed in to the Hub: the model will be saved and can be published later.")
     output = options.output or new_folder()
     command = shlex.join([*TRAIN_COMMAND.split(), *map(public_source, arguments)])
     classifier = train_model(
-        config, output, resume=options.resume, overwrite=options.overwrite, command=command
+        config,
+        output,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        command=command,
+        tracking=Tracking(bool(options.track), options.track.name if options.track else "", options.co2),
     )
     print(summary(classifier.report))
     if classifier.folder is None:

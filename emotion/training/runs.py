@@ -44,6 +44,7 @@ from emotion.training.stages import (
     run_stage,
     with_background,
 )
+from emotion.training.tracking import NO_TRACKING, Tracking
 
 logger = logging.getLogger(__name__)
 
@@ -59,18 +60,20 @@ def train_model(
     resume: bool = False,
     overwrite: bool = False,
     command: str | None = None,
+    tracking: Tracking = NO_TRACKING,
 ) -> EmotionClassifier:
     """Train, calibrate, evaluate and save a model.
 
     `output` becomes a saved model, with the run's logs and checkpoint beside it; `resume` continues the run
     there, `overwrite` starts again in a folder that holds a run or a model. `command` is the command line,
     for the card. A program that only helps another computer returns the same model from a folder of its own,
-    which is gone by then, and its `folder` is None.
+    which is gone by then, and its `folder` is None. `tracking` says what the run tells beyond its folder.
 
     DataError if the pictures cannot be trained on or a checkpoint cannot be resumed; TrainingError if
     `output` cannot be used or the loss is no longer a number; ValueError if there are fewer devices than
     `config.devices`.
     """
+    tracking.check()
     find_architecture(config.architecture)  # a wrong name should not cost the time of an audit
     devices = open_devices(config.devices)
     if devices.first and not (resume or overwrite):
@@ -90,9 +93,20 @@ def train_model(
             save_model([fitted, *joined], config, dataset, folder, seconds=fitted.seconds, command=command)
             return EmotionClassifier.from_pretrained(output)
         logger.info("The run is kept in %s. To continue it after a break: %s", output, _resume(output))
-        members, seconds = _run_stages(config, dataset, folder, resume=resume, devices=devices)
+        with tracking.emissions() as emissions:
+            members, seconds = _run_stages(
+                config, dataset, folder, resume=resume, devices=devices, tracking=tracking
+            )
         config = replace(config, ensemble_size=len(members))
-        save_model([*members, *joined], config, dataset, folder, seconds=seconds, command=command)
+        save_model(
+            [*members, *joined],
+            config,
+            dataset,
+            folder,
+            seconds=seconds,
+            command=command,
+            emissions=None if resume else emissions,  # a part of the run is no figure of it
+        )
         if members[-1].interrupted:
             logger.info("The best epoch so far is saved. To continue the run: %s", _resume(output))
         classifier = EmotionClassifier.from_pretrained(folder)
@@ -104,7 +118,13 @@ def train_model(
 
 
 def _run_stages(
-    config: TrainingConfig, dataset: Dataset, folder: Path, *, resume: bool, devices: Devices
+    config: TrainingConfig,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    resume: bool,
+    devices: Devices,
+    tracking: Tracking,
 ) -> tuple[list[FittedNetwork], float]:
     """Fit the networks that the answers will average; return them and the seconds of all stages."""
     stages = plan_stages(config, folder)
@@ -113,7 +133,8 @@ def _run_stages(
     members: list[FittedNetwork] = []
     seconds = 0.0
     for stage in stages:
-        fitted = run_stage(stage, dataset, resume=resume, devices=devices)
+        told = tracking.callbacks(stage.config, folder, stage.title) if devices.first else []
+        fitted = run_stage(stage, dataset, resume=resume, devices=devices, callbacks=told)
         seconds += fitted.seconds
         # Half a network is better than none, but no member of an ensemble.
         if stage.is_member and not (fitted.interrupted and members):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,12 @@ def save_model(
     *,
     seconds: float,
     command: str | None = None,
+    emissions: Mapping[str, object] | None = None,
 ) -> None:
     """Calibrate, evaluate and write a model, its report and the faces that it got wrong.
 
     Several `fitted` networks are averaged; the history of the first is reported. `seconds` is how long all
-    of them, and their teachers in the same run, were trained.
+    of them, and their teachers in the same run, were trained; `emissions` as `Tracking.emissions` gives them.
     """
     first = fitted[0]
     model = first.network if len(fitted) == 1 else average_networks([member.network for member in fitted])
@@ -65,7 +66,7 @@ def save_model(
         "base_model": base_models(config) or None,
         "measured": LITERT_FILE if isinstance(served, LiteRTNetwork) else None,
         "command": command,
-    }
+    } | dict(emissions or {})
     size, channels = config.image_size, config.channels
     evaluation = evaluate(
         served,
@@ -84,7 +85,7 @@ def save_model(
         input_size=size,
         channels=channels,
         calibration=evaluation.calibration,
-        training=_public_settings(config) | {"license": config.license or license_of(config.data)},
+        training=public_settings(config) | {"license": config.license or license_of(config.data)},
         data={
             "source": public_source(dataset.source),
             "fingerprint": dataset.fingerprint,
@@ -167,7 +168,7 @@ def write_wrong_faces(dataset: Dataset, probabilities: np.ndarray, folder: Path)
     )
 
 
-def _public_settings(config: TrainingConfig) -> dict[str, Any]:
+def public_settings(config: TrainingConfig) -> dict[str, Any]:
     """Return the settings of a run without the folders that lead to its files."""
     settings = config.to_dict()
     for name in ("data", "teacher", "members"):
