@@ -58,6 +58,7 @@ def write_plots(report: Report, folder: str | Path) -> list[Path]:
             continue
         figure = DRAWN_BY[name](report)
         _save(figure, path)
+        figure.set_layout_engine("none")  # it is laid out already, and that takes half of the time
         # Words stay words, and the same report gives the same file.
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
             figure.savefig(drawing, metadata={"Date": None})

@@ -145,6 +145,7 @@ def test_recipes_and_settings_of_other_runs_say_where_they_start():
     assert starting_config(None, TrainingConfig(epochs=7).to_dict(), {}).initial_weights is None
 
 
+@pytest.mark.long
 def test_a_default_run_keeps_what_the_embedded_model_knows_of_faces_at_rest(tmp_path):
     rng = np.random.default_rng(5)
     write_faces(tmp_path / "few", ("angry", "happy", "sad"), 16, rng)
