@@ -71,7 +71,6 @@ class Bench:
 
     def __init__(self, shared: Path, work: Path) -> None:
         self.shared, self.work = shared, work
-        self._reported: dict[tuple[str, ...], Files] = {}
 
     def faces(self, split: str, names: Sequence[str], count: int | None = None) -> Files:
         """Choose crops of FER2013, always the same ones and the smaller choice within the larger.
@@ -91,15 +90,17 @@ class Bench:
         }
 
     def _reported_half(self, names: tuple[str, ...]) -> Files:
-        if names not in self._reported:
-            root = self.shared / "fer2013"
+        """Return the half by label; finding it means looking for copies in all of FER2013, so it is kept."""
+        root, kept = self.shared / "fer2013", self.work / f"reported-{'-'.join(names)}.json"
+        if not kept.exists():
             config = TrainingConfig(data=(str(root),), labels=names)
             report = load_dataset(config, evaluation=True).report
-            listed: Files = {name: [] for name in names}
+            listed: dict[str, list[str]] = {name: [] for name in names}
             for identifier, target in zip(report.identifiers, report.targets.tolist(), strict=True):
-                listed[names[target]].append(root / identifier)
-            self._reported[names] = listed
-        return self._reported[names]
+                listed[names[target]].append(identifier)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(listed))
+        return {name: [root / path for path in paths] for name, paths in json.loads(kept.read_text()).items()}
 
     def scenes(self, files: Files) -> Files:
         """Set every face upright into a photograph of 640×480, at 110 to 260 pixels."""

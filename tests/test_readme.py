@@ -35,7 +35,7 @@ LINKS = re.compile(r"\]\((?!https?:)([^)#]+)")
 FENCES = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("python", "make", "pip", "hf", "docker", "facial-emotion", "facial-emotion-app")
 # Networks of seconds; an option that is given twice has its last value.
-SHORT = "--epochs 1 --width 4 --blocks 1 --batch-size 64 --patience 0".split()
+SHORT, SMALL = "--epochs 1 --batch-size 64 --patience 0".split(), "--width 4 --blocks 1".split()
 SHORT_RECIPE = ["--teacher-epochs", "0", "--initial-weights", "", "--ensemble-size", "1"]
 FACES = dict.fromkeys(("happy", "joy", "surprise"), "happy") | dict.fromkeys(("sad", "fear"), "sad")
 LABELS = ("angry", "happy", "sad", "joy", "rage", "neutral", "fear", "surprise", "disgust")
@@ -149,8 +149,9 @@ def check_training(options: list[str], output: Path, capsys: pytest.CaptureFixtu
         return
     searching = "--search" in options
     finished = {"--publish", "--evaluate", "--resume"}.intersection(options)
-    if not finished:
-        options += [*SHORT, *(SHORT_RECIPE if "--recipe" in options else [])]
+    if not finished and "--freeze" not in options:
+        small = [] if "lenet5" in options else SMALL
+        options += [*SHORT, *small, *(SHORT_RECIPE if "--recipe" in options else [])]
     if "--push" in options:  # one epoch on a few faces may be no better than guessing
         options += ["--publish-anyway"]
     if searching:

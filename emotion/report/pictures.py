@@ -121,7 +121,7 @@ def _framing(findings: Mapping[str, Any]) -> list[str]:
 
 def _copies(findings: Mapping[str, Any]) -> list[str]:
     near, exact = (_part(findings, "copies", kind) for kind in ("exact_and_near", "exact"))
-    if not near or not exact:
+    if not exact or not _is_count(near.get("pictures")):
         return []
     clashing = _part(findings, "clashing_labels").get("pictures", 0)
     lines = [
