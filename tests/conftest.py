@@ -13,6 +13,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.drawn_faces import EMOTIONS, write_data_set
 
@@ -37,20 +38,32 @@ TINY_RUN = SMALL_RUN | {"blocks": (1,)}
 
 
 @pytest.fixture(scope="session")
-def drawn_data(tmp_path_factory) -> Path:
-    """A folder with train and validation faces: angry, happy, sad and neutral."""
-    return write_data_set(tmp_path_factory.mktemp("drawn"), train=60, validation=60, emotions=EMOTIONS)
+def shared(tmp_path_factory) -> Path:
+    """The folder of all the processes that test side by side."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
-def trained_model(tmp_path_factory, drawn_data) -> Path:
+def drawn_data(shared) -> Path:
+    """A folder with train and validation faces: angry, happy, sad and neutral."""
+    with FileLock(shared / "drawn.lock"):
+        if not (shared / "drawn").exists():
+            write_data_set(shared / "drawn", train=60, validation=60, emotions=EMOTIONS)
+    return shared / "drawn"
+
+
+@pytest.fixture(scope="session")
+def trained_model(shared, drawn_data) -> Path:
     """The folder of a small network that was really trained, on drawn faces, with neutral as background."""
     from emotion.config import TrainingConfig
     from emotion.training.runs import train_model
 
-    output = tmp_path_factory.mktemp("trained") / "model"
-    train_model(TrainingConfig(data=str(drawn_data), background=("neutral",), **SMALL_RUN), output)
-    return output
+    with FileLock(shared / "trained.lock"):
+        if not (shared / "trained").exists():
+            config = TrainingConfig(data=str(drawn_data), background=("neutral",), **SMALL_RUN)
+            train_model(config, shared / "trained")
+    return shared / "trained"
 
 
 # Fixtures that train, or start a process of their own: whatever needs one of them is slow.

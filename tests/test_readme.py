@@ -46,15 +46,33 @@ def commands() -> list[str]:
     blocks = [block for language, block in FENCES.findall(TEXT) if not language]
     lines = [line for block in blocks for line in block.splitlines() if line.strip()]
     spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", FENCES.sub("", TEXT))]
-    return list(
-        dict.fromkeys([*lines, *(span for span in spans if " " in span and program(span) in PROGRAMS)])
-    )
+    typed = [*lines, *(span for span in spans if " " in span and program(span) in PROGRAMS)]
+    return list({tuple(shlex.split(command, comments=True)): command for command in typed}.values())
 
 
 def program(command: str) -> str:
     """The first word of a command that is no setting, without the folder of the environment."""
     words = [word for word in command.split() if "=" not in word or word.startswith("-")]
     return words[0].removeprefix(".venv/bin/") if words else ""
+
+
+def trains(command: str) -> bool:
+    return command.startswith("python train.py") and not re.search(
+        "--(publish|evaluate|resume|search|over|help)", command
+    )
+
+
+def cases() -> list:
+    """Every command; those of docs/ that train once more, with other settings, are long."""
+    readme = PAGES[0].read_text(encoding="utf-8")
+    return [
+        pytest.param(
+            command,
+            id=command.split("  ")[0],
+            marks=[pytest.mark.long] if trains(command) and command.split("  ")[0] not in readme else [],
+        )
+        for command in commands()
+    ]
 
 
 def python_blocks() -> list[str]:
@@ -103,7 +121,7 @@ def world(place, hub, trained_model, monkeypatch) -> Path:
 
 
 @pytest.mark.usefixtures("world")
-@pytest.mark.parametrize("command", commands(), ids=lambda command: command.split("  ")[0])
+@pytest.mark.parametrize("command", cases())
 def test_command(command, capsys, monkeypatch, tmp_path):
     words = shlex.split(command, comments=True)
     while "=" in words[0]:
@@ -133,6 +151,12 @@ def test_command(command, capsys, monkeypatch, tmp_path):
             check_installer(typed, tmp_path, monkeypatch)
         case other:
             pytest.fail(f"Nothing here runs {other}.")
+
+
+@pytest.mark.parametrize("command", [command for command in commands() if trains(command)])
+def test_options_of_training(command):
+    words = shlex.split(command, comments=True)
+    build_parser().parse_args(words[words.index("train.py") + 1 :])
 
 
 def check_training(options: list[str], output: Path, capsys: pytest.CaptureFixture) -> None:
