@@ -4,13 +4,15 @@ make fuzz
 python -m benchmarks.fuzz --state fuzz.json                           (goes on where it was interrupted)
 python -m benchmarks.fuzz --only pictures --case 1234 --seed 7        (one case again)
 
-Four targets take turns, in this process and in an app that runs beside it the whole time:
+Five targets take turns, in this process and in an app that runs beside it the whole time:
 
-pictures      damaged files of every format that is accepted, opened as the app opens them; faces are
-              looked for in some
+pictures      damaged files of every format that is accepted, and noise of dim rooms, opened as the app
+              opens them; faces are looked for in some
 networks      `model.tflite` files changed by their schema, run as those of strangers are
 descriptions  changed `emotion.json`, `report.json` and model cards, loaded and shown
-payloads      requests to the app: its API, the page's events, uploads, the MCP tool, and anything else
+payloads      requests to the app: its API, the page's events, uploads, the MCP tool, and anything else,
+              JSON that grows, and sessions that come and go while others wait
+endings       SIGTERM at any moment, in an app of its own for each case
 
 A finding is an exception that is none of ours, a message that helps nobody, a traceback in the log,
 more than 2 seconds of processor time for one case, more than 500 MB in a process that serves, or its end.
@@ -33,6 +35,7 @@ from typing import Protocol
 
 from benchmarks.apps import family, processor_seconds, resident
 from benchmarks.fuzz.descriptions import Descriptions
+from benchmarks.fuzz.endings import Endings
 from benchmarks.fuzz.networks import Networks
 from benchmarks.fuzz.payloads import Payloads
 from benchmarks.fuzz.pictures import Pictures
@@ -54,8 +57,8 @@ class Target(Protocol):
         """End what was started."""
 
 
-TARGETS = {kind.name: kind for kind in (Pictures, Networks, Descriptions, Payloads)}
-GOALS = {"pictures": 200_000, "networks": 10_000, "descriptions": 10_000, "payloads": 10_000}
+TARGETS = {kind.name: kind for kind in (Pictures, Networks, Descriptions, Payloads, Endings)}
+GOALS = {"pictures": 200_000, "networks": 10_000, "descriptions": 10_000, "payloads": 10_000, "endings": 50}
 
 
 @dataclass

@@ -39,6 +39,7 @@ class Payloads:
         """Send one request; return how it was answered."""
         ask = chance.choice(
             (self._call, self._call, self._join, self._join, self._upload, self._tool, self._anything)
+            + (self._growing, self._crowd)
         )
         try:
             status = ask(chance)
@@ -155,6 +156,45 @@ class Payloads:
             method = chance.choice(("GET", "POST", "POST", "PUT", "HEAD", "OPTIONS"))
             body = chance.choice((b"", b"\xff\xfe", b"{", b"[]", _json(odd(chance)), chance.randbytes(100)))
         return self._request(method, address, body, {"Content-Type": "application/json"})[0]
+
+    def _growing(self, chance: random.Random) -> int:
+        """Send JSON that is small on the line and large in memory."""
+        count = round(10 ** chance.uniform(2, 6.3))
+        part = chance.choice((b"{}", b"[]", b"0", b'""', b'{"a":0}', b"[[]]", b'"\\\\"'))
+        body = b'{"session_hash": "x", "fn_index": 0, "data": [' + b",".join([part] * count) + b"]}"
+        if chance.random() < 0.3:
+            body = b'{"data": ' + b"[" * count + b"]" * count + b"}"
+        address = chance.choice(
+            ("queue/join", "call/classify", "call/v2/classify", "stream/x", "mcp/", "cancel")
+        )
+        return self._post(f"{API}/{address}", body)[0]
+
+    def _crowd(self, chance: random.Random) -> int:
+        """Let sessions come and go while others wait; whoever stays is answered, and the queue lives."""
+        sessions = [uuid.UUID(int=chance.getrandbits(128)).hex for _ in range(chance.randint(1, 30))]
+        handlers = [each for each in self.app.config["dependencies"] if each["queue"] is not False]
+        for _ in range(chance.randint(1, 60)):
+            session, handler = chance.choice(sessions), chance.choice(handlers)
+            data = [self._picture(chance) for _ in handler["inputs"]]
+            body = {"data": data, "fn_index": handler["id"], "session_hash": session}
+            self._post(f"{API}/queue/join", _json(body))
+            if chance.random() < 0.3:
+                self._leave(chance.choice(sessions))
+        status, content = self._post(f"{API}/call/classify", _json({"data": [{"url": self._url(chance)}]}))
+        if status == http.client.OK:
+            self._follow(f"{API}/call/classify/{json.loads(content)['event_id']}")
+        if self._request("GET", "/health", b"", {})[0] != http.client.OK:
+            raise ValueError("the queue has stopped")
+        return status
+
+    def _leave(self, session: str) -> None:
+        """Begin to read the messages of a session, and hang up."""
+        line = http.client.HTTPConnection("127.0.0.1", self.app.port, timeout=ANSWERS_WITHIN)
+        try:
+            line.request("GET", f"{API}/queue/data?session_hash={session}")
+            line.getresponse().fp.readline()
+        finally:
+            line.close()
 
     def _picture(self, chance: random.Random) -> Any:
         return chance.choice((

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks.fuzz.changes import EDGES, damaged
@@ -24,6 +25,8 @@ MODES = ("RGB", "L", "RGBA", "LA", "P", "1", "I;16", "CMYK", "F")
 MODES_OF = {"jpeg": ("RGB", "L"), "group4": ("1",)}
 # One of so many opened pictures is looked at for faces, which costs far more than opening it.
 LOOKED_AT = 8
+# One of so many is noise as of a dim room, which gives the face search most to do.
+NOISY = 25
 
 
 class Pictures:
@@ -39,10 +42,11 @@ class Pictures:
 
     def try_one(self, chance: random.Random) -> str:
         """Open one picture; return what became of it."""
-        content = damaged_picture(self._files, chance)
+        noisy = chance.randrange(NOISY) == 0
+        content = noise(chance) if noisy else damaged_picture(self._files, chance)
         try:
             picture = self._decoder.open(content)
-            if chance.randrange(LOOKED_AT) == 0:
+            if noisy or chance.randrange(LOOKED_AT) == 0:
                 self._classifier.predict(picture)
         except EmotionError as error:
             check_message(str(error))
@@ -52,6 +56,22 @@ class Pictures:
     def close(self) -> None:
         """End the process that opens them."""
         self._decoder.close()
+
+
+def noise(chance: random.Random) -> bytes:
+    """Return a dim or a checkered picture with noise, as JPEG."""
+    rng = np.random.default_rng(chance.getrandbits(64))
+    width, height = chance.choice((160, 320, 640, 1280)), chance.choice((120, 240, 480, 960))
+    if chance.random() < 0.5:
+        light = np.full((height, width, 1), chance.uniform(0, 255))
+    else:
+        step = chance.choice((1, 2, 4, 8, 16))
+        rows, columns = np.indices((height, width)) // step
+        light = ((rows + columns) % 2 * 255.0)[..., None]
+    pixels = light + rng.normal(0, chance.uniform(0, 80), (height, width, 3))
+    file = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=chance.randint(50, 98))
+    return file.getvalue()
 
 
 def check_message(message: str) -> None:

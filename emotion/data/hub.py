@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import numpy as np
 from huggingface_hub import DatasetInfo, HfApi, constants
-from huggingface_hub.errors import RevisionNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 
 from emotion.data.examples import SPLIT_NAMES, Examples, Source, Wanted, choose_outputs
 from emotion.data.fer2013 import FER2013_EMOTIONS, FER2013_USAGES, read_pixels
 from emotion.data.folders import Listing, open_listing
-from emotion.errors import DataError, EmotionError, InvalidImageError, in_one_line
+from emotion.errors import DataError, EmotionError, InvalidImageError, hub_refusal, in_one_line
 from emotion.program import INSTALL_TRAINING
 from emotion.vision.images import open_image
 
@@ -59,16 +59,26 @@ def open_hub(reference: str, wanted: Wanted) -> Source:
     except (EmotionError, ImportError):
         raise
     except Exception as error:  # the library and the network below it raise dozens of unrelated types
-        cause = error.__cause__ or error
-        raise DataError(
-            f"The Hub did not give the data set {reference}: {in_one_line(cause)}. Check the name and the "
-            "network; a private or gated data set also needs `hf auth login`."
-        ) from error
+        raise DataError(f"The data set {reference} was not downloaded. {_why(error, repo_id)}") from error
     where = f"The data set {reference}"
     files = {split: _files(rows) for split, rows in splits.items()}
     if all(files.values()):
         return _open_files(files, wanted, where)
     return _open_rows(splits, wanted, where)
+
+
+def _why(error: BaseException, repo_id: str) -> str:
+    """Return what to do about an error that `datasets` or the Hub's client raised."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, HfHubHTTPError) and cause.response is not None):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, HfHubHTTPError):
+        page = f"{constants.ENDPOINT}/datasets/{repo_id}"
+        return hub_refusal(cause, repo_id, page=page, access="read", again="try again")
+    return (
+        f"{in_one_line(error.__cause__ or error)}. Check the name, the network and the free disk space; a "
+        "private or gated data set also needs `hf auth login`."
+    )
 
 
 def is_reachable(url: str) -> bool:

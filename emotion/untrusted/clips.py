@@ -16,6 +16,7 @@ from emotion.untrusted.process import Header, LimitedProcess, Limits, Message, o
 CLIP = Limits(memory=800_000_000, seconds=5.0)
 MOST_WORK = 900.0  # seconds of processor time for a whole clip
 THREADS = 2
+PIECE = 4_000_000  # bytes of the written clip in one message
 TOO_MUCH = (
     "The clip cannot be read within the limits on time and memory. "
     "Export it as MP4 (H.264) in full HD or smaller and send it again."
@@ -65,10 +66,17 @@ class IsolatedClip:
         """Append a picture, as `ClipWriter.write` does."""
         self._process.ask({"do": "write", "time": time}, picture)
 
-    def finish(self) -> bytes:
-        """Return the written clip, an MP4 with the sound of the original."""
-        _, arrays = self._process.ask({"do": "finish"})
-        return b"".join(array.tobytes() for array in arrays)
+    def finish(self) -> Iterator[bytes]:
+        """Return the written clip piece by piece, an MP4 with the sound of the original."""
+        self._process.ask({"do": "finish"})
+        start = 0
+        while True:
+            _, arrays = self._process.ask({"do": "read", "start": start})
+            piece = b"".join(array.tobytes() for array in arrays)
+            if not piece:
+                return
+            start += len(piece)
+            yield piece
 
 
 class Work:
@@ -96,7 +104,9 @@ class Work:
                 self._writer.write(header["time"], arrays[0])
             case "finish":
                 self._writer.finish()
-                return {}, [np.frombuffer(self._target.getvalue(), np.uint8)]
+            case "read":
+                self._target.seek(header["start"])
+                return {}, [np.frombuffer(self._target.read(PIECE), np.uint8)]
             case _:
                 content = arrays[0].tobytes()
                 self._clip = self._open(content, max_seconds=header["max_seconds"], threads=THREADS)

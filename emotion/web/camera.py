@@ -32,6 +32,8 @@ SAID = {
 }
 # In the browser: shows a component or takes it away.
 VISIBLE = "() => ({__type__: 'update', visible: %s})"
+# Gradio's id of what all cameras share: their places, whichever tab they are on.
+CAMERAS = "cameras"
 # Pixels, width and height, of frames that follow each other: small ones travel fast.
 STREAMED = 640, 480
 

@@ -15,10 +15,11 @@ from emotion.video.tracking import Moment, Timeline
 from emotion.web.components import UploadedFiles
 from emotion.web.html.answer import timeline_chart
 from emotion.web.html.messages import csv_link, no_face, problem, video_player
+from emotion.web.inside.results import FETCH, offer
 from emotion.web.inside.uploads import deleting
 from emotion.web.memory import Kept
 from emotion.web.service import Service
-from emotion.web.tab import PROGRESS, Page, Tab, Update
+from emotion.web.tab import PROGRESS, SILENT, Page, Tab, Update
 
 
 class Clip(Tab):
@@ -42,7 +43,13 @@ class Clip(Tab):
     def wire(self, page: Page) -> None:
         """Connect the upload."""
         outputs = [self.clip, self.annotated, self.chart]
-        self.clip.upload(self.show, [self.clip, page.own], outputs, api_visibility="private")
+        self.clip.upload(
+            self.show,
+            [self.clip, page.own],
+            outputs,
+            concurrency_limit=self.service.limits.long_work,
+            api_visibility="private",
+        ).then(None, js=FETCH, **SILENT)
 
     def show(
         self, paths: list[str], own: Kept[EmotionClassifier] | None, progress: gr.Progress = PROGRESS
@@ -61,7 +68,7 @@ class Clip(Tab):
                 classifier = self.service.classifier_for(own)
                 with IsolatedClip(path, max_seconds=most) as clip:
                     follow_faces(classifier, clip, record=moments.append, write=clip.write, progress=looked)
-                    result = clip.finish()
+                    result = offer(clip.finish(), most=self.service.limits.disk_bytes)
         except EmotionError as error:
             return {self.clip: None, self.annotated: problem(str(error)), self.chart: ""}
         timeline = Timeline(classifier.labels, tuple(moments))

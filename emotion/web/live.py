@@ -14,7 +14,7 @@ from emotion.video.follow import answers_and_looks
 from emotion.video.tracking import MISSED_FRAMES, FaceTracker
 from emotion.vision.faces import detect_faces_in_frame
 from emotion.vision.images import Picture
-from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
+from emotion.web.camera import CAMERAS, STREAMED, front_or_rear, streamed_camera, wire_camera
 from emotion.web.components import SHOWN_SIDE
 from emotion.web.html.answer import live_faces, live_overlay, timeline_chart
 from emotion.web.html.messages import live_welcome, problem
@@ -71,6 +71,7 @@ class Live(Tab):
             stream_every=FRAME_INTERVAL,
             time_limit=limits.live_minutes * 60,
             concurrency_limit=limits.live_visitors,
+            concurrency_id=CAMERAS,
             **SILENT,
         )
         streaming.then(self.stop, outputs=[self.boxes, self.answers], **SILENT)

@@ -15,6 +15,7 @@ from emotion.web.clip import Clip
 from emotion.web.html.messages import PRIVACY, header
 from emotion.web.inside.blocks import NoteVisitors, PrivateBlocks
 from emotion.web.inside.requests import AnswerErrors, LimitBodies, OpenRoutes
+from emotion.web.inside.results import SendOnce
 from emotion.web.inside.uploads import PassUploads, keep_sweeping, use_own_uploads
 from emotion.web.live import Live
 from emotion.web.many import Many
@@ -74,10 +75,16 @@ def launch(app: PrivateBlocks, service: Service, **options: Any) -> None:
         footer_links=["api", "gradio", "settings"],
         app_kwargs={
             "middleware": [
+                Middleware(SendOnce),
                 Middleware(OpenRoutes, alive=lambda: app.steady_queue.alive),
                 Middleware(AnswerErrors),
-                Middleware(LimitBodies, most=limits.body_bytes),
-                Middleware(PassUploads, most=limits.upload_bytes),
+                Middleware(
+                    LimitBodies,
+                    most=limits.body_bytes,
+                    most_frame=limits.frame_bytes,
+                    runs=lambda event: app.steady_queue.runs_camera(event),
+                ),
+                Middleware(PassUploads, most=limits.upload_bytes, on_disk=limits.disk_bytes),
                 Middleware(NoteVisitors, visitors=app.visitors),
             ]
         },

@@ -50,9 +50,12 @@ class Limits:
     remembered_bytes: int = 256_000_000
     # Visitors whose page Gradio remembers; beyond, the one idle longest is taken for a new one.
     sessions: int = 300
-    # One uploaded file, all files of one upload, and any other request, such as a camera's frame.
+    # One uploaded file, all files of one upload, a camera's frame, and any other request.
     file_bytes: int = 100_000_000
     upload_bytes: int = 1_000_000_000
+    # All files of all visitors; beyond, the oldest goes.
+    disk_bytes: int = 4_000_000_000
+    frame_bytes: int = 3_000_000
     body_bytes: int = 16_000_000
     # Of one expression, in "Teach it".
     snapshots: int = 40
@@ -62,7 +65,9 @@ class Limits:
     decoders: int = 2
     # How long the Hub may take to deliver a model that a visitor named.
     pull_seconds: float = 25
-    # Requests in the queue for each processor, a few seconds of work; beyond, the app says that it is busy.
+    # Clips at the same time, and lessons: one processor stays free for pictures and cameras.
+    long_work: int = 1
+    # Requests of one kind that wait for each processor, a few seconds of work; beyond, the app says "busy".
     waiting_per_processor: int = 32
 
     @classmethod
@@ -73,6 +78,7 @@ class Limits:
         return cls(
             visitor_models=max(1, min(cls.visitor_models, pairs)),
             decoders=max(1, min(max(2, processors), pairs)),
+            long_work=max(1, processors - 1),
         )
 
 

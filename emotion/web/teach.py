@@ -20,7 +20,7 @@ from emotion.teaching.last_layer import FOLDS
 from emotion.teaching.teach import FOLDER_NAME, TAUGHT, FineTuner, taught_names
 from emotion.vision.crop import crop_square
 from emotion.vision.images import Picture
-from emotion.web.camera import STREAMED, front_or_rear, streamed_camera, wire_camera
+from emotion.web.camera import CAMERAS, STREAMED, front_or_rear, streamed_camera, wire_camera
 from emotion.web.components import SHOWN_SIDE, UploadedFiles, at_shown_size, data_url, place_of
 from emotion.web.html.answer import before_and_after, explain_reason, snapshots, what_is_gained
 from emotion.web.html.messages import NO_FACE, ONLY_YOU, header, model_line, problem, zip_link
@@ -145,6 +145,7 @@ class Teach(Tab):
             stream_every=FRAME_INTERVAL,
             time_limit=limits.live_minutes * 60,
             concurrency_limit=limits.live_visitors,
+            concurrency_id=CAMERAS,
             **SILENT,
         )
         streaming.then(self.stop, outputs=self.frame, **SILENT)
@@ -157,7 +158,7 @@ class Teach(Tab):
         self.pictures.upload(self.add, [self.pictures, self.shown, self.lesson], outputs, **PRIVATE)
         self.taken.select(self.remove, self.lesson, outputs, **SILENT)
         self.starts_over.click(self.start_over, self.own, [*outputs, self.own, self.heading], **SILENT)
-        self.teaches.click(self.teach, self.lesson, outputs, **PRIVATE)
+        self.teaches.click(self.teach, self.lesson, outputs, concurrency_limit=limits.long_work, **PRIVATE)
         self.compares.click(self.compare, [self.frame, self.lesson], outputs, **SILENT)
         self.fresh.upload(self.compare_picture, [self.fresh, self.lesson], outputs, **PRIVATE)
         self.uses.click(self.use, self.lesson, [self.own, self.heading, self.link], **PRIVATE)

@@ -255,6 +255,11 @@ def test_hub_refusals_say_what_to_do(hub: HubServer):
     hub.add_repository("owner/sounds", {"1.wav": b"RIFF", "banner.png": b"PNG"}, repo_type="dataset")
 
     assert "hf auth login" in refusal("hf:owner/nothing")
+    hub.refuse("GET /api/datasets/owner/faces", 403, "Access to this data set is awaiting a review")
+    said = refusal("hf:owner/faces")
+    assert 'The Hub says: "Access to this data set is awaiting a review" (HTTP 403).' in said
+    hub.refuse("GET /api/datasets/owner/many", 429, "You reached the quota of requests", Retry_After="77")
+    assert "Wait 77 seconds and try again" in refusal("hf:owner/many")
     assert "holds no pictures in folders, zip files, CSV or Parquet" in refusal("hf:owner/sounds")
 
 

@@ -19,7 +19,7 @@ def annotated_apart(path, **options):
     moments = []
     with IsolatedClip(path, **{"max_seconds": 60, **options}) as clip:
         follow_faces(HappyOnTheLeft(), clip, record=moments.append, write=clip.write)
-        return clip.finish(), moments
+        return b"".join(clip.finish()), moments
 
 
 def test_the_result_is_that_of_the_same_process(tmp_path):

@@ -226,9 +226,66 @@ def test_what_waits_takes_a_limited_amount_of_memory(crowded, monkeypatch):
     assert ask(crowded)[0] == 200
 
 
+def joins(app, session, function):
+    """Ask as a page does; return the status and what was said."""
+    picture = {"url": data_url(Image.new("RGB", (64, 64))), "path": None}
+    states = [None] * (len(app.page.fns[function].inputs) - 1)
+    body = {"data": [picture, *states], "fn_index": function, "session_hash": session}
+    return post(app, "queue/join", body)
+
+
+def test_one_visitor_has_a_few_places_and_others_go_before_their_second(crowded, monkeypatch):
+    monkeypatch.setattr(crowded.page.steady_queue, "most_waiting", 1000)
+    classify = next(each._id for each in crowded.page.fns.values() if each.api_name == "classify")
+    many = [joins(crowded, "many", classify) for _ in range(queue.MOST_OF_ONE + 3)]
+    assert [status for status, _ in many] == [200] * queue.MOST_OF_ONE + [503] * 3
+    assert "not answered yet" in many[-1][1]["detail"]
+    few = [joins(crowded, each, classify) for each in ("first", "second", "first")]
+    assert [status for status, _ in few] == [200] * 3
+    [waiting] = [
+        each.queue for each in crowded.page._queue.event_queue_per_concurrency_id.values() if each.queue
+    ]
+    sessions = [event.session_hash for event in waiting]
+    running = usable_processors()
+    # Those of "many" that run or wait before the others count as turns that they had.
+    assert sessions[:3] == ["first", "second", "first"] or running < 2
+    assert sorted(sessions) == sorted([*["many"] * (queue.MOST_OF_ONE - running), "first", "first", "second"])
+
+
+def test_one_kind_of_request_that_waits_keeps_no_other_out(crowded):
+    while ask(crowded)[0] == 200:
+        pass
+    quick = next(each._id for each in crowded.page.fns.values() if each.fn and each.queue and not each.inputs)
+    assert post(crowded, "queue/join", {"data": [], "fn_index": quick, "session_hash": "other"})[0] == 200
+
+
+def test_one_visitor_has_two_cameras_of_all_tabs_together(crowded):
+    cameras = [each._id for each in crowded.page.fns.values() if each.connection == "stream"]
+    assert len(cameras) == 2
+    told = [joins(crowded, "a visitor", camera)[0] for camera in cameras * 2]
+    assert told == [200, 200, 503, 503]
+    assert joins(crowded, "another", cameras[0])[0] == 200
+
+
+def test_answers_that_are_not_read_take_a_limited_amount_of_memory(crowded, monkeypatch):
+    crowded.go_on.set()
+    monkeypatch.setattr(queue, "MOST_UNREAD", 5_000)
+    classify = next(each._id for each in crowded.page.fns.values() if each.api_name == "classify")
+    for number in range(12):
+        assert joins(crowded, f"visitor {number % 3}", classify)[0] == 200
+        deadline = time.monotonic() + 30
+        while crowded.page._queue.event_ids_to_events:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    unread = crowded.page._queue.pending_messages_per_session.values()
+    assert 0 < sum(each.size for each in unread) <= 5_000
+    # What is read in time is there.
+    assert answer(crowded, ask(crowded)[1]["event_id"]).startswith("event: complete")
+
+
 def test_json_with_more_in_it_than_any_event_needs_is_refused(crowded):
     for data in ([{}] * 100_000, [json.loads("[" * 200 + "]" * 200)]):
-        for address in ("call/classify", "queue/join", "run/predict", "stream/x", "mcp/"):
+        for address in ("call/classify", "queue/join", "run/predict", "mcp/"):
             status, said = post(crowded, address, {"data": data, "session_hash": "x", "fn_index": 0})
             assert (status, "form that this app takes" in said["detail"]) == (400, True)
 

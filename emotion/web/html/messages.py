@@ -17,6 +17,7 @@ PRIVACY = (
     "Files that an upload needs on the way are deleted when the request ends."
 )
 ONLY_YOU = "Only you get answers from this model; other visitors keep theirs."
+LOST = "The clip could not be fetched. Send it again."
 NO_FACE = "I can’t find a face in this picture."
 HINTS = (
     "<b>Light</b> – face a window or a lamp instead of having it behind you.",
@@ -110,12 +111,12 @@ def zip_link(content: bytes, name: str, caption: str) -> str:
     return _link(f"data:application/zip;base64,{_base64(content)}", name, caption)
 
 
-def video_player(clip: bytes) -> str:
-    """Return a player for an MP4 clip, and a link that saves it."""
-    source = f"data:video/mp4;base64,{_base64(clip)}"
+def video_player(result: str) -> str:
+    """Return a player for the result of this name, an MP4, and a link that saves it; see `inside.results`."""
+    link = _link("#", "emotions.mp4", "Download the clip").replace("<a ", "<a hidden ")
     return (
         '<video class="em-video" controls playsinline aria-label="The clip with a box around every face"'
-        f' src="{source}"></video>{_link(source, "emotions.mp4", "Download the clip")}'
+        f' data-result="{escape(result)}" data-failed="{LOST}"></video>{link}'
     )
 
 

@@ -1,6 +1,8 @@
-"""Gradio's queue, kept running: no visitor's event can stop it, and waiting requests have a size limit.
+"""Gradio's queue, kept running and fair: each kind of event and each visitor has a limited number of places.
 
-Written for Gradio 6.31. It can go when an error in one event no longer ends Gradio's loop.
+A kind is what shares Gradio's `concurrency_id`; the events of one session are one visitor's.
+
+Written for Gradio 6.31. Its restart can go when an error in one event no longer ends Gradio's loop.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ import math
 import sys
 import time
 from asyncio import Queue as AsyncQueue
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal, cast
 
 import fastapi
 from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
-from gradio.server_messages import EventMessage, ProcessCompletedMessage
+from gradio.server_messages import EventMessage, ProcessCompletedMessage, ProcessGeneratingMessage
 from gradio.utils import LRUCache
 
 from emotion.web.inside.uploads import delete
@@ -27,14 +30,44 @@ logger = logging.getLogger(__name__)
 
 FAILED = "Something went wrong here, not with you. Try again in a moment."
 BUSY = "Busy: many people are asking at this moment. Try again in a moment."
+YOUR_TURN = "You have sent {} of these already, and they are not answered yet. Wait for them, then try again."
 RETRY_AFTER = "2"  # seconds
 # Seconds: Gradio's loop turns every millisecond, so a longer silence means that it has ended.
 STALLED_AFTER = 10.0
 RESTARTED_AFTER = 1.0
 # Bytes of all requests that are waiting or being answered.
 MOST_HELD = 128_000_000
-# Sessions whose messages are kept although they have no waiting or running event.
-IDLE_SESSIONS = 1000
+# Sessions whose messages are kept although they have no waiting or running event, and the bytes of all unread
+# messages; above that, the session with the most unread loses its own.
+IDLE_SESSIONS, MOST_UNREAD = 1000, 128_000_000
+# Events of one kind that a visitor may have waiting or running; of cameras, one that ends and the next.
+MOST_OF_ONE, CAMERAS_OF_ONE = 8, 2
+
+
+class Unread(AsyncQueue[EventMessage]):
+    """Messages of one session that are not read yet, with their size in bytes."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        super().__init__()
+
+    def _put(self, item: EventMessage) -> None:
+        self.size += self._size_of(item)
+        super()._put(item)
+
+    def _get(self) -> EventMessage:
+        item = super()._get()
+        self.size -= self._size_of(item)
+        return item
+
+    @staticmethod
+    def _size_of(message: EventMessage) -> int:
+        return memory_of(getattr(message, "output", None))
+
+    def clear(self) -> None:
+        """Forget them."""
+        while not self.empty():
+            self.get_nowait()
 
 
 class Messages(LRUCache[str, AsyncQueue[EventMessage]]):
@@ -57,7 +90,17 @@ class Messages(LRUCache[str, AsyncQueue[EventMessage]]):
             del self[oldest]
             # Gradio keeps an empty set for every session that ever sent an event.
             self.queue.pending_event_ids_session.pop(oldest, None)
-        super().__setitem__(key, value)
+        super().__setitem__(key, Unread())
+
+    def make_room(self) -> None:
+        """Forget the messages of the sessions that leave most unread, if all together are too many."""
+        unread = [cast(Unread, each) for each in self.values()]
+        excess = sum(each.size for each in unread) - MOST_UNREAD
+        for each in sorted(unread, key=lambda each: -each.size):
+            if excess <= 0:
+                break
+            excess -= each.size
+            each.clear()
 
     def __missing__(self, session: str) -> AsyncQueue[EventMessage]:
         return AsyncQueue()
@@ -75,6 +118,8 @@ class SteadyQueue(Queue):
     turned: float
     # Bytes of each event that waits or is being answered.
     held: dict[str, int]
+    # Events of each kind that may wait; beyond, the app says that it is busy.
+    most_waiting: int
 
     @classmethod
     def instead_of(cls, queue: Queue) -> SteadyQueue:
@@ -90,6 +135,8 @@ class SteadyQueue(Queue):
         steady.ANALYTICS_MAX_EVENTS, steady.ANAYLTICS_CACHE_FREQUENCY = 1, sys.maxsize
         steady.turned = -math.inf
         steady.held = {}
+        # Gradio's own limit is for all kinds together: 66 clips would keep everybody's pictures out.
+        steady.most_waiting, steady.max_size = steady.max_size or sys.maxsize, None
         return steady
 
     @property
@@ -120,29 +167,80 @@ class SteadyQueue(Queue):
                 self.send_message(event, ProcessCompletedMessage(output={"error": FAILED}, success=False))
             await asyncio.sleep(RESTARTED_AFTER)
 
+    def runs_camera(self, event_id: str) -> bool:
+        """Whether this is a camera that sends frames now; one that waits for its place sends none."""
+        event = self.event_ids_to_events.get(event_id)
+        return event is not None and event.streaming and any(event in (job or []) for job in self.active_jobs)
+
     async def push(
         self, body: PredictBodyInternal, request: fastapi.Request, username: str | None
     ) -> tuple[bool, Any, Literal["success", "error", "queue_full", "validator_error"]]:
         """Queue an event.
 
-        If too much is waiting already, it is refused with status 503, and the uploads that it names are
-        deleted.
+        If too much is waiting already, of all visitors or of this one, it is refused with status 503, and the
+        uploads that it names are deleted.
         """
+        refused = self._refused(body)
         # Twice, because the request itself is kept too.
         size = 2 * memory_of([body.data, body.event_data])
         for ended in self.held.keys() - self.event_ids_to_events.keys():
             del self.held[ended]
         done, event, state = False, "", "queue_full"
-        if size + sum(self.held.values()) <= MOST_HELD:
+        if not refused and size + sum(self.held.values()) <= MOST_HELD:
             done, event, state = await super().push(body, request, username)
         if state == "queue_full":
             for each in values_of(body.data):
                 if isinstance(each, dict) and isinstance(each.get("path"), str):
                     delete(each["path"])
-            raise fastapi.HTTPException(503, BUSY, {"Retry-After": RETRY_AFTER})
+            raise fastapi.HTTPException(503, refused or BUSY, {"Retry-After": RETRY_AFTER})
         if done:
             self.held[str(event)] = size
+            self._queue_fairly(str(event))
         return done, event, state
+
+    def _refused(self, body: PredictBodyInternal) -> str | None:
+        """Return why an event of this kind cannot wait now; None if it can."""
+        function = self.blocks.fns.get(body.fn_index) if body.fn_index is not None else None
+        if function is None:
+            return None
+        kind = self.event_queue_per_concurrency_id.get(function.concurrency_id)
+        if kind is not None and len(kind.queue) >= self.most_waiting:
+            return BUSY
+        most = CAMERAS_OF_ONE if function.connection == "stream" else MOST_OF_ONE
+        own = [
+            event
+            for event in self._events_of(function.concurrency_id)
+            if event.session_hash == body.session_hash
+        ]
+        return YOUR_TURN.format(len(own)) if body.session_hash and len(own) >= most else None
+
+    def _events_of(self, kind: str) -> Iterator[Event]:
+        return (event for event in self.event_ids_to_events.values() if event.concurrency_id == kind)
+
+    def _queue_fairly(self, event_id: str) -> None:
+        """Let a visitor's first event go before another visitor's second one, and so on."""
+        event = self.event_ids_to_events.get(event_id)
+        if event is None or event not in (
+            waiting := self.event_queue_per_concurrency_id[event.concurrency_id].queue
+        ):
+            return
+        waiting.remove(event)
+        turns = Counter(each.session_hash for each in self._events_of(event.concurrency_id))
+        mine = turns[event.session_hash] - 1
+        turns[event.session_hash] -= 1
+        place = len(waiting)
+        while place > 0:
+            turns[waiting[place - 1].session_hash] -= 1
+            if turns[waiting[place - 1].session_hash] <= mine:
+                break
+            place -= 1
+        waiting.insert(place, event)
+
+    def send_message(self, event: Event, event_message: EventMessage) -> None:
+        """Send a message to the visitor of an event; what nobody reads goes when it takes too much."""
+        super().send_message(event, event_message)
+        if isinstance(event_message, ProcessCompletedMessage | ProcessGeneratingMessage):
+            cast(Messages, self.pending_messages_per_session).make_room()
 
 
 async def signal_or_timeout(event: Event, timeout: float) -> Literal["signal", "timeout"]:

@@ -139,25 +139,36 @@ class AnswerErrors:
 class LimitBodies:
     """Rejects requests of more than `most` bytes, or with more values than any event of this page needs.
 
-    Uploads, which go to disk, have a limit of their own.
+    Uploads, which go to disk, have a limit of their own. A running camera's latest frame is kept, of up to
+    `most_frame` bytes; `runs` says whether an event is a running camera.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int) -> None:
+    def __init__(self, app: ASGIApp, *, most: int, most_frame: int, runs: Callable[[str], bool]) -> None:
         self.app = app
         self.most = most
+        self.most_frame = most_frame
+        self.runs = runs
         # Bytes of the requests being received, oldest first; only the event loop touches them.
         self.arriving: dict[asyncio.Timeout, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on as long as it is small enough."""
-        if scope["type"] != "http" or scope["method"] in BODILESS or path_of(scope).endswith("/upload"):
+        path = path_of(scope)
+        if scope["type"] != "http" or scope["method"] in BODILESS or path.endswith("/upload"):
             await self.app(scope, receive, send)
-        elif (refused := too_large(scope, self.most)) is not None:
+            return
+        _, mark, event = path.rpartition("/stream/")
+        frame = mark and not event.endswith("/close")
+        most = self.most_frame if frame else self.most
+        if frame and not self.runs(event):
+            # Gradio would keep the body in the place of what any waiting event was sent.
+            await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
+        elif (refused := too_large(scope, most)) is not None:
             await refused(scope, receive, send)
         else:
-            await self._pass_body(scope, receive, send)
+            await self._pass_body(most, scope, receive, send)
 
-    async def _pass_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_body(self, most: int, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive the whole body, check it, and pass it on in one piece."""
         body = bytearray()
         time_left = asyncio.timeout(BODY_SECONDS)
@@ -170,8 +181,8 @@ class LimitBodies:
                         return
                     body += message.get("body", b"")
                     more = message.get("more_body", False)
-                    if len(body) > self.most:
-                        await refusal(TOO_LARGE.format(self.most / 1e6), 413)(scope, receive, send)
+                    if len(body) > most:
+                        await refusal(TOO_LARGE.format(most / 1e6), 413)(scope, receive, send)
                         return
                     self._make_room(time_left, len(body))
         except TimeoutError:

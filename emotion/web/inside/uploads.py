@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
@@ -23,6 +24,10 @@ from emotion.web.process import repeat
 
 # Seconds: the age at which unclaimed uploads are deleted, and how often they are looked for.
 SWEPT_AFTER, SWEPT_EVERY = 600, 60
+# The name of every file that is a result; see `results`.
+RESULT = "result"
+# Bytes: what stays free on the disk, and after how many of an upload that is looked at again.
+LEAST_FREE, CHECKED_EVERY = 500_000_000, 16_000_000
 # Seconds without a byte after which an upload counts as interrupted.
 SILENCE = 60
 
@@ -49,11 +54,13 @@ class PassUploads:
     """Passes on uploads of up to `most` bytes together, and deletes what Gradio leaves of interrupted ones.
 
     Gradio 6.31 limits each file and cleans up after some errors only. This can go when it does both.
+    Together, all files of all visitors have up to `on_disk` bytes; above that, the oldest goes.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int) -> None:
+    def __init__(self, app: ASGIApp, *, most: int, on_disk: int) -> None:
         self.app = app
         self.most = most
+        self.on_disk = on_disk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -63,15 +70,18 @@ class PassUploads:
         if (refused := too_large(scope, self.most)) is not None:
             await refused(scope, receive, send)
             return
-        received = 0
+        received = checked = 0
 
         async def receive_some() -> Message:
-            nonlocal received
+            nonlocal received, checked
             try:
                 message = await asyncio.wait_for(receive(), SILENCE)
             except TimeoutError:
                 raise MultiPartException("The upload stopped. Send the file again.") from None
             received += len(message.get("body", b""))
+            if received - checked >= CHECKED_EVERY:
+                checked = received
+                await asyncio.to_thread(make_room, self.on_disk)
             if received > self.most:
                 # Gradio's own wording for status 413.
                 raise MultiPartException(f"This is over the maximum allowed size of {self.most / 1e6:g} MB.")
@@ -88,6 +98,7 @@ class PassUploads:
         finally:
             for part in parts:
                 Path(part).unlink(missing_ok=True)
+            await asyncio.to_thread(make_room, self.on_disk)
 
 
 class PictureTools(mcp.GradioMCPServer):
@@ -123,8 +134,9 @@ def keep_sweeping(uploads: Sequence[set[str]]) -> None:
 
 
 def sweep(uploads: Sequence[set[str]], seconds: float) -> None:
-    """Delete recorded files that are older than `seconds`, and drop those that are gone."""
-    for files in uploads:
+    """Delete recorded files and results that are older than `seconds`, and drop those that are gone."""
+    results = {str(path) for path in Path(get_upload_folder()).glob(f"*/{RESULT}")}
+    for files in (*uploads, results):
         # A copy, because uploads arrive meanwhile.
         for file in list(files):
             path = Path(file)
@@ -133,6 +145,26 @@ def sweep(uploads: Sequence[set[str]], seconds: float) -> None:
                     continue
                 delete(path)
             files.discard(file)
+
+
+def make_room(most: int) -> None:
+    """Delete the oldest files, all but the latest, as long as they are too much or the disk is full."""
+    folder = Path(get_upload_folder())
+    found = []
+    for path in folder.rglob("*"):
+        # Requests delete theirs meanwhile.
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                told = path.stat()
+                found.append((told.st_mtime, told.st_size, path))
+    if not found:
+        return
+    excess = max(sum(size for _, size, _ in found) - most, LEAST_FREE - shutil.disk_usage(folder).free)
+    for _, size, path in sorted(found)[:-1]:
+        if excess <= 0:
+            return
+        delete(path)
+        excess -= size
 
 
 def uploaded(path: str) -> Path:

@@ -15,8 +15,14 @@ def test_a_clip_comes_back_annotated_with_a_timeline_and_a_csv(visit, clip):
     page.locator("#clip input[type=file]").set_input_files(clip)
     player = page.locator("#annotated-clip video")
     expect(player).to_be_visible(timeout=PATIENCE)
-    page.wait_for_function("document.querySelector('#annotated-clip video').readyState >= 2")
+    page.wait_for_function(
+        "document.querySelector('#annotated-clip video').readyState >= 2", timeout=PATIENCE
+    )
     assert player.evaluate("video => [video.videoWidth, video.videoHeight]") == [640, 480]
+    assert player.get_attribute("src").startswith("blob:")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the clip").click()
+    assert download.value.path().read_bytes()[4:8] == b"ftyp"
     expect(page.locator("#clip-chart polyline")).to_have_count(3)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the timeline").click()

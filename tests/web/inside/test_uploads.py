@@ -4,7 +4,9 @@ import os
 
 import pytest
 
-from emotion.web.inside.uploads import deleting, sweep
+from emotion.web.inside import uploads
+from emotion.web.inside.uploads import PassUploads, deleting, make_room, sweep
+from tests.web.inside.test_requests import Echo, ask
 
 pytestmark = pytest.mark.slow
 
@@ -48,3 +50,32 @@ def test_files_outside_the_upload_folder_are_never_deleted(upload, tmp_path):
     with deleting(mine, str(escaping), "\0", b"bytes", None):
         pass
     assert mine.exists()
+
+
+def test_all_uploads_together_have_a_limit_and_the_oldest_goes_while_another_arrives(upload, monkeypatch):
+    monkeypatch.setattr(uploads, "CHECKED_EVERY", 400)
+    arriving = upload.with_name("arriving.png")
+
+    class Slow(Echo):
+        async def __call__(self, scope, receive, send):
+            arriving.write_bytes(b"x" * 900)
+            await super().__call__(scope, receive, send)
+
+    upload.write_bytes(b"x" * 500)
+    os.utime(upload, (0, 0))
+    new = upload.with_name("new.png")
+    new.write_bytes(b"x" * 100)
+    os.utime(new, (1, 1))
+    app = PassUploads(Slow(), most=10_000, on_disk=1000)
+    assert ask(app, [b"x" * 300] * 3, path="/gradio_api/upload")[0] == 200
+    assert not upload.exists()
+    assert (new.exists(), arriving.exists()) == (True, True)
+
+
+def test_a_disk_that_is_nearly_full_keeps_the_latest_upload(upload, monkeypatch):
+    monkeypatch.setattr(uploads, "LEAST_FREE", 10**18)
+    os.utime(upload, (0, 0))
+    new = upload.with_name("new.png")
+    new.write_bytes(b"pixels")
+    make_room(10**9)
+    assert (upload.exists(), new.exists()) == (False, True)
