@@ -130,7 +130,7 @@ def model_figures(
     classifier: EmotionClassifier, dataset: Dataset, evaluation: Evaluation, votes: Path
 ) -> dict[str, Any]:
     """What `evaluate` does not measure: the agreed faces, the size and the time per face."""
-    predicted = evaluation.probabilities[:, : len(dataset.labels)].argmax(axis=1)
+    predicted = evaluation.probabilities.argmax(axis=1)
     faces = dataset.report.load(
         np.arange(min(len(dataset.report), 50)), classifier.input_size, classifier.channels
     )

@@ -119,6 +119,7 @@ class Window:
             raise EmotionError(
                 "There is no screen to open a window on. Leave --show out; the answers are printed anyway."
             ) from error
+        self._root.title("Facial emotion")
         self._closed = False
         self._root.protocol("WM_DELETE_WINDOW", self._close)
         self._picture = tkinter.Label(self._root)

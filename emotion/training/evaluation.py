@@ -29,7 +29,7 @@ BATCH_SIZE = 256  # faces in memory at a time
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found; `probabilities`, float32 (faces, outputs), are raw, of the reported faces."""
+    """What `evaluate` found; `probabilities`, float64 (faces, labels), are shown for the reported faces."""
 
     report: Report
     calibration: Calibration
@@ -88,7 +88,7 @@ def evaluate(
         groups=groups,
         history=history,
     )
-    return Evaluation(report, calibration, probabilities)
+    return Evaluation(report, calibration, calibration.apply(probabilities, len(dataset.labels))[0])
 
 
 def predict_examples(

@@ -27,7 +27,8 @@ def test_evaluate_chooses_on_one_half_and_reports_on_the_other(monkeypatch):
         dataset.calibration.targets,
         len(LABELS),
     )
-    assert found.probabilities.shape == (200, 5)
+    assert found.probabilities.shape == (200, len(LABELS))
+    assert found.probabilities.sum(axis=1) == pytest.approx(1)
     assert dataset.report.largest_batch == 64
     assert found.report.data.fingerprint == "f00d"
     assert found.report.data.audit == dataset.audit
@@ -42,6 +43,10 @@ def test_evaluate_chooses_on_one_half_and_reports_on_the_other(monkeypatch):
     assert again.report.not_sure.threshold == 0.25
     # Damaged faces are answered like all others, label factors included.
     assert again.report.robustness.clean == again.report.accuracy.value < found.report.accuracy.value
+    # So are the faces that other programs look at.
+    labelled = dataset.report.targets < len(LABELS)
+    right = again.probabilities.argmax(axis=1) == dataset.report.targets
+    assert right[labelled].mean() == pytest.approx(again.report.accuracy.value, abs=1e-6)
 
 
 def test_of_many_faces_a_selection_is_damaged():
