@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import h5py
     import keras
 
-# Faces per call: enough to keep a processor busy with little memory.
+# Faces per call: enough to keep a processor busy without much memory.
 BATCH_SIZE = 64
 # Weights of a layer; compressing fewer makes the file larger.
 LEAST_COMPRESSED = 1024

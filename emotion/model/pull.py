@@ -61,15 +61,15 @@ LARGEST_MODEL, LARGEST_SERVED = 2**30, 80 * 2**20
 # Seconds: how long the Hub may take to say which commit a revision is, and to count a download.
 ANSWER_SECONDS, COUNT_SECONDS = 10, 5
 CONFIG_FILE = KERAS_FILES[0]
-# Says nothing about a model; ValueError: not the Hub's JSON.
+# Errors that say nothing about a model; a ValueError means that the answer was not the Hub's JSON.
 UNREACHABLE = (HTTPError, OfflineModeIsEnabled, ValueError)
 DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EFBIG)
-# Inside the Hub cache: models that were pulled with `token=False`. The client hands out what its cache holds
-# without asking who may see it, so what a token fetched must never lie where a visitor's pull looks.
+# Inside the Hub cache: models that were pulled with `token=False`. The client serves its cache without
+# checking access, so a visitor's pull must never find what was fetched with a token.
 WITHOUT_TOKEN = "without-token"
 # Bytes for all of these models: 25 of the largest that are served.
 WITHOUT_TOKEN_BYTES = 2 * 2**30
-# Seconds for which a model stays after its last pull: another process may still be fetching it.
+# Seconds for which a model is kept after its last pull, as another process may still be fetching it.
 KEPT_SECONDS = 120
 
 logger = logging.getLogger(__name__)

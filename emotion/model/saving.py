@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Inside the folder of a model: the next one, whole as soon as its description is there.
+# Inside the folder of a model: the next one, complete as soon as its description exists.
 NEXT_FOLDER = ".next"
 
 
@@ -92,7 +92,7 @@ def save(
             (following / path).parent.mkdir(exist_ok=True)
             (following / path).write_bytes(content)
         (following / CARD_FILE).write_text(card, encoding="utf-8")
-        # Last, and at once: from here on the new model is the one that counts.
+        # Last, and atomically: from here on the new model is the valid one.
         beside = following / f"{DESCRIPTION_FILE}.part"
         _write_json(beside, description.to_dict())
         os.replace(beside, following / DESCRIPTION_FILE)
@@ -123,7 +123,7 @@ def finish_interrupted_save(folder: Path) -> None:
             return
         moved = json.loads((following / DESCRIPTION_FILE).read_text(encoding="utf-8"))["files"]
         for name in NETWORK_FILES:
-            # What the new model does not have goes, unless it was moved already.
+            # Files that the new model lacks are deleted, unless they were moved already.
             if not (following / name).exists() and name not in moved:
                 (folder / name).unlink(missing_ok=True)
         paths = [path for path in following.rglob("*") if path.is_file()]

@@ -28,9 +28,9 @@ from emotion.vision.litert import litert_is_installed
 
 # An output of this name can be taught too: a face at rest should be "not sure".
 AT_REST = "neutral"
-# How far the mean of the last layers may be from the network's own answer; 8 bits round.
+# Largest difference between the mean of the last layers and the network's own answer; 8 bits round.
 MOST_ROUNDING = 0.05
-# How far the weights of the two files of a model may be apart, as a share of the largest; 8 bits round.
+# Largest difference between the weights of a model's two files, as a share of the largest; 8 bits round.
 SAME_WEIGHTS = 0.02
 FOLDER_NAME = "taught-model"
 # Follows the name of the model that was taught.

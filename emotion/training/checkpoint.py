@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 LATEST_WEIGHTS = "latest.weights.h5"
 BEST_WEIGHTS = "best.weights.h5"
-GUESSING_EPOCHS = 3  # after which a network that is worth its time is better than guessing
+GUESSING_EPOCHS = 3  # after which a useful network is better than guessing
 LEAST_PROGRESS = 1e-4  # of the validation loss, to count as better
 CURVES = ("loss", "data_loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
@@ -118,7 +118,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         estimate_normalization(network, self.clean, self.config.normalization_batches)
         logs["val_loss"], logs["val_accuracy"] = self._validate(network)
         self._refuse_divergence(epoch + 1, logs["val_loss"])
-        # Not the accuracy: on a thousand faces its best epoch is a matter of luck.
+        # Not by accuracy: on a thousand faces, its best epoch is mostly luck.
         if not self.best_epoch or logs["val_loss"] < self.best_loss - LEAST_PROGRESS:
             self.best_epoch, self.best_loss = epoch + 1, logs["val_loss"]
             write_whole(self.folder / BEST_WEIGHTS, keras.Model(network.inputs, network.outputs).save_weights)

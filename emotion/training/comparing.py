@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 COMPARISON_FILE = "comparison.json"
 PLOT_FILE = "risk_coverage.png"
-# Stays on this disk and is never published: it shows people.
+# Stays on this disk and is never published, because it shows people.
 FACES_FILE = "differing_faces.png"
 MOST_FACES = 40
 SHEET_FACE = 48  # pixels

@@ -49,7 +49,7 @@ from emotion.training.tracking import NO_TRACKING, Tracking
 logger = logging.getLogger(__name__)
 
 AUDIT_FILE = "audit.json"  # names files: stays on this disk and is never published
-# What stays too where nothing but the last layer changes.
+# Settings that also stay if only the last layer changes.
 SERVING_SETTINGS = ("flip_averaging", "litert_precision")
 
 
@@ -74,14 +74,14 @@ def train_model(
     `config.devices`.
     """
     tracking.check()
-    find_architecture(config.architecture)  # a wrong name should not cost the time of an audit
+    find_architecture(config.architecture)  # fail on a wrong name before the audit
     devices = open_devices(config.devices)
     if devices.first and not (resume or overwrite):
         refuse_used_folder(output)
     with devices.folder(output, resume=resume) as own, written_by_one_run(own) as folder:
         dataset = load_dataset(config, folder=folder)
         if config.groups:
-            load_groups(config.groups, dataset.report)  # a wrong file should not cost the time of a run
+            load_groups(config.groups, dataset.report)  # fail on a wrong file before the run
         joined = load_members(config.members, dataset.outputs)
         if resume:
             check_resumed(config, dataset, folder)
@@ -136,7 +136,7 @@ def _run_stages(
         told = tracking.callbacks(stage.config, folder, stage.title) if devices.first else []
         fitted = run_stage(stage, dataset, resume=resume, devices=devices, callbacks=told)
         seconds += fitted.seconds
-        # Half a network is better than none, but no member of an ensemble.
+        # A half-trained network is better than none, but is not added to an ensemble.
         if stage.is_member and not (fitted.interrupted and members):
             members.append(fitted)
         if fitted.interrupted:

@@ -29,7 +29,7 @@ from emotion.training.evaluation import evaluate
 from emotion.training.fit import FittedNetwork
 from emotion.training.networks import average_networks
 
-# Stays on this disk and is never published: it shows people.
+# Stays on this disk and is never published, because it shows people.
 WRONG_FACES_FILE = "wrong_faces.png"
 MOST_WRONG_FACES = 32
 EMBEDDED_MODEL = f"the model embedded in {PACKAGE} {__version__}"

@@ -113,7 +113,7 @@ class Work:
     """Runs one network in the process."""
 
     def __init__(self) -> None:
-        # So that nothing is left to be opened.
+        # Opens every file that is needed before files are locked out.
         FaceNetwork()(np.zeros((64, 64, 3), np.uint8), 1.0)
         self._network: LiteRTNetwork | None = None
 

@@ -31,7 +31,7 @@ class PictureDecoder:
     """Opens untrusted pictures, `workers` at a time in processes of their own. Safe to share by threads."""
 
     def __init__(self, workers: int = 2, *, limits: Limits = PICTURE) -> None:
-        # The one used last comes first, so that only as many start as are needed at the same time.
+        # Last in, first out: only as many processes start as are needed at the same time.
         self._idle: queue.LifoQueue[LimitedProcess] = queue.LifoQueue()
         for _ in range(workers):
             self._idle.put(LimitedProcess(__name__, limits, error=InvalidImageError, stopped=TOO_MUCH))

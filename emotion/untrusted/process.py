@@ -218,11 +218,11 @@ def one_picture(arrays: list[np.ndarray]) -> np.ndarray:
 def main(module: str, limits_as_json: str) -> None:
     """Child entry point: prepare, drop privileges, serve until stdin closes."""
     limits = Limits(**json.loads(limits_as_json))
-    # What a library prints must not end up among the answers.
+    # Keep the libraries' output out of the answers.
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     work: Work = importlib.import_module(module).Work()
-    # A large picture leaves a heap of twice its size behind.
+    # A large picture leaves behind a heap of twice its size.
     trim = memory_trimmer()
     limit(limits)
     no_arrays: list[np.ndarray] = []
@@ -266,7 +266,7 @@ def limit(limits: Limits) -> None:
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)
-    # Last: what is open stays usable, and nothing else can be opened from here on.
+    # Last: open files stay usable, and no others can be opened from here on.
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 

@@ -69,7 +69,7 @@ class FaceNetwork:
             np.bitwise_xor(picture, SIGN, out=canvas[:height, :width])
             canvas[height:] = SIGN
             canvas[:height, width:] = SIGN
-            # A view of its memory keeps an interpreter from running.
+            # An interpreter does not run while a view of its memory exists.
             del canvas
             interpreter.invoke()
             outputs = [interpreter.get_tensor(each["index"])[0] for each in interpreter.get_output_details()]

@@ -17,7 +17,7 @@ from types import FrameType
 
 # Ctrl-C, what stops a service or a container, and a terminal that is closed.
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
-# Seconds that threads get to give up what they are writing; nothing waits for their answers.
+# Seconds that threads get to stop writing; their answers are no longer needed.
 SETTLES_WITHIN = 2.0
 # glibc's numbers for the settings.
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8

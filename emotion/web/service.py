@@ -48,7 +48,7 @@ class Limits:
     remembered_seconds: int = 3600
     # Pictures and models of all visitors; beyond, the one used longest ago is forgotten.
     remembered_bytes: int = 256_000_000
-    # Visitors whose page Gradio remembers; beyond, the one idle longest is taken for a new one.
+    # Visitors whose state Gradio keeps; beyond that, the one idle longest starts anew.
     sessions: int = 300
     # One uploaded file, all files of one upload, a camera's frame, and any other request.
     file_bytes: int = 100_000_000
