@@ -80,7 +80,8 @@ define install
 		echo "is the Python of .venv; this needs Python 3.$(OLDEST) to 3.$(NEWEST). Run make clean, then try again."; \
 		exit 1; \
 	}
-	$(INSTALL) --requirement $(1)
+	@echo "Installing what $(1) lists. This takes a minute or two."
+	@$(INSTALL) --requirement $(1)
 	@touch $@
 endef
 
