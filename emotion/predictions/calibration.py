@@ -172,8 +172,7 @@ def fit_temperature(
 ) -> float:
     """Return the likeliest temperature (Guo et al., "On calibration", 2017), within `TEMPERATURES`.
 
-    Its logarithm has a normal prior around 0, so that a few faces cannot move it far. `weights` (n,) says how
-    much each face counts; by default all the same.
+    Its logarithm has a normal prior around 0, so that a few faces cannot move it far; `weights` are (n,).
     """
     if not len(targets):
         return 1.0

@@ -70,9 +70,8 @@ def answer_dict(face: Answer) -> dict[str, Any]:
 class PredictionTable:
     """Writes one row per face as answers come; a picture or moment without a face has one row with face 0.
 
-    Names of files and labels are untrusted: an apostrophe defuses those that a spreadsheet would run as a
-    formula. `timed` adds a column of seconds. The file was opened with `newline=""`; its head is written at
-    once.
+    Names and labels are untrusted: an apostrophe defuses those that a spreadsheet would run as a formula.
+    `timed` adds seconds. The file was opened with `newline=""`.
     """
 
     def __init__(self, file: TextIO, labels: Sequence[str], *, timed: bool = False) -> None:
@@ -86,11 +85,7 @@ class PredictionTable:
     def write(
         self, name: str, faces: Sequence[Answer], *, time: float | None = None, error: str = ""
     ) -> None:
-        """Write the rows of one picture, or of the moment of a clip at `time` seconds.
-
-        Faces are numbered from 1; followed faces keep their number. `error` says why a file could not be
-        read.
-        """
+        """Write the rows of a picture, or of a clip at `time` seconds; `error` says why it was not read."""
         moment = ["" if time is None else f"{time:.3f}"] if self._timed else []
         first = [_defused(name), *moment]
         if not faces:

@@ -38,10 +38,10 @@ class LastLayer:
 
 @dataclass(frozen=True)
 class Head:
-    """All last layers of a network whose answer is the mean of several.
+    """All last layers, of one shape, of a network whose answer is the mean of its members.
 
-    `layers` has one per member of an ensemble, of one shape. A face passes through each member as it is and
-    perhaps mirrored; `passes` holds the index of the layer that ends each pass.
+    A face passes through each member as it is and perhaps mirrored; `passes` is the layer that ends each
+    pass.
     """
 
     layers: tuple[LastLayer, ...]
@@ -63,10 +63,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Gain:
-    """Right answers before and after fitting, on faces that were left out of the fit in turn.
-
-    `interval` is the 95 % interval of the difference of the two shares.
-    """
+    """Right answers before and after, on faces left out of the fit, and the difference's 95 % interval."""
 
     faces: int
     right_before: int

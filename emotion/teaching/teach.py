@@ -47,7 +47,7 @@ def taught_names(classifier: EmotionClassifier) -> tuple[str, ...]:
 class FeatureNetwork(LiteRTNetwork):
     """A `model.tflite` that also gives the features of a face, the input of its last layers.
 
-    Raises ModelLoadError if it ends in anything but the mean of dense layers with softmax.
+    ModelLoadError if it ends in anything but the mean of dense layers with softmax.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -80,10 +80,7 @@ class TaughtNetwork:
 
 
 class FineTuner:
-    """Fine-tunes a model that was loaded from a folder; one serves any number of people.
-
-    Raises ModelLoadError if the model cannot be taught; the message says why.
-    """
+    """Fine-tunes a model that was loaded from a folder, for any number of people; or ModelLoadError."""
 
     def __init__(self, classifier: EmotionClassifier) -> None:
         self.classifier = classifier
@@ -124,10 +121,7 @@ class FineTuner:
         return classifier, gain
 
     def judge(self, shown: Sequence[str]) -> Judge:
-        """Return a function that tells which answers for faces are right, as the app gives them.
-
-        An answer is right if it names the emotion, or says "not sure" for a face that shows no label.
-        """
+        """Return which answers are right: the emotion's name, or "not sure" for a face without a label."""
         labels, calibration = self.classifier.labels, self.classifier.description.calibration
         wanted = np.array([labels.index(name) if name in labels else -1 for name in shown])
 
@@ -143,10 +137,7 @@ class FineTuner:
         return isinstance(taught.network, TaughtNetwork) and taught.network.head is not self.network.head
 
     def pack(self, taught: EmotionClassifier) -> bytes:
-        """Return a taught model in the saved format, as a ZIP file with one folder.
-
-        Raises ModelLoadError if the model's files do not hold the same last layers.
-        """
+        """Return a taught model as a ZIP of one folder; ModelLoadError if its files hold other layers."""
         folder, network = self.classifier.folder, taught.network
         if folder is None or not isinstance(network, TaughtNetwork):
             raise ModelLoadError("Only a model that was taught here can be packed.")
@@ -166,10 +157,7 @@ class FineTuner:
 
 
 def with_keras_head(content: bytes, published: Head, head: Head) -> bytes:
-    """Return a `model.weights.h5` with the last layers `head` instead of `published`.
-
-    Raises ModelLoadError if it does not hold `published`.
-    """
+    """Return a `model.weights.h5` with `head` for its last layers `published`; or ModelLoadError."""
     import h5py
 
     buffer = io.BytesIO(content)
