@@ -190,8 +190,10 @@ def measure(classifier: EmotionClassifier, options: argparse.Namespace) -> dict[
     ours |= turned(classifier, singles[: options.turned])
     if options.things:
         paths = face_files(options.things)
-        seen = on_all_processors(lambda path: bool(classifier.predict(path)), paths, "things")
-        ours[f"{len(paths)} photographs of things: a face was seen"] = mean(seen)
+        found = list(on_all_processors(classifier.predict, paths, "things"))
+        told = [any(face.label is not None for face in faces) for faces in found]
+        ours[f"{len(paths)} photographs of things: a face was seen"] = mean(map(bool, found))
+        ours[f"{len(paths)} photographs of things: an emotion was named"] = mean(told)
     figures = {"emotion": ours}
     if options.peers:
         with tempfile.TemporaryDirectory() as folder:

@@ -30,6 +30,9 @@ ROLL_PER_EYES = 1.5
 # looks the same, and a picture a thousand times as wide as high does not take gigabytes.
 MOST_REDUCTION = 8
 Point = tuple[float, float]
+# The detector's scores between which what it found turns from a thing into a face: an answer's confidence
+# is multiplied by this share (benchmarks.pipeline --things).
+THING, FACE = 0.5, 0.72
 # Pixels: the square root of the box's area.
 SMALLEST_FACE = 20
 # Spread of the Laplacian over that of the grey levels: 0.86 in training faces, 0.1 after a blur of 2 pixels.
@@ -57,6 +60,10 @@ class Located(Protocol):
     def tight(self) -> bool:
         """The box is the frame of a training face already."""
 
+    @property
+    def score(self) -> float:
+        """The detector's belief that it is a face, 0..1; 1 if it was not asked."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -65,6 +72,7 @@ class Place:
     box: tuple[int, int, int, int]
     eyes: tuple[Point, Point] | None = None
     tight: bool = False
+    score: float = 1.0
 
 
 def scaled_place(face: Located, factor: float) -> Place:
@@ -74,7 +82,7 @@ def scaled_place(face: Located, factor: float) -> Place:
     if face.eyes:
         left, right = ((factor * across, factor * down) for across, down in face.eyes)
         eyes = (left, right)
-    return Place((x, y, max(1, width), max(1, height)), eyes, face.tight)
+    return Place((x, y, max(1, width), max(1, height)), eyes, face.tight, face.score)
 
 
 def crop_square(
@@ -172,6 +180,11 @@ def _reduced(missing: tuple[int, int], across: int, length: int, factor: int) ->
     """Share the pixels that a reduced region of this length still lacks between its two sides."""
     before = min(round(missing[0] / factor), across - length)
     return before, across - length - before
+
+
+def face_share(face: Located) -> float:
+    """Return how likely a found face is one, 0..1; a picture that was cropped to a face counts as one."""
+    return 1.0 if face.tight else min(1.0, max(0.0, (face.score - THING) / (FACE - THING)))
 
 
 def quality_problem(box: tuple[int, int, int, int], crop: np.ndarray) -> str | None:

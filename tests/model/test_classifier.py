@@ -17,11 +17,14 @@ from PIL import Image
 from emotion import EmotionClassifier, InvalidImageError, ModelLoadError
 from emotion.model.keras_engine import export_litert
 from emotion.model.loading import EMBEDDED
+from emotion.predictions.face import NEUTRAL_OR_MIXED
+from emotion.vision.faces import DetectedFace
 from tests.drawn_faces import draw_face
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +150,30 @@ def test_a_picture_may_be_a_path_bytes_an_image_or_an_array(classifier, tmp_path
 
 def test_a_picture_without_a_face_has_no_predictions(classifier):
     assert classifier.predict(np.full((200, 320, 3), 127, np.uint8)) == []
+
+
+def test_an_answer_about_what_hardly_looks_like_a_face_is_no_answer():
+    classifier = EmotionClassifier.from_pretrained()
+    picture, [face] = classifier.locate(next(EXAMPLES.glob("*-happy.jpg")))
+    scores = (1.0, 0.72, 0.61, 0.5, 0.1)
+    told = [
+        classifier.predict_located(picture, [DetectedFace(face.box, score, face.eyes)])[0] for score in scores
+    ]
+    assert [each.label for each in told] == ["happy", "happy", "happy", None, None]
+    assert told[0].confidence == told[1].confidence > 0.9
+    assert told[2].confidence == pytest.approx(told[0].confidence / 2)
+    assert [(each.confidence, each.reason) for each in told[3:]] == [(0, NEUTRAL_OR_MIXED)] * 2
+    assert all(each.probabilities == told[0].probabilities for each in told)
+    cropped = DetectedFace(face.box, 0.3, face.eyes, tight=True)
+    assert classifier.predict_located(picture, [cropped])[0].label == "happy"
+
+
+def test_a_coffee_cup_has_no_emotion_however_it_lies():
+    classifier = EmotionClassifier.from_pretrained()
+    with Image.open(next(EXAMPLES.glob("*-no-face.jpg"))) as cup:
+        for angle in (-10, 6, 10, 14):
+            turned = cup.convert("RGB").rotate(angle, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128))
+            assert {face.label for face in classifier.predict(turned)} <= {None}
 
 
 def test_what_is_not_a_picture_is_refused_in_plain_words(classifier, tmp_path):

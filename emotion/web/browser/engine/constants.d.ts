@@ -59,6 +59,8 @@ export interface Constants {
   REDUCE_ABOVE: number;
   SEARCHED_SIDE: number;
   SMALLEST_FACE: number;
+  THING: number;
+  FACE: number;
   LEAST_SHARPNESS: number;
   JUDGED_SIDE: number;
   LEAST_PROBABILITY: number;

@@ -15,6 +15,7 @@ import { cubic, rotate } from "./rotate.js";
  * @property {Box} box
  * @property {[Point, Point] | null} eyes the one that is left in the picture, then the right one
  * @property {boolean} tight the box is the frame of a training face already
+ * @property {number} score the belief of the detector that it is a face, 0..1
  */
 
 export class Cropper {

@@ -7,7 +7,7 @@ import { startLiteRT } from "./litert.js";
 import { look } from "./look.js";
 import { Network } from "./network.js";
 import { roundEven } from "./picture.js";
-import { qualityProblem } from "./quality.js";
+import { faceShare, qualityProblem } from "./quality.js";
 import { reduce } from "./resize.js";
 import { Search } from "./search.js";
 import { Tracker } from "./tracker.js";
@@ -127,7 +127,7 @@ export class Engine {
    */
   async warmUp(width, height) {
     const grey = { data: new Uint8Array(width * height * 3).fill(128), width, height, channels: 3 };
-    const place = /** @type {Place} */ ({ box: [0, 0, height, height], eyes: null, tight: true });
+    const place = /** @type {Place} */ ({ box: [0, 0, height, height], eyes: null, tight: true, score: 1 });
     await this.search.inFrame(grey);
     await this.#answer(place, this.cropper.crop(grey, place));
   }
@@ -140,7 +140,7 @@ export class Engine {
     const { constants, model } = this.settings;
     const shape = [1, model.size, model.size, model.channels];
     const [{ values }] = await this.network.run(shape, Float32Array.from(crop.data));
-    const answer = calibrated(values, model, constants);
+    const answer = calibrated(values, model, constants, faceShare(place, constants));
     const problem = qualityProblem(place.box, crop, constants);
     return problem ? { ...answer, label: null, reason: problem } : answer;
   }
@@ -171,6 +171,7 @@ function scaled(place, factor) {
     box: [x, y, Math.max(1, width), Math.max(1, height)],
     eyes: /** @type {[Point, Point] | null} */ (eyes),
     tight: place.tight,
+    score: place.score,
   };
 }
 

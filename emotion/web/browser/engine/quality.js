@@ -1,4 +1,4 @@
-// Whether a face can be judged at all: large enough, sharp enough; see emotion/vision/crop.py.
+// Whether a face can be judged at all: a face, large enough, sharp enough; see emotion/vision/crop.py.
 
 import { grey } from "./picture.js";
 import { CUBIC, resize } from "./resize.js";
@@ -6,7 +6,16 @@ import { CUBIC, resize } from "./resize.js";
 /**
  * @import { Box, Picture } from "./picture.js"
  * @import { Constants } from "./constants.js"
+ * @import { Place } from "./crop.js"
  */
+
+/**
+ * How likely a found face is one, 0..1; a picture that was cropped to a face counts as one.
+ * @param {Place} place @param {Constants} constants
+ */
+export function faceShare({ tight, score }, { THING, FACE }) {
+  return tight ? 1 : Math.min(1, Math.max(0, (score - THING) / (FACE - THING)));
+}
 
 /**
  * Why a face cannot be judged, or null if it can.

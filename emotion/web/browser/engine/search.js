@@ -221,7 +221,7 @@ export class Search {
   #wholeIfTight(face, { width, height }) {
     const whole = /** @type {[number, number, number, number]} */ ([0, 0, width, height]);
     if (overlap(frame(face.box, this.constants), whole) < this.constants.TIGHT_OVERLAP) return face;
-    return { box: whole, eyes: face.eyes, tight: true };
+    return { box: whole, eyes: face.eyes, tight: true, score: face.score };
   }
 }
 
@@ -239,6 +239,7 @@ function placeOf(detection) {
       [detection[7], detection[8]],
     ],
     tight: false,
+    score: detection[SCORE],
   };
 }
 
