@@ -2,6 +2,8 @@
 
 import pickle
 import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from emotion.model.engines import LiteRTNetwork
 from emotion.model.loading import EMBEDDED
 from emotion.untrusted.networks import IsolatedNetwork, load_visitors_model
 from emotion.web.host_model import load_or_default
-from tests.app_process import EXAMPLES
+from tests.app_process import EXAMPLES, ROOT
 
 pytestmark = pytest.mark.slow
 
+# As TensorFlow's schema numbers them.
+AVERAGE_POOL, BATCH_MATMUL = 1, 126
 FACES = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
 
 
@@ -25,6 +29,14 @@ def network_without_an_answer() -> bytes:
     """The embedded network, told to answer with a tensor that it never sets."""
     model = unpacked((EMBEDDED / "model.tflite").read_bytes())
     model.subgraphs[0].outputs = [15]
+    return packed(model)
+
+
+def network_that_crashes() -> bytes:
+    """The embedded network, one of whose operators is called another one and reads settings that it lacks."""
+    model = unpacked((EMBEDDED / "model.tflite").read_bytes())
+    [pooling] = [each for each in model.operatorCodes if each.builtinCode == AVERAGE_POOL]
+    pooling.builtinCode = BATCH_MATMUL
     return packed(model)
 
 
@@ -114,6 +126,19 @@ def test_a_host_s_network_that_would_end_the_program_is_replaced_with_a_notice(f
     classifier = load_or_default(str(folder))
     assert classifier.model_name == "embedded default"
     assert "cannot be run" in classifier.notice
+
+
+def test_a_host_s_network_that_crashes_litert_is_replaced_with_a_notice(folder):
+    description = folder / "emotion.json"
+    description.write_text(description.read_text().replace('"files"', '"were"'))
+    (folder / "model.tflite").write_bytes(network_that_crashes())
+    here = f"from emotion import EmotionClassifier\nEmotionClassifier.from_pretrained({str(folder)!r})"
+    ended = subprocess.run([sys.executable, "-c", here], cwd=ROOT, capture_output=True)
+    assert ended.returncode < 0, "a signal ends a program that runs it"
+    classifier = load_or_default(str(folder))
+    assert classifier.model_name == "embedded default"
+    assert "This model crashed" in classifier.notice
+    assert classifier.predict(EXAMPLES / "2-happy.jpg")[0].label == "happy"
 
 
 def test_a_host_s_network_that_runs_is_taken(folder):

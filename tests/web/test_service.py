@@ -1,5 +1,7 @@
 """What every handler asks the service for."""
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,8 +9,12 @@ import pytest
 from PIL import Image
 
 from emotion import InvalidImageError, ModelLoadError
+from emotion.model.loading import EMBEDDED
+from emotion.untrusted.networks import load_visitors_model
 from emotion.vision.images import Picture
 from emotion.web.components import at_shown_size
+from emotion.web.service import Limits, Service
+from tests.app_process import EXAMPLES
 from tests.web.faces import face
 
 pytestmark = pytest.mark.slow
@@ -38,6 +44,31 @@ def test_a_model_that_was_forgotten_is_not_replaced_in_silence(service):
     assert len(others) == 2
     with pytest.raises(ModelLoadError, match=r"was forgotten.*Load it again on the Model tab"):
         service.classifier_for(kept)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="counts processes as Linux lists them")
+def test_an_evicted_model_of_a_visitor_starts_again_when_it_is_asked_again(service):
+    few = Service(service.classifier, examples=EXAMPLES, limits=Limits(visitor_models=1))
+    happy = EXAMPLES / "2-happy.jpg"
+    expected = service.classifier.predict(happy)
+    kept = []
+    for _ in range(2):
+        kept.append(few.keep_model(load_visitors_model(EMBEDDED, seconds=60)))
+        assert few.classifier_for(kept[-1]).predict(happy) == expected
+        assert running_networks() == 1
+    assert few.classifier_for(kept[0]).predict(happy) == expected
+    assert running_networks() == 1
+    few.classifier_for(kept[0]).close()
+    assert running_networks() == 0
+
+
+def running_networks():
+    """Return how many processes of this one run a network."""
+    found = 0
+    for task in Path("/proc/self/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += "emotion.untrusted.networks" in Path("/proc", child, "cmdline").read_text()
+    return found
 
 
 def test_a_large_picture_is_shown_small_and_its_faces_with_it(service, tmp_path):

@@ -14,7 +14,7 @@ import math
 import sys
 import time
 from asyncio import Queue as AsyncQueue
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any, Literal, cast
 
@@ -49,20 +49,17 @@ class Unread(AsyncQueue[EventMessage]):
 
     def __init__(self) -> None:
         self.size = 0
+        self._sizes: deque[int] = deque()
         super().__init__()
 
     def _put(self, item: EventMessage) -> None:
-        self.size += self._size_of(item)
+        self._sizes.append(memory_of(getattr(item, "output", None)))
+        self.size += self._sizes[-1]
         super()._put(item)
 
     def _get(self) -> EventMessage:
-        item = super()._get()
-        self.size -= self._size_of(item)
-        return item
-
-    @staticmethod
-    def _size_of(message: EventMessage) -> int:
-        return memory_of(getattr(message, "output", None))
+        self.size -= self._sizes.popleft()
+        return super()._get()
 
     def clear(self) -> None:
         """Forget them."""
