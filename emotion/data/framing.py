@@ -40,8 +40,8 @@ def find_face(picture: np.ndarray) -> Place | None:
     if not found:
         return None
     height, width = opened.pixels.shape[:2]
-    chosen = max(found, key=lambda face: _prominence(face.box, width, height))
-    return scaled_place(chosen, opened.scale) if opened.scale > 1 else _place(chosen)
+    chosen = _place(max(found, key=lambda face: _prominence(face.box, width, height)))
+    return scaled_place(chosen, opened.scale) if opened.scale > 1 else chosen
 
 
 def face_share(place: Place, picture: np.ndarray) -> float:

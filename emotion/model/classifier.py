@@ -19,7 +19,7 @@ from emotion.model.loading import EMBEDDED, SavedModel, load, load_folder
 from emotion.model.saving import save
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
 from emotion.report.report import PLOTS_FOLDER
-from emotion.vision.crop import Located, crop_face, face_share, quality_problem, scaled_place, whole_crop
+from emotion.vision.crop import Located, crop_face, face_likelihood, quality_problem, scaled_place, whole_crop
 from emotion.vision.faces import detect_faces
 from emotion.vision.images import Picture, open_image, open_picture
 
@@ -216,7 +216,7 @@ class EmotionClassifier:
         """Classify faces at known places in the whole picture; one prediction per face, in order."""
         crops = [self.crop(picture, face) for face in faces]
         predictions = []
-        answers = self._predict_crops(crops, [face_share(face) for face in faces])
+        answers = self._predict_crops(crops, [face_likelihood(face) for face in faces])
         for face, crop, prediction in zip(faces, crops, answers, strict=True):
             prediction = replace(prediction, box=face.box, eyes=face.eyes, tight=face.tight)
             if problem := quality_problem(face.box, crop):
@@ -355,13 +355,13 @@ class EmotionClassifier:
         return pictures
 
     def _predict_crops(
-        self, crops: Sequence[np.ndarray], face_shares: Sequence[float] | None = None
+        self, crops: Sequence[np.ndarray], likelihoods: Sequence[float] | None = None
     ) -> list[FacePrediction]:
         shape = (len(crops), self.input_size, self.input_size, self.channels)
         raw = self.network(np.asarray(crops, np.float32).reshape(shape))
         shown, sureness = self.description.calibration.apply(raw, len(self.labels))
-        if face_shares is not None:
-            sureness = sureness * np.asarray(face_shares)
+        if likelihoods is not None:
+            sureness = sureness * np.asarray(likelihoods)
         return [self._prediction(*each) for each in zip(shown, map(float, sureness), strict=True)]
 
     def _prediction(self, probabilities: np.ndarray, confidence: float) -> FacePrediction:

@@ -182,7 +182,7 @@ def _reduced(missing: tuple[int, int], across: int, length: int, factor: int) ->
     return before, across - length - before
 
 
-def face_share(face: Located) -> float:
+def face_likelihood(face: Located) -> float:
     """Return how likely a found face is one, 0..1; a picture that was cropped to a face counts as one."""
     return 1.0 if face.tight else min(1.0, max(0.0, (face.score - THING) / (FACE - THING)))
 

@@ -14,10 +14,10 @@
 /**
  * @param {ArrayLike<number>} raw softmax of the network, labels first
  * @param {Model} model @param {Constants} constants
- * @param {number} faceShare 0..1: how likely it is a face
+ * @param {number} faceLikelihood 0..1: how likely it is a face
  * @returns {Answer}
  */
-export function calibrated(raw, model, constants, faceShare) {
+export function calibrated(raw, model, constants, faceLikelihood) {
   const least = constants.LEAST_PROBABILITY;
   const logits = Array.from(raw, (value) => Math.log(Math.max(value, least)) / model.temperature);
   const highest = Math.max(...logits);
@@ -26,7 +26,7 @@ export function calibrated(raw, model, constants, faceShare) {
   const shares = powers.slice(0, model.labels.length).map((power) => power / all);
   const weighed = shares.map((share, index) => share * model.labelWeights[index]);
   const best = weighed.indexOf(Math.max(...weighed));
-  const confidence = shares[best] * faceShare;
+  const confidence = shares[best] * faceLikelihood;
   const sure = confidence >= model.threshold;
   return {
     label: sure ? model.labels[best] : null,

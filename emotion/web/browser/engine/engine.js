@@ -7,7 +7,7 @@ import { startLiteRT } from "./litert.js";
 import { look } from "./look.js";
 import { Network } from "./network.js";
 import { roundEven } from "./picture.js";
-import { faceShare, qualityProblem } from "./quality.js";
+import { faceLikelihood, qualityProblem } from "./quality.js";
 import { reduce } from "./resize.js";
 import { Search } from "./search.js";
 import { Tracker } from "./tracker.js";
@@ -140,7 +140,7 @@ export class Engine {
     const { constants, model } = this.settings;
     const shape = [1, model.size, model.size, model.channels];
     const [{ values }] = await this.network.run(shape, Float32Array.from(crop.data));
-    const answer = calibrated(values, model, constants, faceShare(place, constants));
+    const answer = calibrated(values, model, constants, faceLikelihood(place, constants));
     const problem = qualityProblem(place.box, crop, constants);
     return problem ? { ...answer, label: null, reason: problem } : answer;
   }

@@ -13,7 +13,7 @@ import { CUBIC, resize } from "./resize.js";
  * How likely a found face is one, 0..1; a picture that was cropped to a face counts as one.
  * @param {Place} place @param {Constants} constants
  */
-export function faceShare({ tight, score }, { THING, FACE }) {
+export function faceLikelihood({ tight, score }, { THING, FACE }) {
   return tight ? 1 : Math.min(1, Math.max(0, (score - THING) / (FACE - THING)));
 }
 
