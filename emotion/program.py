@@ -10,6 +10,8 @@ from pathlib import Path
 PACKAGE = "emotion-faces"
 # Environment variables of the app.
 MODEL_VARIABLE, REFRESH_VARIABLE = "EMOTION_MODEL", "EMOTION_REFRESH_MINUTES"
+LIVE_VARIABLE = "EMOTION_LIVE"
+
 if (Path(__file__).parents[1] / "requirements.txt").is_file():
     COMMAND = "python -m emotion"
     TRAIN_COMMAND = "python train.py"

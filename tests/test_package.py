@@ -52,6 +52,13 @@ def test_every_command_knows_its_version(command, installed, tmp_path):
     assert (done.stdout.strip(), done.stderr) == (emotion.__version__, "")
 
 
+def test_what_runs_in_browsers_travels_along(installed):
+    here, there = (folder / "emotion" / "web" / "browser" for folder in (ROOT, installed))
+    files = {path.relative_to(here) for path in here.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert Path("engine/vendor/litert.wasm.gz") in files
+    assert {path for path in files if not (there / path).is_file()} == set()
+
+
 def test_the_citation_names_the_same_version():
     cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)[1]
     assert cited == emotion.__version__

@@ -27,7 +27,7 @@ REQUIREMENTS = "requirements.txt"
 # Folders that the page never imports. The model itself comes from the Hub.
 NOT_SERVING = ("__main__.py", "cli", "data", "pretrained", "space", "training")
 # A Space is public: nothing else that lies in the folder leaves this computer.
-ENDINGS = (".py", ".css", ".js", ".json", ".gz", ".tflite", "LICENSE")
+ENDINGS = (".py", ".css", ".js", ".json", ".html", ".gz", ".tflite", "LICENSE")
 ZEROGPU_SCRIPT = '''"""The entry point on ZeroGPU, which starts no Space without a GPU function."""
 
 import runpy

@@ -18,6 +18,7 @@ DESCRIPTION = """Tell how angry, happy or sad faces look, in a browser.
 
 EMOTION_MODEL=owner/name[@revision] or a folder picks the model, GRADIO_SERVER_PORT the port.
 EMOTION_REFRESH_MINUTES=10 checks for new commits of the model and switches to them while the app runs.
+EMOTION_LIVE=server keeps Live on the server; else visitors' browsers load the model and run it themselves.
 """
 
 

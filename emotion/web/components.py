@@ -34,6 +34,14 @@ def data_url(picture: np.ndarray | Image.Image, *, side: int = SHOWN_SIDE) -> st
     return f"data:image/jpeg;base64,{base64.b64encode(as_jpeg(picture, side=side)).decode()}"
 
 
+def bytes_of(url: object) -> bytes:
+    """Return what a data URL holds; nothing, which opens with a message, where it is none."""
+    try:
+        return base64.b64decode(url.partition(",")[2]) if isinstance(url, str) else b""
+    except ValueError:
+        return b""
+
+
 def as_jpeg(picture: np.ndarray | Image.Image, *, side: int = SHOWN_SIDE) -> bytes:
     """Encode a picture, reduced to at most `side` pixels."""
     image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
@@ -59,11 +67,7 @@ class MemoryImage(gr.Image, DrawnAsParent):
         if payload is None:
             return None
         if payload.url and payload.url.startswith("data:"):
-            try:
-                return base64.b64decode(payload.url.partition(",")[2])
-            except ValueError:
-                # Opening it will fail with a message.
-                return b""
+            return bytes_of(payload.url)
         return uploaded(payload.path) if payload.path else None
 
     # pyrefly: ignore [bad-override]

@@ -12,7 +12,7 @@ from emotion.errors import EmotionError, ModelLoadError
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.loading import EMBEDDED, EMBEDDED_NAME
 from emotion.model.pull import DEFAULT_NAME, newest_commit
-from emotion.program import MODEL_VARIABLE, REFRESH_VARIABLE
+from emotion.program import LIVE_VARIABLE, MODEL_VARIABLE, REFRESH_VARIABLE
 from emotion.untrusted.networks import load_hosts_model
 
 # The model may be large, but a start must come to an end.
@@ -74,6 +74,20 @@ def refresh_minutes(environment: Mapping[str, str]) -> float | None:
             " it, the app keeps the model that it started with."
         )
     return minutes
+
+
+def live_on_device(environment: Mapping[str, str]) -> bool:
+    """Return whether visitors' browsers may run the model, as the Live tab does unless EMOTION_LIVE=server.
+
+    Raises
+    ------
+    EmotionError
+        If EMOTION_LIVE is neither "device" nor "server".
+    """
+    text = environment.get(LIVE_VARIABLE, "").strip() or "device"
+    if text not in ("device", "server"):
+        raise EmotionError(f'{LIVE_VARIABLE} must be "server" or "device", the default, not {text!r}.')
+    return text == "device"
 
 
 class Serving(Protocol):

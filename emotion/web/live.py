@@ -1,44 +1,35 @@
-"""The Live tab: faces in front of the camera, followed from frame to frame."""
+"""The Live tab: faces in front of the camera, followed in the visitor's browser.
+
+The page is the static one's (`browser/page/live.js`). The engine answers on the visitor's device; where it
+cannot, here are the server's answers, which the page asks for frame by frame.
+"""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+import json
+from pathlib import Path
+from string import Template
+from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
 from emotion.video.follow import answers_and_looks
-from emotion.video.tracking import MISSED_FRAMES, FaceTracker
 from emotion.vision.faces import detect_faces_in_frame
-from emotion.vision.images import Picture
-from emotion.web.camera import CAMERAS, STREAMED, front_or_rear, streamed_camera, wire_camera
-from emotion.web.components import SHOWN_SIDE
-from emotion.web.html.answer import live_faces, live_overlay, timeline_chart
-from emotion.web.html.messages import live_welcome, problem
+from emotion.web.browser.files import PAGE
+from emotion.web.browser.settings import settings
+from emotion.web.browser.words import table, worded
+from emotion.web.camera import CAMERAS
+from emotion.web.components import SHOWN_SIDE, bytes_of
 from emotion.web.memory import Kept
-from emotion.web.photo import PICTURE_HEIGHT, Photo
+from emotion.web.photo import Photo
 from emotion.web.service import Service
-from emotion.web.tab import PRIVATE, SILENT, Page, Tab, Update, state
+from emotion.web.tab import PRIVATE, SILENT, Page, Tab, Update, told
 
-# Seconds between camera frames, when the server keeps up.
-FRAME_INTERVAL = 0.1
-
-
-@dataclass
-class Watching:
-    """What the tab remembers for a visitor: the faces being followed, and the frame of a snapshot.
-
-    A face is gone after `patience` seconds, where frames come often. `frame` is uint8 (H, W, 3) at the size
-    that is shown, `time` its seconds on the monotonic clock.
-    """
-
-    tracker: FaceTracker
-    patience: float
-    frame: np.ndarray
-    time: float
+START = Path(__file__).with_name("start_live.js")
+# Of the numbers that describe a look: they are compared, not shown.
+LOOK_DIGITS = 3
 
 
 class Live(Tab):
@@ -48,86 +39,63 @@ class Live(Tab):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
-        self.watching = state(service)
-        self.forgets = [self.watching]
-        with gr.Row(equal_height=False):
-            with gr.Column():
-                with gr.Column(elem_id="live-stage"):
-                    self.camera = streamed_camera("camera", height=PICTURE_HEIGHT)
-                    self.boxes = gr.HTML(elem_id="live-overlay")
-                self.facing = front_or_rear("camera-facing")
-                self.snapshot = gr.Button("Look at this moment in Photo", elem_id="snapshot")
-            with gr.Column():
-                self.answers = gr.HTML(live_welcome(), elem_id="live-faces")
-                self.chart = gr.HTML(elem_id="live-chart")
+        script = Template(START.read_text("utf-8")).substitute(
+            address=service.device.address,
+            on_device=json.dumps(service.device.with_model),
+            minutes=service.limits.live_minutes,
+        )
+        # Its value is what the page was answered last.
+        self.page = gr.HTML(
+            html_template=worded((PAGE / "live.html").read_text("utf-8"), table()),
+            js_on_load=script,
+            apply_default_css=False,
+            elem_id="live-page",
+            elem_classes="em-own",
+        )
 
     def wire(self, page: Page) -> None:
-        """Connect the events; a snapshot is shown in the Photo tab."""
-        limits = self.service.limits
-        streaming = self.camera.stream(
-            self.watch,
-            [self.camera, self.watching, page.own],
-            [self.watching, self.boxes, self.answers, self.chart],
-            stream_every=FRAME_INTERVAL,
-            time_limit=limits.live_minutes * 60,
-            concurrency_limit=limits.live_visitors,
+        """Connect the events; a moment is shown in the Photo tab."""
+        # The next frame may come before Gradio has noted the end of the one before.
+        self.page.frame(
+            self.answer,
+            page.own,
+            self.page,
+            trigger_mode="multiple",
+            concurrency_limit=self.service.limits.live_visitors,
             concurrency_id=CAMERAS,
             **SILENT,
         )
-        streaming.then(self.stop, outputs=[self.boxes, self.answers], **SILENT)
-        wire_camera(self.facing, self.camera, STREAMED)
+        page.own.change(self.choose, page.own, self.page, **SILENT)
         self.bar = page.bar
         [self.photo] = [tab for tab in page.tabs if isinstance(tab, Photo)]
-        outputs = [self.bar, *self.photo.outputs]
-        self.snapshot.click(self.take_over, [self.watching, page.own], outputs, **PRIVATE)
+        self.page.moment(self.take_over, page.own, [self.bar, *self.photo.outputs], **PRIVATE)
 
-    def watch(
-        self, frame: bytes | None, kept: Kept[Watching] | None, own: Kept[EmotionClassifier] | None
-    ) -> Update:
-        """Look at one frame. The browser sends the next one after the answer: it drops those between."""
-        if frame is None:
-            return {self.watching: kept}
+    def choose(self, own: Kept[EmotionClassifier] | None) -> dict[str, bool]:
+        """Tell the page whether the visitor has a model of their own, which runs here alone."""
+        return {"own": own is not None}
+
+    def answer(self, own: Kept[EmotionClassifier] | None, event: gr.EventData) -> dict[str, Any]:
+        """Answer for one frame and forget it; the page follows the faces from frame to frame."""
+        asked = {"id": told(event, "id")}
         try:
-            picture = self.service.open_picture(frame).shown(SHOWN_SIDE).pixels
+            picture = self.service.open_picture(bytes_of(told(event, "picture"))).shown(SHOWN_SIDE).pixels
             classifier = self.service.classifier_for(own)
             found = detect_faces_in_frame(picture, limit=self.service.limits.live_faces)
             predictions, looks = answers_and_looks(classifier, picture, found)
         except EmotionError as error:
-            return {self.boxes: "", self.answers: problem(str(error))}
-        memory = self.service.memory
-        watching = self._go_on(memory.recall(kept), classifier, picture)
-        tracker = watching.tracker
-        faces = tracker.update(predictions, watching.time, looks)
+            return {**asked, "problem": str(error)}
         return {
-            self.watching: memory.keep(watching, picture.nbytes),
-            self.boxes: live_overlay(faces, (picture.shape[1], picture.shape[0])),
-            self.answers: live_faces(faces),
-            self.chart: timeline_chart(
-                tracker.timeline, seconds=tracker.history, only={face.id for face in faces}
-            ),
+            **asked,
+            "faces": [face.to_dict() for face in predictions],
+            "looks": [look.round(LOOK_DIGITS).tolist() for look in looks],
+            "settings": settings(classifier),
         }
 
-    def stop(self) -> Update:
-        """Take the boxes away when the camera stops; the timeline stays."""
-        return {self.boxes: "", self.answers: live_welcome()}
-
-    def take_over(self, kept: Kept[Watching] | None, own: Kept[EmotionClassifier] | None) -> Update:
-        """Open the Photo tab and answer for the frame there."""
-        watching = self.service.memory.recall(kept)
-        if watching is None:
-            raise gr.Error("Turn the camera on first, then take the moment over.", print_exception=False)
+    def take_over(self, own: Kept[EmotionClassifier] | None, event: gr.EventData) -> Update:
+        """Open the Photo tab and answer for the picture of a moment there."""
         try:
-            answer = self.photo.show(Picture.of(watching.frame), own)
+            picture = self.service.open_picture(bytes_of(told(event, "picture")))
+            answer = self.photo.show(picture, own)
         except EmotionError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return {self.bar: gr.update(selected="photo"), **answer}
-
-    def _go_on(self, watching: Watching | None, classifier: EmotionClassifier, frame: np.ndarray) -> Watching:
-        """Take in a frame; the faces of another model's labels are followed anew."""
-        now = time.monotonic()
-        if watching is None or watching.tracker.labels != classifier.labels:
-            tracker = FaceTracker(labels=classifier.labels, threshold=classifier.threshold)
-            return Watching(tracker, tracker.timeout, frame, now)
-        watching.tracker.timeout = max(watching.patience, MISSED_FRAMES * (now - watching.time))
-        watching.frame, watching.time = frame, now
-        return watching

@@ -20,7 +20,7 @@ from emotion.web.inside.uploads import PassUploads, keep_sweeping, use_own_uploa
 from emotion.web.live import Live
 from emotion.web.many import Many
 from emotion.web.model_tab import Model
-from emotion.web.photo import PICTURE_HEIGHT, Photo
+from emotion.web.photo import Photo
 from emotion.web.process import usable_processors
 from emotion.web.service import Service
 from emotion.web.tab import Page, Tab
@@ -65,7 +65,7 @@ def launch(app: PrivateBlocks, service: Service, **options: Any) -> None:
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     app.launch(
         theme=theme(),
-        css=style_sheet(camera_height=PICTURE_HEIGHT),
+        css=style_sheet(),
         head=camera.head(limits.live_minutes),
         mcp_server=True,
         run_history=False,
@@ -76,7 +76,7 @@ def launch(app: PrivateBlocks, service: Service, **options: Any) -> None:
         app_kwargs={
             "middleware": [
                 Middleware(SendOnce),
-                Middleware(OpenRoutes, alive=lambda: app.steady_queue.alive),
+                Middleware(OpenRoutes, alive=lambda: app.steady_queue.alive, device=service.device),
                 Middleware(AnswerErrors),
                 Middleware(
                     LimitBodies,
@@ -118,11 +118,10 @@ def theme() -> gr.themes.Base:
     )
 
 
-def style_sheet(*, camera_height: int) -> str:
-    """Return the page's CSS, with the colour of every emotion and the height of the camera in pixels."""
+def style_sheet() -> str:
+    """Return the page's CSS, with the colour of every emotion."""
     meters = "\n".join(
         f'[data-testid="{label}-confidence-set"] {{ --stat-background-fill: {colour}; }}'
         for label, colour in {**EMOTION_COLOURS, NOT_SURE: NOT_SURE_COLOUR}.items()
     )
-    height = f":root {{ --em-camera-height: {camera_height}px; }}"
-    return f"{height}\n{meters}\n{STYLE.read_text('utf-8')}"
+    return f"{meters}\n{STYLE.read_text('utf-8')}"

@@ -19,7 +19,8 @@ from emotion.untrusted.pictures import PictureDecoder
 from emotion.video.clip import MAX_SECONDS
 from emotion.vision.detector import face_network
 from emotion.vision.images import Picture
-from emotion.web.host_model import Refresh, find_model, refresh_minutes, refreshing
+from emotion.web.browser.served import DeviceFiles
+from emotion.web.host_model import Refresh, find_model, live_on_device, refresh_minutes, refreshing
 from emotion.web.memory import Kept, Memory
 from emotion.web.process import return_memory, share_memory, usable_memory, usable_processors
 
@@ -83,13 +84,22 @@ class Limits:
 
 
 class Service:
-    """One running app: the host's model, the example pictures ("1-happy.jpg" and so on) and the limits."""
+    """One running app: the host's model, the example pictures ("1-happy.jpg" and so on) and the limits.
+
+    With `live_on_device`, the Live tab runs in the visitor's browser where it can.
+    """
 
     def __init__(
-        self, classifier: EmotionClassifier, *, examples: Path, limits: Limits | None = None
+        self,
+        classifier: EmotionClassifier,
+        *,
+        examples: Path,
+        limits: Limits | None = None,
+        live_on_device: bool = True,
     ) -> None:
         self.classifier = classifier
         self.refresh: Refresh | None = None
+        self.device = DeviceFiles(self, with_model=live_on_device)
         self.limits = limits or Limits()
         self.memory = Memory(self.limits.remembered_bytes)
         self.decoder = PictureDecoder(workers=self.limits.decoders)
@@ -106,9 +116,10 @@ class Service:
         # Visitors keep the processors busy.
         face_network().threads = 1
         minutes = refresh_minutes(environment)
+        on_device = live_on_device(environment)
         reference, classifier = find_model(environment)
         limits = Limits.within(usable_memory(), usable_processors())
-        service = cls(classifier, examples=examples, limits=limits)
+        service = cls(classifier, examples=examples, limits=limits, live_on_device=on_device)
         service.refresh = refreshing(service, reference, minutes)
         return service
 

@@ -61,7 +61,7 @@ def state(service: Service) -> gr.State:
 
 def chosen(event: gr.EventData, count: int) -> int:
     """Return which of `count` shown things was chosen; gr.Error for anything else an API client may send."""
-    index = _index(event)
+    index = told(event, "index")
     if not isinstance(index, int) or not 0 <= index < count:
         raise gr.Error("Choose one of those that are shown.", print_exception=False)
     return index
@@ -69,15 +69,15 @@ def chosen(event: gr.EventData, count: int) -> int:
 
 def point(event: gr.EventData) -> tuple[float, float]:
     """Return where a picture was clicked, x and y in pixels of what is shown; gr.Error without a point."""
-    match _index(event):
+    match told(event, "index"):
         case [int() | float() as x, int() | float() as y]:
             return x, y
     raise gr.Error("Click inside the picture.", print_exception=False)
 
 
-def _index(event: gr.EventData) -> object:
-    """Return what an event says was chosen; a program may send anything instead of an object."""
+def told(event: gr.EventData, name: str) -> object:
+    """Return what an event says under a name; a program may send anything instead of an object."""
     try:
-        return event.index
+        return getattr(event, name)
     except (AttributeError, TypeError, KeyError, IndexError):
         return None

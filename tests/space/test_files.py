@@ -4,8 +4,8 @@ from emotion.report.metadata import split_card
 from emotion.space.files import IDENTITY, PACKAGE, space_card, space_files
 from tests.app_process import EXAMPLES, ROOT
 
-# Made by Python and by Gradio, for type checkers, or for the static page, which is written elsewhere.
-NOT_NEEDED = (".pyc", ".pyi", "py.typed", ".d.ts", "jsconfig.json", "page/index.html")
+# Made by Python and by Gradio, or for type checkers.
+NOT_NEEDED = (".pyc", ".pyi", "py.typed", ".d.ts", "jsconfig.json")
 
 
 def test_nothing_that_serving_rooms_hold_is_left_out():

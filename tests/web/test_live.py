@@ -1,4 +1,4 @@
-"""What the Live tab makes of frames, without a camera."""
+"""What the server answers for frames of the Live tab, without a camera."""
 
 import io
 
@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion.web.components import SHOWN_SIDE
+from emotion.errors import EmotionError
+from emotion.web.components import SHOWN_SIDE, data_url
+from emotion.web.host_model import live_on_device
 from emotion.web.live import Live
 from emotion.web.photo import Photo
 from tests.app_process import EXAMPLES
@@ -15,7 +17,7 @@ from tests.web.tabs import wired
 
 pytestmark = pytest.mark.slow
 
-HAPPY = next(EXAMPLES.glob("*-happy.*"))
+HAPPY = Image.open(next(EXAMPLES.glob("*-happy.*")))
 
 
 @pytest.fixture
@@ -24,44 +26,61 @@ def tab(service):
         return Live(service)
 
 
-def as_jpeg(image):
+def frame(picture, number=7):
+    return gr.EventData(None, {"id": number, "picture": picture})
+
+
+def test_a_frame_is_answered_for_with_what_the_page_needs_to_follow_its_faces(tab):
+    told = tab.answer(None, frame(data_url(HAPPY)))
+    [face], [look] = told["faces"], told["looks"]
+    assert told["id"] == 7
+    assert face["label"] == "happy"
+    assert sum(face["probabilities"].values()) == pytest.approx(1)
+    assert np.linalg.norm(look) == pytest.approx(1, abs=0.01)
+    assert told["settings"]["model"]["labels"] == ["angry", "happy", "sad"]
+
+
+def cut_off():
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
+    HAPPY.save(buffer, "JPEG")
+    return buffer.getvalue()[:100].hex()
 
 
-def test_a_face_keeps_its_number_from_frame_to_frame(tab):
-    frame, watching = HAPPY.read_bytes(), None
-    for _ in range(3):
-        shown = tab.watch(frame, watching, None)
-        watching = shown[tab.watching]
-        assert "1 happy" in shown[tab.boxes]
-    assert shown[tab.chart].count("<polyline") == 3
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"id": 1, "picture": ""},
+        {"id": 1, "picture": "data:image/jpeg;base64,%%"},
+        {"id": 1, "picture": f"data:image/jpeg;base64,{cut_off()}"},
+        {"id": 1, "picture": ["data:image/jpeg;base64,AAAA"]},
+        {"id": [[]]},
+        [3],
+        None,
+    ],
+)
+def test_what_is_no_frame_is_explained(tab, sent):
+    assert tab.answer(None, gr.EventData(None, sent))["problem"]
 
 
-@pytest.mark.parametrize("frame", [b"", b"no picture", HAPPY.read_bytes()[:100]])
-def test_a_frame_that_cannot_be_read_is_explained_and_the_next_one_goes_on(tab, frame):
-    watching = tab.watch(HAPPY.read_bytes(), None, None)[tab.watching]
-    shown = tab.watch(frame, watching, None)
-    assert "That did not work" in shown[tab.answers]
-    assert tab.watching not in shown
-    assert "1 happy" in tab.watch(HAPPY.read_bytes(), watching, None)[tab.boxes]
+def test_a_program_that_sends_a_huge_frame_is_answered_for_a_small_one(tab):
+    huge = Image.new("RGB", (4000, 3000))
+    huge.paste(HAPPY.resize((3000, 3000)))
+    [face] = tab.answer(None, frame(data_url(huge, side=4000)))["faces"]
+    assert sum(face["box"][::2]) <= SHOWN_SIDE
 
 
-def test_a_program_that_sends_a_huge_frame_is_remembered_with_a_small_one(tab):
-    frame = as_jpeg(Image.fromarray(np.zeros((3000, 4000, 3), np.uint8)))
-    assert max(tab.watch(frame, None, None)[tab.watching].value.frame.shape) <= SHOWN_SIDE
-
-
-def test_a_snapshot_without_a_camera_is_explained(service):
-    tab, _ = wired(service, Live, Photo)
-    with pytest.raises(gr.Error, match="Turn the camera on"):
-        tab.take_over(None, None)
-
-
-def test_a_snapshot_is_answered_for_in_the_photo_tab(service):
+def test_a_moment_is_answered_for_in_the_photo_tab(service):
     tab, photo = wired(service, Live, Photo)
-    watching = tab.watch(HAPPY.read_bytes(), None, None)[tab.watching]
-    shown = tab.take_over(watching, None)
+    shown = tab.take_over(None, frame(data_url(HAPPY)))
     assert shown[tab.bar]["selected"] == Photo.id
     assert "happy" in shown[photo.verdict]
+    with pytest.raises(gr.Error, match="picture"):
+        tab.take_over(None, frame("words"))
+
+
+def test_the_host_decides_where_live_runs():
+    assert live_on_device({})
+    assert live_on_device({"EMOTION_LIVE": "device"})
+    assert not live_on_device({"EMOTION_LIVE": "server"})
+    with pytest.raises(EmotionError, match="EMOTION_LIVE must be"):
+        live_on_device({"EMOTION_LIVE": "off"})

@@ -11,20 +11,26 @@ from emotion.errors import ModelLoadError
 from emotion.model.description import LITERT_FILE
 from emotion.vision.detector import WEIGHTS
 from emotion.web.browser.settings import settings
+from emotion.web.browser.words import WORDS
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
 
-ENGINE = Path(__file__).with_name("engine")
+HERE = Path(__file__).parent
+ENGINE, PAGE, APP = HERE / "engine", HERE / "page", HERE / "app"
+# The service worker of the static page lists all files but itself, which browsers fetch past it.
+OFFLINE = "offline.js"
 # In an installed package, and in a clone.
 EXAMPLES = (Path(__file__).parents[1] / "examples", Path(__file__).parents[3] / "examples")
 ENGINE_ENDINGS = (".js", ".gz", "LICENSE")
 
 
-def engine_files() -> dict[str, Path]:
-    """Return the engine's own files by their path in its folder."""
-    files = (path for path in sorted(ENGINE.rglob("*")) if path.name.endswith(ENGINE_ENDINGS))
-    return {path.relative_to(ENGINE).as_posix(): path for path in files}
+def shared_files() -> dict[str, bytes]:
+    """Return the engine, the scripts of the pages and their words by path: the same for every model."""
+    engine = (path for path in sorted(ENGINE.rglob("*")) if path.name.endswith(ENGINE_ENDINGS))
+    scripts = (path for path in sorted(PAGE.glob("*.js")) if path.name != OFFLINE)
+    words = sorted(WORDS.glob("*.json"))
+    return {path.relative_to(HERE).as_posix(): path.read_bytes() for path in (*engine, *scripts, *words)}
 
 
 def model_files(classifier: EmotionClassifier) -> dict[str, bytes]:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from emotion.predictions.display import alternatives
-from emotion.web.browser.files import engine_files, model_files
+from emotion.web.browser.files import OFFLINE, PAGE, model_files, shared_files
 from emotion.web.browser.icon import ICON_SIZES, icon_png, icon_svg
+from emotion.web.browser.words import languages, table, worded
 from emotion.web.html.report import model_card, model_summary
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
 
 HERE = Path(__file__).parent
-PAGE, WORDS, STYLE = HERE / "page", HERE / "words", HERE.parent / "style.css"
-# The language that stands in the page before its script has run, and where a visitor's own is not there.
-DEFAULT_LANGUAGE = "en"
+STYLE = HERE.parent / "style.css"
 # Nothing is fetched from elsewhere. Bars and charts set their own widths and colours.
 POLICY = "; ".join((
     "default-src 'none'",
@@ -45,8 +44,6 @@ POLICY = "; ".join((
 ))  # fmt: skip
 # Pixels of the examples' small versions.
 THUMBNAIL_SIDE = 184
-# The service worker lists all files but itself, which browsers fetch past it.
-OFFLINE = "offline.js"
 # What a visit without a connection can do without.
 NOT_NEEDED = ("LICENSE", ".png", ".jpg")
 
@@ -66,16 +63,10 @@ def site_files(classifier: EmotionClassifier, examples: Sequence[Path]) -> dict[
     ModelLoadError
         If the model has no network for LiteRT.
     """
-    words = json.loads((WORDS / f"{DEFAULT_LANGUAGE}.json").read_text("utf-8"))
-    files: dict[str, bytes] = {f"engine/{path}": file.read_bytes() for path, file in engine_files().items()}
+    words = table()
+    files = shared_files()
     files |= {f"model/{path}": content for path, content in model_files(classifier).items()}
-    files |= {f"words/{path.name}": path.read_bytes() for path in sorted(WORDS.glob("*.json"))}
-    files |= {
-        f"page/{path.name}": path.read_bytes()
-        for path in sorted(PAGE.iterdir())
-        if path.suffix in (".js", ".css") and path.name != OFFLINE
-    }
-    files["page/style.css"] = STYLE.read_bytes()
+    files |= {f"page/{path.name}": path.read_bytes() for path in (PAGE / "page.css", STYLE)}
     files["icon.svg"] = icon_svg().encode()
     files |= {f"icon-{size}.png": icon_png(size) for size in ICON_SIZES}
     files["manifest.webmanifest"] = json.dumps(_manifest(words), ensure_ascii=False).encode()
@@ -101,11 +92,8 @@ def _index(
     classifier: EmotionClassifier, words: Mapping[str, str], examples: Sequence[Path], report: str
 ) -> str:
     question = words["question"].replace("{labels}", alternatives(classifier.labels))
-    languages = sorted(
-        (path.stem for path in WORDS.glob("*.json")), key=lambda name: (name != DEFAULT_LANGUAGE, name)
-    )
     page = Template((PAGE / "index.html").read_text("utf-8")).substitute(
-        languages=" ".join(languages),
+        languages=" ".join(languages()),
         policy=POLICY,
         title=escape(words["title"]),
         description=escape(question),
@@ -113,18 +101,11 @@ def _index(
         model=_model_line(classifier, words),
         preload="\n    ".join(_preloads()),
         examples="".join(_example(path, words) for path in examples),
+        live=(PAGE / "live.html").read_text("utf-8"),
         report=_with_raised_headings(report),
         card=_below_headings(model_card(classifier.card)),
     )
-    # What a script would write again in the visitor's language stands there from the start: nothing moves.
-    page = re.sub(
-        r'(data-word="([\w.-]+)"[^>]*>)<', lambda match: f"{match[1]}{escape(words[match[2]])}<", page
-    )
-    return re.sub(
-        r'data-word-label="([\w.-]+)"',
-        lambda match: f'{match[0]} aria-label="{escape(words[match[1]])}"',
-        page,
-    )
+    return worded(page, words)
 
 
 def _model_line(classifier: EmotionClassifier, words: Mapping[str, str]) -> str:

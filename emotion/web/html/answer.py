@@ -1,4 +1,4 @@
-"""The answer for faces: in words, as cards with bars, as boxes over the camera's picture, and in a lesson."""
+"""The answer for faces: in words, as cards with bars, and in a lesson."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.drawing import describe
-from emotion.predictions.display import NOT_SURE, counted, emotion_colour, points, text_colour
+from emotion.predictions.display import NOT_SURE, counted, emotion_colour, points
 
 if TYPE_CHECKING:
     from emotion.predictions.face import FacePrediction
     from emotion.teaching.last_layer import Gain
-    from emotion.video.tracking import Moment, Timeline, TrackedFace
+    from emotion.video.tracking import Moment, Timeline
 
 REASONS = {
     "neutral or mixed": "The face looks neutral, or like more than one of the emotions at once.",
@@ -61,41 +60,6 @@ def face_cards(predictions: Sequence[FacePrediction], portraits: Sequence[str], 
         for index, (prediction, portrait) in enumerate(zip(predictions, portraits, strict=True))
     )
     return f'<div class="em-cards" role="group" aria-label="Choose a face">{cards}</div>'
-
-
-def live_faces(faces: Sequence[TrackedFace]) -> str:
-    """Return the answer and bars of every face that is being followed."""
-    if not faces:
-        return (
-            '<div class="em-hint"><b>No face in sight.</b>'
-            "<p>Look at the camera, with light from the front.</p></div>"
-        )
-    cards = "".join(
-        f'<div class="em-card" style="--em: {emotion_colour(face.label)}">'
-        f"<span><b>{face.id}</b> {label(face.label)}"
-        f"{f' <small>{escape(face.reason)}</small>' if face.reason and not face.label else ''}</span>"
-        f"{bars(face.probabilities)}</div>"
-        for face in faces
-    )
-    return f'<div class="em-cards em-wide">{cards}</div>'
-
-
-def live_overlay(faces: Sequence[TrackedFace], size: tuple[int, int]) -> str:
-    """Return boxes to lay over the camera's picture of `size` (width, height), placed in percent of it.
-
-    The browser draws them over its own smooth video, so no picture is sent back.
-    """
-    width, height = size
-    boxes = "".join(
-        f'<div class="em-box" style="left: {100 * x / width:.1f}%; top: {100 * y / height:.1f}%; '
-        f"width: {100 * w / width:.1f}%; height: {100 * h / height:.1f}%; "
-        f"--em: {emotion_colour(face.label)}; "
-        f'--em-text: {text_colour(emotion_colour(face.label))}">'
-        f"<span>{face.id} {escape(describe(face))}</span></div>"
-        for face in faces
-        for x, y, w, h in (face.box,)
-    )
-    return f'<div class="em-overlay" style="--ratio: {width / height:.4f}" aria-hidden="true">{boxes}</div>'
 
 
 def before_and_after(before: FacePrediction, after: FacePrediction, portrait: str) -> str:

@@ -67,15 +67,6 @@ def welcome() -> str:
 snapshot, or click an example. There is nothing to install, and nothing is stored.</p></div>"""
 
 
-def live_welcome() -> str:
-    """Return the hint beside the camera before it runs."""
-    return """
-<div class="em-hint"><b>Turn on the camera</b>
-<p>Click the camera, allow it in the browser, then press “Record”. Nothing is recorded: the server looks at
-each frame and forgets it. When it is busy, it skips frames. The camera goes off when you press “Stop”, open
-another tab or hide this page.</p></div>"""
-
-
 def no_face() -> str:
     """Return the hint for a picture without a face."""
     tips = "".join(f"<li>{tip}</li>" for tip in HINTS)

@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MISFIT = "This request does not have the form that this app takes. “Use via API” on its page shows that form."
-HEALTH = "/health"
+HEALTH, DEVICE = "/health", "/device/"
 
 # Gradio 6.31 has 70 routes. Among those that this page does not use, one accepts uploads of any size
 # (`process_recording`), one fetches other sites, and one stores what a session holds.
@@ -80,11 +80,15 @@ logger = logging.getLogger(__name__)
 
 
 class OpenRoutes:
-    """Passes on the routes in `USED`, answers the health check by `alive`, and returns 404 for all others."""
+    """Passes on the routes in `USED`, answers the health check by `alive`, and returns 404 for all others.
 
-    def __init__(self, app: ASGIApp, *, alive: Callable[[], bool]) -> None:
+    The files that visitors' browsers run are `device`'s to answer for.
+    """
+
+    def __init__(self, app: ASGIApp, *, alive: Callable[[], bool], device: ASGIApp) -> None:
         self.app = app
         self.alive = alive
+        self.device = device
         self.routes = [Route(path, JSONResponse, methods=methods.split()) for path, methods in USED.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,16 +100,23 @@ class OpenRoutes:
         elif scope["path"] == HEALTH:
             alive = self.alive()
             await JSONResponse({"alive": alive}, 200 if alive else 503)(scope, receive, send)
+        elif _below(scope).startswith(DEVICE) and scope["method"] in ("GET", "HEAD"):
+            await self.device(scope, receive, send)
         else:
             await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
 
     def _used(self, scope: Scope) -> bool:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = _below(scope)
         if path.partition("/file=")[2].lower().startswith(REMOTE):
             return False
         # Gradio accepts most routes with a trailing slash, too.
         asked = {**scope, "path": path.rstrip("/") or "/", "root_path": ""}
         return any(route.matches(asked)[0] is Match.FULL for route in self.routes)
+
+
+def _below(scope: Scope) -> str:
+    """Return the address of a request below the app's own."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))
 
 
 class AnswerErrors:

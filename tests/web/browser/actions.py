@@ -78,10 +78,28 @@ def screenshot(page, name):
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
-def start_camera(page):
+def start_live(page):
+    """Open the Live tab and start its camera."""
     go(page, "live")
-    page.locator("#camera").get_by_text("Click to Access Webcam").click()
-    page.locator("#camera").get_by_role("button", name="capture photo").click()
+    page.locator("#live-toggle").click()
+
+
+def see_faces(page):
+    """Wait until the Live tab has answered for both faces that the camera plays."""
+    from playwright.sync_api import expect
+
+    overlay = page.locator("#live-overlay")
+    for word in ("happy", "angry"):
+        expect(overlay).to_contain_text(word, timeout=PATIENCE)
+
+
+def show_window(page, *, hidden):
+    """Tell the page that its window was hidden, or is shown again."""
+    page.evaluate(
+        """hidden => { Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden});
+            document.dispatchEvent(new Event('visibilitychange')); }""",
+        hidden,
+    )
 
 
 def drop(page, target, path):

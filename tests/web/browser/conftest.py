@@ -61,19 +61,36 @@ def app(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(camera):
+def launch(camera):
+    """Start browsers, whose processes end with the module."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="Playwright is not installed: make test installs it"
     )
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: install it for these tests")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={camera}"]
+    browsers = []
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=[*ARGUMENTS, f"--use-file-for-fake-video-capture={camera}"]
-        )
-        yield browser
-        browser.close()
+
+        def start(*more):
+            browsers.append(driver.chromium.launch(executable_path=CHROMIUM, args=[*arguments, *more]))
+            return browsers[-1]
+
+        yield start
+        for browser in browsers:
+            browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser(launch):
+    return launch()
+
+
+@pytest.fixture(scope="module")
+def old_browser(launch):
+    """A browser that compiles nothing, so it has no WebAssembly."""
+    return launch("--js-flags=--jitless")
 
 
 @pytest.fixture
@@ -81,7 +98,7 @@ def visit(app, browser):
     """Open the page as a new visitor; afterwards nothing went wrong, was asked elsewhere or is left."""
     contexts, complaints = [], []
 
-    def open_page(size=DESKTOP, *, dark=False, phone=False, script=""):
+    def open_page(size=DESKTOP, *, dark=False, phone=False, script="", browser=browser, url=app.url):
         context = browser.new_context(
             viewport=dict(zip(("width", "height"), PHONE if phone else size, strict=True)),
             has_touch=phone,
@@ -96,8 +113,8 @@ def visit(app, browser):
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: note(complaints, message))
         page.on("pageerror", lambda error: note_exception(complaints, error))
-        page.on("request", lambda request: note_request(complaints, app.url, request.url))
-        page.goto(app.url)
+        page.on("request", lambda request: note_request(complaints, url, request.url))
+        page.goto(url)
         from playwright.sync_api import expect
 
         expect(page.locator("#verdict")).to_contain_text("Add a picture", timeout=PATIENCE)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.web.browser.actions import PATIENCE, answer, go, start_camera
+from tests.web.browser.actions import PATIENCE, answer, go
 
 expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.slow
@@ -48,29 +48,6 @@ def test_the_rear_camera_is_asked_for_and_no_mirror_in_photo(visit):
     assert re.search("looks (happy|angry)", answer(page))
 
 
-def test_live_goes_on_with_the_rear_camera_and_no_mirror(visit):
-    page = visit(phone=True)
-    page.evaluate(NOTE_CAMERAS)
-    start_camera(page)
-    expect(page.locator("#live-overlay .em-box").first).to_be_visible(timeout=PATIENCE)
-    page.get_by_label("Rear camera").locator("visible=true").click()
-    record = page.locator("#camera").get_by_role("button", name="capture photo")
-    expect(record).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("#camera video")).not_to_have_class(MIRRORED)
-    expect(page.locator("#live-overlay .em-box")).to_have_count(0, timeout=PATIENCE)
-    record.click()
-    expect(page.locator("#live-overlay .em-box").first).to_be_visible(timeout=PATIENCE)
-    # The page asks a moment after the picture is no mirror any more.
-    page.wait_for_function("asked.at(-1) === 'environment'", timeout=PATIENCE)
-    assert page.evaluate("asked[0]") == "user"
-
-
-def test_a_computer_has_no_switch(visit):
-    page = visit()
-    go(page, "live")
-    expect(page.locator("#camera-facing")).to_be_hidden()
-
-
 def states(page):
     return page.evaluate("tracks.map(track => track.readyState)")
 
@@ -78,7 +55,11 @@ def states(page):
 def turn_on(page, tab):
     """Turn the camera of a tab on; let Live and Teach look."""
     go(page, tab)
-    camera = page.locator({"photo": "#photo", "live": "#camera", "teach": "#teach-camera"}[tab])
+    if tab == "live":
+        page.locator("#live-toggle").click()
+        expect(page.locator(".em-box").first).to_be_visible(timeout=PATIENCE)
+        return None
+    camera = page.locator({"photo": "#photo", "teach": "#teach-camera"}[tab])
     if tab == "photo":
         camera.get_by_role("button", name="Capture from camera").click()
     camera.get_by_text("Click to Access Webcam").click()
@@ -99,7 +80,7 @@ def hide(page):
 
 
 def stop(page):
-    page.get_by_role("button", name="capture photo").locator("visible=true").click()
+    page.locator("#live-toggle, [aria-label='capture photo']").locator("visible=true").click()
 
 
 def leave(page):
@@ -116,8 +97,6 @@ def test_the_camera_goes_off_and_comes_back(visit, tab):
     ends = [leave, hide] if tab == "photo" else [leave, hide, stop]
     for times, end in enumerate(ends, start=1):
         turn_on(page, tab)
-        if tab == "live":
-            expect(page.locator("#live-overlay .em-box").first).to_be_visible(timeout=PATIENCE)
         assert states(page)[-1] == "live"
         end(page)
         page.wait_for_function("tracks.at(-1).readyState === 'ended'")
@@ -126,7 +105,7 @@ def test_the_camera_goes_off_and_comes_back(visit, tab):
         page.wait_for_timeout(1500)
         assert not frames
     if tab == "live":
-        expect(page.locator("#live-overlay .em-box")).to_have_count(0)
+        expect(page.locator(".em-box")).to_have_count(0)
 
 
 def test_a_snapshot_turns_the_camera_off(visit):
@@ -152,7 +131,11 @@ NO_CAMERA = """
 )
 def test_without_a_camera_every_tab_says_what_to_do(visit, cause, words):
     page = visit(script=f"{cause};{NO_CAMERA}")
-    for tab, camera in (("live", "#camera"), ("teach", "#teach-camera"), ("photo", "#photo")):
+    go(page, "live")
+    page.locator("#live-toggle").click()
+    expect(page.locator("#live-answers [role=alert]")).to_contain_text(words)
+    expect(page.locator("#live-toggle")).to_have_text("Start the camera")
+    for tab, camera in (("teach", "#teach-camera"), ("photo", "#photo")):
         go(page, tab)
         if tab == "photo":
             page.locator(camera).get_by_role("button", name="Capture from camera").click()
@@ -164,7 +147,7 @@ def test_who_leaves_while_the_browser_asks_for_leave_turns_no_camera_on(visit):
     page = visit(script=NOTE_TRACKS)
     go(page, "live")
     page.evaluate("() => { window.leave = new Promise(resolve => { window.allow = resolve; }); }")
-    page.locator("#camera").get_by_text("Click to Access Webcam").click()
+    page.locator("#live-toggle").click()
     go(page, "photo")
     page.evaluate("allow()")
     page.wait_for_function("tracks.length === 1 && tracks[0].readyState === 'ended'")

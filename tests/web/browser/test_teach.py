@@ -52,4 +52,5 @@ def test_a_visitor_teaches_their_face_and_takes_the_model_home(visit, tmp_path, 
     assert home.labels == ("angry", "happy", "sad")
     page.locator("#teach-use").click()
     expect(page.locator("#title")).to_contain_text("taught by you", timeout=PATIENCE)
+    expect(page.locator("#live-where")).to_contain_text("runs on the server", timeout=PATIENCE)
     page.locator("#teach-camera").get_by_role("button", name="capture photo").click()

@@ -1,9 +1,8 @@
-"""The answer in words, and cards, bars and boxes of several faces."""
+"""The answer in words, and cards and bars of several faces."""
 
 import re
 
-from emotion.video.tracking import TrackedFace
-from emotion.web.html.answer import bars, face_cards, live_overlay, verdict
+from emotion.web.html.answer import bars, face_cards, verdict
 from tests.web.faces import LABELS, face
 
 
@@ -17,13 +16,6 @@ def test_cards_are_buttons_that_say_which_one_is_pressed():
 
 def test_bars_keep_the_order_of_the_labels():
     assert re.findall(r"<span>(angry|happy|sad)</span>", bars(face().probabilities)) == list(LABELS)
-
-
-def test_boxes_over_the_camera_are_placed_in_percent():
-    tracked = TrackedFace((64, 48, 160, 120), "happy", 0.9, {"happy": 1.0}, id=4)
-    html = live_overlay([tracked], (640, 480))
-    assert "left: 10.0%; top: 10.0%; width: 25.0%; height: 25.0%" in html
-    assert "4 happy 90%" in html
 
 
 def test_the_answer_is_in_words_and_never_by_colour_alone():

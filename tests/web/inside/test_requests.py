@@ -139,6 +139,7 @@ FRAME = "data:image/jpeg;base64," + "A" * 3_000_000
     [
         asked([picture(number) for number in range(50)], None, event_data=[picture(n) for n in range(50)]),
         asked({"path": None, "url": FRAME, "is_stream": True, "meta": {"_type": "gradio.FileData"}}, None),
+        asked(None, event_data={"id": 7, "picture": FRAME}),
         asked("owner/name@v1", event_data={"index": [3, 4], "value": {"image": {"url": FRAME}}}),
         {"data": [{"url": FRAME, "path": None}]},
         {
@@ -207,6 +208,10 @@ def test_bodies_that_arrive_at_once_take_a_limited_amount_and_the_oldest_breaks_
     assert not app.arriving
 
 
+def open_routes(app):
+    return OpenRoutes(app, alive=lambda: True, device=Echo(203))
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -221,11 +226,18 @@ def test_bodies_that_arrive_at_once_take_a_limited_amount_and_the_oldest_breaks_
         ("POST", "/gradio_api/api/classify"),
         ("POST", "/config"),
         ("GET", "/monitoring"),
+        ("POST", "/device/0a1b/engine/worker.js"),
     ],
 )
 def test_an_address_that_the_page_does_not_use_is_closed(method, path):
     app = Echo()
-    assert ask(OpenRoutes(app, alive=lambda: True), path=path, method=method)[0] == 404
+    assert ask(open_routes(app), path=path, method=method)[0] == 404
+
+
+@pytest.mark.parametrize("root", ["", "/space"])
+def test_the_engines_files_are_answered_for_here(root):
+    path = f"{root}/device/0a1b/engine/worker.js"
+    assert ask(open_routes(Echo()), path=path, method="GET", root_path=root)[0] == 203
 
 
 @pytest.mark.parametrize("path", ["", "/", "/space/"])
@@ -240,9 +252,7 @@ def test_addresses_that_are_used_are_open_also_below_another_one(path):
         ("POST", "/gradio_api/stream/0a1b/close"),
         ("GET", "/assets/index-0a1b.js"),
     ]:
-        answered = ask(
-            OpenRoutes(Echo(), alive=lambda: True), path=root + asked_for, method=method, root_path=root
-        )
+        answered = ask(open_routes(Echo()), path=root + asked_for, method=method, root_path=root)
         assert answered[0] == 200
 
 

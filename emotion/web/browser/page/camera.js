@@ -6,6 +6,8 @@ import { say } from "./words.js";
 export class Camera {
   /** @type {MediaStream | null} */
   #stream = null;
+  // How often it was asked for or put out.
+  #changes = 0;
 
   /**
    * @param {HTMLVideoElement} video
@@ -25,19 +27,29 @@ export class Camera {
   /**
    * Ask for a camera and show its picture.
    * @param {{ width: number, height: number }} size that is wished for
+   * @returns {Promise<boolean>} false where it was stopped meanwhile
    * @throws {Error} whose message a person can act on
    */
   async start(size) {
     this.stop();
-    if (!navigator.mediaDevices?.getUserMedia) throw new Error(say("camera.insecure"));
+    const change = this.#changes;
+    if (!globalThis.MediaDevices || !(navigator.mediaDevices instanceof MediaDevices))
+      throw new Error(say("camera.insecure"));
     const { value } = this.choice;
     const which = value ? { deviceId: { exact: value } } : { facingMode: "user" };
     const wish = { width: { ideal: size.width }, height: { ideal: size.height }, ...which };
     let stream;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: wish });
+      // The app's page puts a function of its own before this one, for Gradio's cameras.
+      stream = await MediaDevices.prototype.getUserMedia.call(navigator.mediaDevices, { video: wish });
     } catch (error) {
+      if (change !== this.#changes) return false;
       throw new Error(inWords(error), { cause: error });
+    }
+    if (change !== this.#changes) {
+      // The visitor left while the browser asked for leave.
+      for (const track of stream.getTracks()) track.stop();
+      return false;
     }
     this.#stream = stream;
     const [track] = stream.getVideoTracks();
@@ -50,12 +62,15 @@ export class Camera {
     // A person expects a mirror, and of the rear camera none.
     this.video.classList.toggle("mirrored", facingMode !== "environment");
     this.video.srcObject = stream;
-    await this.video.play();
+    // It fails where the camera is stopped meanwhile.
+    await this.video.play().catch(() => {});
     await this.#offer(track);
+    return change === this.#changes;
   }
 
   /** Put its light out. */
   stop() {
+    this.#changes++;
     for (const track of this.#stream?.getTracks() ?? []) track.stop();
     this.#stream = null;
     this.video.srcObject = null;

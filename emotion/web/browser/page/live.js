@@ -4,15 +4,14 @@ import { Camera } from "./camera.js";
 import { byId, download, element, write } from "./dom.js";
 import { bars, colourOf, described } from "./faces.js";
 import { hint, problem } from "./hints.js";
-import { onTab, openTab } from "./tabs.js";
 import { timelineChart, timelineCsv } from "./timeline.js";
 import { labelName, reasonText, say } from "./words.js";
 
 /**
- * @import { Emotion } from "../engine/emotion.js"
+ * @import { Settings } from "../engine/constants.js"
  * @import { Followed } from "../engine/engine.js"
  * @import { Moment, TrackedFace } from "../engine/tracker.js"
- * @import { Photo } from "./photo.js"
+ * @import { Answering } from "./device.js"
  */
 
 // Pixels that are asked of the camera.
@@ -29,95 +28,99 @@ export class Live {
   #moments = [];
   /** @type {Moment[]} what the engine has forgotten since the camera started */
   #earlier = [];
-  // A run of the camera: a frame of an earlier one shows nothing.
+  // A run of the camera: what an earlier one asked for shows nothing.
   #run = 0;
+  #running = false;
   #resting = false;
   #announced = 0;
 
-  /** @param {Promise<Emotion>} emotion @param {Photo} photo */
-  constructor(emotion, photo) {
-    this.emotion = emotion;
-    this.photo = photo;
+  /**
+   * @param {Answering} answering
+   * @param {(moment: Blob) => void} showMoment in the Photo section
+   */
+  constructor(answering, showMoment) {
+    this.answering = answering;
+    this.showMoment = showMoment;
     this.video = byId("live-video", HTMLVideoElement);
     this.overlay = byId("live-overlay", HTMLElement);
     this.answers = byId("live-answers", HTMLElement);
     this.chart = byId("live-chart", HTMLElement);
+    this.where = byId("live-where", HTMLElement);
     this.status = byId("live-status", HTMLElement);
     this.toggle = byId("live-toggle", HTMLButtonElement);
     this.moment = byId("live-moment", HTMLButtonElement);
     this.csv = byId("live-csv", HTMLButtonElement);
     const choice = byId("live-camera", HTMLSelectElement);
     this.camera = new Camera(this.video, choice, () => this.#fail(new Error(say("camera.ended"))));
-    this.toggle.addEventListener("click", () => (this.camera.on ? this.stop() : this.start()));
+    // A press before this script ran would be lost.
+    this.toggle.disabled = false;
+    this.toggle.addEventListener("click", () => (this.#running ? this.stop() : this.start()));
     choice.addEventListener("change", () => this.start());
-    this.moment.addEventListener("click", () => this.#showMoment());
+    this.moment.addEventListener("click", () => this.#takeMoment());
     this.csv.addEventListener("click", () => this.#download());
-    onTab((tab) => {
-      if (tab !== "live") this.stop();
-    });
     // The camera's light goes out while the page cannot be seen.
     document.addEventListener("visibilitychange", () => {
-      if (document.hidden && this.camera.on) {
+      if (document.hidden && this.#running) {
         this.stop();
         this.#resting = true;
         this.answers.replaceChildren(hint(say("live.resting"), ""));
       } else if (!document.hidden && this.#resting) this.start();
     });
+    addEventListener("pagehide", () => this.stop());
   }
 
   async start() {
     const run = ++this.#run;
+    this.#running = true;
     this.#resting = false;
-    this.toggle.disabled = true;
+    this.#showControls();
     try {
-      await this.camera.start(FRAME);
+      if (!(await this.camera.start(FRAME))) return;
       this.#showControls();
-      const emotion = await this.emotion;
-      await emotion.forget();
+      await this.answering.begin();
       this.#moments = [];
       this.#earlier = [];
-      await this.#watch(emotion, run);
+      await this.#watch(run);
     } catch (error) {
       if (run === this.#run) this.#fail(error);
-    } finally {
-      this.toggle.disabled = false;
     }
   }
 
   /** Put the camera out; the timeline stays. */
   stop() {
-    if (!this.camera.on && !this.#resting) return;
     this.#run++;
+    this.#running = false;
     this.#resting = false;
     this.camera.stop();
-    this.#showFaces([]);
     this.refresh();
   }
 
-  /** Write the words anew, in another language. */
+  /** Write the words anew: another language, or somebody else answers. */
   refresh() {
     for (const id of [...this.#views.keys()]) this.#forget(id);
-    if (!this.camera.on) this.answers.replaceChildren(hint(say("live.welcome"), say("live.welcome.how")));
+    if (!this.#running) this.answers.replaceChildren(hint(say("live.welcome"), say("live.welcome.how")));
     this.#showControls();
   }
 
-  /** @param {Emotion} emotion @param {number} run */
-  async #watch(emotion, run) {
-    this.toggle.disabled = false;
+  /** @param {number} run */
+  async #watch(run) {
     while (run === this.#run) {
       // A frame that comes while this one is looked at is taken at once.
       const next = nextFrame(this.video);
-      const followed = await emotion.follow(this.video);
-      if (run !== this.#run) return;
-      this.#show(emotion, followed);
+      try {
+        const followed = await this.answering.follow(this.video);
+        if (run === this.#run) this.#show(followed);
+      } catch (error) {
+        if (run !== this.#run || !this.answering.replace(error)) throw error;
+      }
       await next;
     }
   }
 
-  /** @param {Emotion} emotion @param {Followed} followed */
-  #show(emotion, { faces, moments }) {
-    const { settings } = emotion;
-    this.#showFaces(faces, emotion);
+  /** @param {Followed} followed */
+  #show({ faces, moments }) {
+    const { settings } = this.answering;
+    this.#showFaces(faces, settings);
     if (moments) {
       const oldest = moments[0]?.time ?? Infinity;
       this.#earlier.push(...this.#moments.filter(({ time }) => time < oldest));
@@ -125,14 +128,14 @@ export class Live {
       this.chart.replaceChildren(...timelineChart(settings, moments, faces));
       this.csv.hidden = false;
     }
+    write(this.where, this.answering.where());
     this.#announce(faces);
   }
 
-  /** @param {TrackedFace[]} faces @param {Emotion} [emotion] */
-  #showFaces(faces, emotion) {
+  /** @param {TrackedFace[]} faces @param {Settings} settings */
+  #showFaces(faces, settings) {
     const seen = new Set(faces.map(({ id }) => id));
     for (const id of [...this.#views.keys()]) if (!seen.has(id)) this.#forget(id);
-    if (!emotion) return;
     if (!faces.length) {
       if (!this.answers.querySelector(".em-hint.none")) {
         const none = hint(say("live.none"), say("live.none.how"));
@@ -142,16 +145,16 @@ export class Live {
       return;
     }
     this.answers.querySelector(".em-hint")?.remove();
-    for (const face of faces) this.#place(face, emotion);
+    for (const face of faces) this.#place(face, settings);
   }
 
-  /** @param {TrackedFace} face @param {Emotion} emotion */
-  #place(face, emotion) {
-    const view = this.#views.get(face.id) ?? this.#begin(face, emotion);
+  /** @param {TrackedFace} face @param {Settings} settings */
+  #place(face, settings) {
+    const view = this.#views.get(face.id) ?? this.#begin(face, settings);
     const { videoWidth, videoHeight } = this.video;
     const [x, y, width, height] = face.box;
     const left = this.video.classList.contains("mirrored") ? videoWidth - x - width : x;
-    const { background, text } = colourOf(emotion.settings, face.label);
+    const { background, text } = colourOf(settings, face.label);
     const { style } = view.box;
     style.left = `${((100 * left) / videoWidth).toFixed(1)}%`;
     style.top = `${((100 * y) / videoHeight).toFixed(1)}%`;
@@ -166,8 +169,8 @@ export class Live {
     view.move(face.probabilities);
   }
 
-  /** @param {TrackedFace} face @param {Emotion} emotion @returns {FaceView} */
-  #begin(face, { settings }) {
+  /** @param {TrackedFace} face @param {Settings} settings @returns {FaceView} */
+  #begin(face, settings) {
     const { shown, move } = bars(settings);
     const tag = element("span");
     const box = element("div", { class: "em-box" }, tag);
@@ -201,31 +204,28 @@ export class Live {
   }
 
   #showControls() {
-    const { on } = this.camera;
-    write(this.toggle, say(on ? "live.stop" : "live.start"));
-    this.moment.hidden = !on;
-    byId("live-stage", HTMLElement).classList.toggle("on", on);
+    write(this.toggle, say(this.#running ? "live.stop" : "live.start"));
+    write(this.where, this.answering.where());
+    this.moment.hidden = !this.camera.on;
+    byId("live-stage", HTMLElement).classList.toggle("on", this.camera.on);
   }
 
-  async #showMoment() {
+  async #takeMoment() {
     const { videoWidth, videoHeight } = this.video;
     const canvas = element("canvas", { width: String(videoWidth), height: String(videoHeight) });
     canvas.getContext("2d")?.drawImage(this.video, 0, 0);
-    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-    openTab("photo");
-    if (blob) await this.photo.show(blob, "moment.png");
+    const moment = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    if (moment) this.showMoment(moment);
   }
 
-  async #download() {
-    const { settings } = await this.emotion;
-    const csv = timelineCsv(settings, [...this.#earlier, ...this.#moments], "camera");
+  #download() {
+    const csv = timelineCsv(this.answering.settings, [...this.#earlier, ...this.#moments], "camera");
     download(new Blob([csv], { type: "text/csv" }), "emotions.csv");
   }
 
   /** @param {unknown} error */
   #fail(error) {
     this.stop();
-    this.#showControls();
     this.answers.replaceChildren(problem(error instanceof Error ? error.message : String(error)));
   }
 }

@@ -1,11 +1,12 @@
 // The page as a whole: its words, its sections, its engine, and what keeps it for visits without a connection.
 
 import { load } from "../engine/emotion.js";
+import { OnDevice } from "./device.js";
 import { byId, element } from "./dom.js";
 import { hint } from "./hints.js";
 import { Live } from "./live.js";
 import { Photo } from "./photo.js";
-import { startTabs } from "./tabs.js";
+import { onTab, openTab, startTabs } from "./tabs.js";
 import { alternatives, keep, languages, preferredLanguage, say, speak } from "./words.js";
 
 /** @import { Emotion } from "../engine/emotion.js" */
@@ -16,7 +17,13 @@ engine.catch(() => {});
 
 await speak(preferredLanguage());
 const photo = new Photo(engine);
-const live = new Live(engine, photo);
+const live = new Live(new OnDevice(engine), (moment) => {
+  openTab("photo");
+  photo.show(moment, "moment.png");
+});
+onTab((tab) => {
+  if (tab !== "live") live.stop();
+});
 startTabs();
 offerLanguages();
 photo.clear();

@@ -23,7 +23,7 @@ export function preferredLanguage() {
  * @param {string} language
  */
 export async function speak(language) {
-  const response = await fetch(`words/${language}.json`);
+  const response = await fetch(new URL(`../words/${language}.json`, import.meta.url));
   table = await response.json();
   document.documentElement.lang = language;
   document.documentElement.dir = RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr";
