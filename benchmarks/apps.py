@@ -84,7 +84,7 @@ def running(script: Path, *, cores: set[int] | None = None) -> Iterator[App]:
             "HF_HUB_OFFLINE": "1",
             "NO_PROXY": "127.0.0.1,localhost",
         }
-        with Path(folder, "log.txt").open("w") as log, _affinity(cores):
+        with Path(folder, "log.txt").open("w") as log, affinity(cores):
             started = time.perf_counter()
             process = subprocess.Popen(
                 [sys.executable, str(script)],
@@ -214,7 +214,7 @@ class Visitor:
         return Told(time.perf_counter() - started, error="no answer")
 
     def film(self, frames: list[str], *, seconds: float, least_interval: float = 0.0) -> list[Frame]:
-        """Hold frames before the camera, each after the answer to the one before, as a browser does.
+        """Have frames answered for, each after the one before, as a browser does that cannot do it itself.
 
         Parameters
         ----------
@@ -224,27 +224,25 @@ class Visitor:
             Seconds from one frame to the next, even if the app is faster.
         """
         watched: list[Frame] = []
-        sent = started = time.perf_counter()
-        with contextlib.closing(self._event("camera", "stream", _frame(frames[0]))) as messages:
-            for message in messages:
-                if message["msg"] not in ("process_streaming", "process_generating", "process_completed"):
-                    continue
-                now = time.perf_counter()
-                if not message["success"]:
-                    raise RuntimeError(f"The camera's stream broke: {message['output']}")
-                watched.append(Frame(now - sent, message["output"]["duration"]))
-                if now - started >= seconds or message["msg"] == "process_completed":
-                    self._post(f"{API}/stream/{message['event_id']}/close", {})
-                    break
-                time.sleep(max(0.0, least_interval - (now - sent)))
-                sent = time.perf_counter()
-                picture = _frame(frames[len(watched) % len(frames)])
-                self._post(f"{API}/stream/{message['event_id']}", self._call("camera", "stream", picture))
+        started = time.perf_counter()
+        while time.perf_counter() - started < seconds:
+            sent = time.perf_counter()
+            asked = {"id": len(watched), "picture": frames[len(watched) % len(frames)]}
+            with contextlib.closing(self._event("live-page", "frame", None, asked)) as messages:
+                said = next(message for message in messages if message["msg"] == "process_completed")
+            if not said["success"]:
+                raise RuntimeError(f"A frame was not answered for: {said['output']}")
+            answered = time.perf_counter() - sent
+            watched.append(Frame(answered, said["output"]["duration"]))
+            time.sleep(max(0.0, least_interval - answered))
         return watched
 
-    def _event(self, element: str, event: str, value: dict) -> Iterator[dict]:
-        """Trigger an event of the page and yield the messages about it."""
-        self._post(f"{API}/queue/join", self._call(element, event, value))
+    def _event(
+        self, element: str, event: str, value: dict | None, told: dict | None = None
+    ) -> Iterator[dict]:
+        """Trigger an event of the page, which may tell something, and yield the messages about it."""
+        call = self._call(element, event, value)
+        self._post(f"{API}/queue/join", call | {"event_data": told})
         line = self._connection()
         try:
             line.request("GET", f"{API}/queue/data?session_hash={self._session}")
@@ -254,7 +252,7 @@ class Visitor:
         finally:
             line.close()
 
-    def _call(self, element: str, event: str, value: dict) -> dict:
+    def _call(self, element: str, event: str, value: dict | None) -> dict:
         """Describe the call of an event: its first input is `value`, the others are the visitor's state."""
         config = self._app.config
         [identity] = [
@@ -396,10 +394,6 @@ def _file(path: str) -> dict:
     return {"path": path, "orig_name": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
 
 
-def _frame(url: str) -> dict:
-    return {"path": None, "url": url, "is_stream": True, "meta": {"_type": "gradio.FileData"}}
-
-
 def _page(port: int) -> bool:
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=STARTS_WITHIN)
     try:
@@ -413,7 +407,7 @@ def _page(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def _affinity(cores: set[int] | None) -> Iterator[None]:
+def affinity(cores: set[int] | None) -> Iterator[None]:
     """Let what is started meanwhile use these processors only."""
     if cores is None:
         yield

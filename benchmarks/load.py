@@ -15,7 +15,8 @@ burst    300 requests at the same moment: how many are answered, how many are to
 memory   of the app and all its processes at its largest and afterwards, for 100 pictures of 12 megapixels
          asked of the API, then for 100 on the tab for one photo, each from a visitor whose session stays
          open.
-live     camera frames per second on one processor, inside the app's function and with everything around it;
+live     camera frames per second that the server answers for, where browsers cannot, on one processor, inside
+         the app's function and with everything around it;
          then eight cameras at once on all processors: frames per second of the slowest, and cameras that had
          to wait longer than a second for their first answer.
 growth   memory after 2,000 requests, less that after the first 500.

@@ -26,6 +26,7 @@ FER_NEEDS = (
     "tqdm",
     "pillow",
 )
+HUMAN = ("@vladmandic/human@3.3.6", "@tensorflow/tfjs-backend-wasm@4.22.0")
 FACE_API = ("@vladmandic/face-api@1.7.15", "@tensorflow/tfjs@4.22.0", "@tensorflow/tfjs-backend-wasm@4.22.0")
 
 
@@ -74,15 +75,25 @@ def fer_detections(pictures: Sequence[Path], labels: Sequence[str]) -> list[list
 
 def face_api_scores(faces: np.ndarray) -> Scores:
     """Scores of face-api.js on WebAssembly for uint8 grey faces (n, size, size); needs Node.js."""
-    folder = CACHE / "face-api"
-    if not (folder / "ready").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, *FACE_API])
-        (folder / "ready").touch()
-    return _score(["node", HERE / "face_api.cjs", folder / "node_modules"], faces)
+    return _score(["node", HERE / "face_api.cjs", _packages("face-api", FACE_API)], faces)
+
+
+def human_packages() -> Path:
+    """Return the `node_modules` folder that holds `@vladmandic/human`, for browsers; needs npm."""
+    return _packages("human", HUMAN)
 
 
 PEERS = {"fer": fer_scores, "face-api.js": face_api_scores}
+
+
+def _packages(name: str, packages: Sequence[str]) -> Path:
+    """Return a `node_modules` folder with these packages; filled on first use."""
+    folder = CACHE / name
+    if not (folder / "ready").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, *packages])
+        (folder / "ready").touch()
+    return folder / "node_modules"
 
 
 def _score(command: list, faces: np.ndarray) -> Scores:
