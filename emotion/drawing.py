@@ -5,7 +5,8 @@ What a prediction means is decided in `emotion.model.classifier`; pages and file
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -13,15 +14,25 @@ from PIL import Image, ImageDraw, ImageFont
 from emotion.predictions.display import NOT_SURE, emotion_colour, text_colour
 from emotion.predictions.face import Answer, Box
 
+# Height of a tag's letters, in sides of the picture: on a phone of 390 pixels they are at least 11 high.
+LETTERS = 1 / 32
+# How wide a tag with words may be: in widths of its face, or in sides of the picture, whichever is more.
+MOST_TAG, LEAST_TAG = 1.4, 0.22
+
 
 def annotate(
-    picture: np.ndarray, predictions: Sequence[Answer], *, selected: int | None = None
+    picture: np.ndarray,
+    predictions: Sequence[Answer],
+    *,
+    selected: int | None = None,
+    named: Callable[[Any], str] | None = None,
 ) -> Image.Image:
     """Draw a numbered box around every face, coloured by emotion, with the answer in words.
 
     `picture` is upright RGB, uint8 (height, width, 3), and stays as it is. Numbers follow the order from 1;
     followed faces keep their `id`, and one without a box is skipped. `selected` is the index of a face to
-    emphasise.
+    emphasise. `named` says what stands behind the number, by default `describe`; a text much wider than its
+    face is left out.
     """
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
@@ -31,9 +42,8 @@ def annotate(
         unit = _line_width(image.size, prediction.box)
         _draw_box(draw, prediction.box, prediction.label, unit, emphasise=index == selected)
         number = getattr(prediction, "id", index + 1)
-        _draw_tag(
-            draw, image.size, prediction.box, f"{number}  {describe(prediction)}", prediction.label, unit
-        )
+        words = (named or describe)(prediction)
+        _draw_tag(draw, image.size, prediction.box, f"{number}", words, prediction.label, unit)
     return image
 
 
@@ -83,14 +93,17 @@ def _draw_tag(
     draw: ImageDraw.ImageDraw,
     size: tuple[int, int],
     box: Box,
-    text: str,
+    number: str,
+    words: str,
     label: str | None,
     unit: int,
 ) -> None:
-    letters = max(12, min(max(size) // 30, box[2] // 4))  # readable when the picture is shown reduced
+    letters = max(12, round(max(size) * LETTERS))
     font = ImageFont.load_default(letters)
-    left, _, right, _ = draw.textbbox((0, 0), text, font=font)
-    width, height = right - left + 4 * unit, round(1.5 * letters)
+    text = f"{number}  {words}" if words else number
+    if draw.textlength(text, font=font) > max(MOST_TAG * box[2], LEAST_TAG * max(size)):
+        text = number
+    width, height = round(draw.textlength(text, font=font)) + 4 * unit, round(1.5 * letters)
     x = max(0, min(box[0] - unit, size[0] - width))
     y = box[1] - height - unit if box[1] - height - unit >= 0 else box[1] + unit
     background = emotion_colour(label)

@@ -96,8 +96,8 @@ class DivergedError(TrainingError):
 
 
 def in_one_line(error: BaseException | str) -> str:
-    """Return a library's message in one line of at most `LONGEST_QUOTE` characters."""
-    said = " ".join(str(error).split()).rstrip(".")
+    """Return a library's message in one line of at most `LONGEST_QUOTE` characters, without its number."""
+    said = re.sub(r"\[(?:Errno|WinError) -?\d+\] ?", "", " ".join(str(error).split())).rstrip(".")
     return said if len(said) <= LONGEST_QUOTE else said[: LONGEST_QUOTE - 1] + "…"
 
 

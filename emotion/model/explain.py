@@ -11,11 +11,6 @@ from PIL import Image, ImageFilter
 from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.calibration import scaled_logits
 
-HOW_TO_READ = (
-    "Bright yellow marks the parts of the face that the answer rests on most: blur them, and the model is "
-    "less sure. Dark parts made no difference."
-)
-
 # Patch positions along each side: 121 pictures in one batch.
 GRID = 11
 # Standard deviation of a patch, as a part of the side: it hides about an eye or half a mouth.
@@ -24,7 +19,23 @@ PATCH = 0.09
 BLUR = 0.17
 # Log-odds; when hiding changes less than this anywhere, the answer rests on no part.
 LEAST_DROP = 0.02
-THIRDS = (("upper", ("brows", "eyes")), ("middle", ("eyes", "nose", "cheeks")), ("lower", ("mouth", "chin")))
+# Where the parts of a face lie in a crop: from its middle to either side, and from the top, in sides. Read
+# off crops of the examples; a pixel belongs to the nearest.
+REGIONS = {
+    "forehead": (0.10, 0.08),
+    "between": (0.0, 0.27),
+    "brows": (0.18, 0.25),
+    "eyes": (0.18, 0.36),
+    "nose": (0.0, 0.50),
+    "cheeks": (0.27, 0.55),
+    "corners": (0.16, 0.70),
+    "mouth": (0.0, 0.73),
+    "chin": (0.0, 0.93),
+    "jaw": (0.30, 0.82),
+}
+# A region is named from this share of the hottest one's mean heat. In an even map, none is so much above the
+# mean.
+NAMED_FROM, UNEVEN = 0.7, 1.3
 # Brightness of the picture where nothing matters.
 DIMMED = 0.45
 
@@ -114,20 +125,20 @@ def viridis(heat: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(heat, anchors, channel) for channel in VIRIDIS[:, 1:].T], axis=-1)
 
 
-def hottest_part(heat: np.ndarray) -> str:
-    """Say in words where a heatmap is hottest, for captions and screen readers."""
+def hottest_regions(heat: np.ndarray) -> tuple[str, ...]:
+    """Name the hottest regions of a heatmap, hottest first: none if it is empty, all if it is even."""
     if not heat.any():
-        return "on no single part of the face"
-    thirds = [float(part.sum()) for part in np.array_split(heat**2, 3, axis=0)]
-    hottest = max(thirds)
-    if hottest < 0.45 * sum(thirds):
-        return "on the face as a whole"
-    # The corner of a mouth lies on the border of two thirds: nearly as hot counts as hot.
-    named = [index for index, third in enumerate(thirds) if third > 0.8 * hottest]
-    parts = list(dict.fromkeys(part for index in named for part in THIRDS[index][1]))
-    names = " and ".join(THIRDS[index][0] for index in named)
-    return (
-        f"on the {names} third{'s' * (len(named) > 1)} of the face ({', '.join(parts[:-1])} and {parts[-1]})"
+        return ()
+    across = np.abs((np.arange(heat.shape[1]) + 0.5) / heat.shape[1] - 0.5)
+    down = (np.arange(heat.shape[0]) + 0.5) / heat.shape[0]
+    distances = [np.hypot(across[None, :] - x, down[:, None] - y) for x, y in REGIONS.values()]
+    nearest = np.argmin(distances, axis=0)
+    means = {name: float(heat[nearest == index].mean()) for index, name in enumerate(REGIONS)}
+    hottest = max(means.values())
+    if hottest < UNEVEN * heat.mean():
+        return tuple(REGIONS)
+    return tuple(
+        name for name in sorted(means, key=lambda name: -means[name]) if means[name] >= NAMED_FROM * hottest
     )
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import gradio as gr
 import numpy as np
-from gradio.components.gallery import GalleryData, GalleryImage
-from gradio.data_classes import FileData, ImageData, ListFiles
+from gradio.data_classes import ImageData
 from PIL import Image
 
 from emotion.predictions.face import FacePrediction
@@ -76,31 +75,6 @@ class MemoryImage(gr.Image, DrawnAsParent):
         if value is None:
             return None
         return ImageData(url=data_url(value), orig_name="emotions.jpg", mime_type="image/jpeg")
-
-
-class MemoryGallery(gr.Gallery, DrawnAsParent):
-    """A `gr.Gallery` that shows (picture, caption) pairs without writing them to disk."""
-
-    # pyrefly: ignore [bad-override]
-    def postprocess(self, value: list[tuple[np.ndarray | Image.Image, str]] | None) -> GalleryData:
-        """Put the pictures into the page."""
-        return GalleryData(
-            root=[
-                GalleryImage(image=ImageData(url=data_url(picture), mime_type="image/jpeg"), caption=caption)
-                for picture, caption in value or []
-            ]
-        )
-
-
-class UploadedFiles(gr.File, DrawnAsParent):
-    """A `gr.File` that gives the paths of uploads; Gradio's own leaves an empty temporary file for each."""
-
-    def preprocess(self, payload: ListFiles | FileData | None) -> list[str]:
-        """Give the path of every upload."""
-        if payload is None:
-            return []
-        files = payload.root if isinstance(payload, ListFiles) else [payload]
-        return [str(uploaded(file.path)) for file in files]
 
 
 def at_shown_size(

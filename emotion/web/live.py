@@ -19,9 +19,10 @@ from emotion.video.follow import answers_and_looks
 from emotion.vision.faces import detect_faces_in_frame
 from emotion.web.browser.files import PAGE
 from emotion.web.browser.settings import settings
-from emotion.web.browser.words import table, worded
-from emotion.web.camera import CAMERAS
+from emotion.web.browser.words import worded
 from emotion.web.components import SHOWN_SIDE, bytes_of
+from emotion.web.inside.queue import CAMERAS
+from emotion.web.language import LATER, words_of
 from emotion.web.memory import Kept
 from emotion.web.photo import Photo
 from emotion.web.service import Service
@@ -35,7 +36,7 @@ LOOK_DIGITS = 3
 class Live(Tab):
     """The tab with the camera."""
 
-    id, title = "live", "Live"
+    id = "live"
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
@@ -46,7 +47,7 @@ class Live(Tab):
         )
         # Its value is what the page was answered last.
         self.page = gr.HTML(
-            html_template=worded((PAGE / "live.html").read_text("utf-8"), table()),
+            html_template=worded((PAGE / "live.html").read_text("utf-8"), LATER),
             js_on_load=script,
             apply_default_css=False,
             elem_id="live-page",
@@ -74,7 +75,9 @@ class Live(Tab):
         """Tell the page whether the visitor has a model of their own, which runs here alone."""
         return {"own": own is not None}
 
-    def answer(self, own: Kept[EmotionClassifier] | None, event: gr.EventData) -> dict[str, Any]:
+    def answer(
+        self, own: Kept[EmotionClassifier] | None, event: gr.EventData, request: gr.Request | None = None
+    ) -> dict[str, Any]:
         """Answer for one frame and forget it; the page follows the faces from frame to frame."""
         asked = {"id": told(event, "id")}
         try:
@@ -83,7 +86,7 @@ class Live(Tab):
             found = detect_faces_in_frame(picture, limit=self.service.limits.live_faces)
             predictions, looks = answers_and_looks(classifier, picture, found)
         except EmotionError as error:
-            return {**asked, "problem": str(error)}
+            return {**asked, "problem": words_of(request).error(error)}
         return {
             **asked,
             "faces": [face.to_dict() for face in predictions],
@@ -91,11 +94,9 @@ class Live(Tab):
             "settings": settings(classifier),
         }
 
-    def take_over(self, own: Kept[EmotionClassifier] | None, event: gr.EventData) -> Update:
+    def take_over(
+        self, own: Kept[EmotionClassifier] | None, event: gr.EventData, request: gr.Request | None = None
+    ) -> Update:
         """Open the Photo tab and answer for the picture of a moment there."""
-        try:
-            picture = self.service.open_picture(bytes_of(told(event, "picture")))
-            answer = self.photo.show(picture, own)
-        except EmotionError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        answer = self.photo.show_source(bytes_of(told(event, "picture")), own, words_of(request))
         return {self.bar: gr.update(selected="photo"), **answer}

@@ -13,101 +13,99 @@ from PIL import Image
 from emotion.drawing import annotate
 from emotion.errors import EmotionError
 from emotion.model.classifier import EmotionClassifier
-from emotion.predictions.display import NOT_SURE
 from emotion.predictions.face import FacePrediction, PredictionTable
 from emotion.vision.images import Picture
-from emotion.web.components import MemoryGallery, UploadedFiles, at_shown_size
-from emotion.web.html.messages import csv_link, many_summary, problem
+from emotion.web.components import at_shown_size, data_url
+from emotion.web.html.messages import csv_link, gallery, many_summary, problem, shares
 from emotion.web.inside.uploads import deleting
+from emotion.web.language import LATER, Words, words_of
 from emotion.web.memory import Kept
+from emotion.web.photo import in_words
 from emotion.web.service import Service
-from emotion.web.tab import PROGRESS, Page, Tab, Update
+from emotion.web.tab import ANNOUNCED, PRIVATE, PROGRESS, Page, Tab, Update
+from emotion.web.zone import given_sources, zone
 
 # Pixels.
 GALLERY_SIDE = 640
 
 
+# A picture of the gallery fills the screen when it is clicked.
+ENLARGE = (
+    "element.addEventListener('click',"
+    " ({ target }) => target.matches('img') && target.requestFullscreen?.());"
+)
+
+
 class Many(Tab):
     """The tab for many pictures."""
 
-    id, title = "many", "Many pictures"
+    id = "many"
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
         limits = service.limits
-        gr.Markdown(
-            f"Up to **{limits.pictures} pictures** at a time, {limits.file_bytes / 1e6:g} MB each, "
-            f"{limits.upload_bytes / 1e9:g} GB together."
+        allowed = LATER(
+            "many.limits",
+            pictures=limits.pictures,
+            each=f"{limits.file_bytes / 1e6:g}",
+            together=f"{limits.upload_bytes / 1e9:g}",
         )
-        self.pictures = UploadedFiles(
-            label="Pictures", file_count="multiple", file_types=["image"], height=140, elem_id="pictures"
-        )
-        self.words = gr.HTML(elem_id="many-summary")
+        gr.HTML(f"<p>{allowed}</p>")
+        self.zone = zone(service, "pictures", drop="many.drop", choose="many.choose", several=True)
+        self.words = gr.HTML(elem_id="many-summary", js_on_load=ANNOUNCED)
         with gr.Row(equal_height=False):
-            self.shares = gr.Label(
-                label="Share of all faces",
-                show_heading=False,
-                visible=False,
-                min_width=240,
-                elem_id="shares",
-            )
-            self.gallery = MemoryGallery(
-                show_label=False,
-                columns=4,
-                height="auto",
-                visible=False,
-                buttons=["fullscreen"],
-                scale=3,
-                elem_id="gallery",
-            )
+            self.shares = gr.HTML(min_width=240, elem_id="shares")
+            self.gallery = gr.HTML(elem_id="gallery", js_on_load=ENLARGE)
         self.link = gr.HTML(elem_id="many-csv")
 
     def wire(self, page: Page) -> None:
         """Connect the upload."""
-        outputs = [self.pictures, self.words, self.shares, self.gallery, self.link]
-        self.pictures.upload(self.show, [self.pictures, page.own], outputs, api_visibility="private")
+        outputs = [self.words, self.shares, self.gallery, self.link]
+        self.zone.given(self.show, page.own, outputs, show_progress_on=self.zone, **PRIVATE)
 
     def show(
-        self, paths: list[str], own: Kept[EmotionClassifier] | None, progress: gr.Progress = PROGRESS
+        self,
+        own: Kept[EmotionClassifier] | None,
+        event: gr.EventData,
+        request: gr.Request | None = None,
+        progress: gr.Progress = PROGRESS,
     ) -> Update:
         """Show a gallery, totals and a CSV; pictures that cannot be read are named."""
+        say = words_of(request)
+        sources = given_sources(event)
         most = self.service.limits.pictures
         rows: list[tuple[str, list[FacePrediction]]] = []
-        boxed: list[tuple[Image.Image, str]] = []
+        boxed: list[tuple[str, str, str]] = []
         problems: list[tuple[str, str]] = []
-        with deleting(*paths):
+        with deleting(*sources):
             try:
                 classifier = self.service.classifier_for(own)
             except EmotionError as error:
-                return {self.pictures: None, self.words: problem(str(error))}
-            for path in progress.tqdm(paths[:most], desc="Looking at the pictures"):
-                name = Path(path).name
+                return self._shown(problem(error, say))
+            for source in progress.tqdm(sources[:most], desc=say("many.looking")):
+                name = source.name if isinstance(source, Path) else "picture"
                 try:
-                    picture = self.service.open_picture(Path(path))
+                    picture = self.service.open_picture(source)
                     faces = classifier.predict(picture)
                 except EmotionError as error:
-                    problems.append((name, str(error)))
+                    problems.append((name, say.error(error)))
                     continue
                 rows.append((name, faces))
-                boxed.append((_boxed(picture, faces), f"{name}: {', '.join(_answers(faces)) or 'no face'}"))
-        if len(paths) > most:
-            problems.append((f"{len(paths) - most} more", f"At most {most} pictures at a time."))
-        answers = Counter(answer for _, faces in rows for answer in _answers(faces))
-        link = csv_link(_csv(rows, classifier.labels), "emotions.csv", "Download the CSV")
-        return {
-            self.pictures: None,
-            self.gallery: gr.update(value=boxed, visible=bool(boxed)),
-            self.shares: gr.update(
-                value={answer: number / answers.total() for answer, number in answers.items()},
-                visible=bool(answers),
-            ),
-            self.words: many_summary(len(rows), answers.total(), problems),
-            self.link: link if rows else "",
-        }
+                answers = say.listed([face.label for face in faces]) or say("many.noface")
+                boxed.append((data_url(_boxed(picture, faces, say)), answers, name))
+        if len(sources) > most:
+            problems.append((say("many.more", number=len(sources) - most), say("many.most", most=most)))
+        answers = Counter(face.label for _, faces in rows for face in faces)
+        return self._shown(
+            many_summary(len(rows), answers.total(), problems, say),
+            shares(answers, say),
+            gallery(boxed),
+            csv_link(_csv(rows, classifier.labels), "emotions.csv", say("many.csv")) if rows else "",
+        )
 
-
-def _answers(faces: list[FacePrediction]) -> list[str]:
-    return [face.label or NOT_SURE for face in faces]
+    def _shown(self, words: str, shown: str = "", pictures: str = "", link: str = "") -> Update:
+        """Return what an answer changes: what was there before goes."""
+        return {self.words: words, self.shares: shown, self.gallery: pictures, self.link: link}
 
 
 def _csv(rows: list[tuple[str, list[FacePrediction]]], labels: Sequence[str]) -> str:
@@ -118,5 +116,5 @@ def _csv(rows: list[tuple[str, list[FacePrediction]]], labels: Sequence[str]) ->
     return file.getvalue()
 
 
-def _boxed(picture: Picture, faces: list[FacePrediction]) -> Image.Image:
-    return annotate(*at_shown_size(picture, faces, GALLERY_SIDE))
+def _boxed(picture: Picture, faces: list[FacePrediction], say: Words) -> Image.Image:
+    return annotate(*at_shown_size(picture, faces, GALLERY_SIDE), named=in_words(say))

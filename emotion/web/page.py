@@ -9,43 +9,47 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from emotion.predictions.display import EMOTION_COLOURS, NOT_SURE, NOT_SURE_COLOUR
-from emotion.web import camera
 from emotion.web.clip import Clip
-from emotion.web.html.messages import PRIVACY, header
+from emotion.web.html.messages import header, language_switch
+from emotion.web.inside.arrival import SpeakLanguages
 from emotion.web.inside.blocks import NoteVisitors, PrivateBlocks
 from emotion.web.inside.requests import AnswerErrors, LimitBodies, OpenRoutes
 from emotion.web.inside.results import SendOnce
 from emotion.web.inside.uploads import PassUploads, keep_sweeping, use_own_uploads
+from emotion.web.language import LATER
 from emotion.web.live import Live
 from emotion.web.many import Many
 from emotion.web.model_tab import Model
 from emotion.web.photo import Photo
 from emotion.web.process import usable_processors
 from emotion.web.service import Service
-from emotion.web.tab import Page, Tab
+from emotion.web.tab import SILENT, Page, Tab
 from emotion.web.teach import Teach
 
 # In the order of the page. A new tab needs its file and its place here.
 TABS: tuple[type[Tab], ...] = (Photo, Live, Clip, Many, Teach, Model)
 STYLE = Path(__file__).with_name("style.css")
+# In the browser: the language that the page came in.
+CHOSEN = "element.querySelector('select').value = document.documentElement.lang;"
 
 
 def build_app(service: Service) -> PrivateBlocks:
     """Build the page, its events and its API."""
-    with PrivateBlocks(title="Facial emotion", analytics_enabled=False) as app:
+    with PrivateBlocks(title=LATER("title"), analytics_enabled=False) as app:
         own = gr.State()
-        heading = gr.HTML(header(service.classifier), elem_id="title")
+        gr.HTML(language_switch(LATER), elem_id="languages", elem_classes="em-own", js_on_load=CHOSEN)
+        heading = gr.HTML(header(service.classifier, say=LATER), elem_id="title")
         tabs: list[Tab] = []
         with gr.Tabs() as bar:
             for kind in TABS:
-                with gr.Tab(kind.title, id=kind.id):
+                with gr.Tab(LATER(f"tab.{kind.id}"), id=kind.id):
                     tabs.append(kind(service))
-        gr.HTML(f'<p class="em-privacy">{PRIVACY}</p>')
+        gr.HTML(f'<p class="em-privacy">{LATER("privacy.server")}</p>')
         page = Page(app, heading, own, bar, tabs)
         for tab in tabs:
             tab.wire(page)
-        camera.wire_tabs(bar)
+        # Cameras go off.
+        bar.change(None, js="() => document.dispatchEvent(new Event('emotion-tab'))", queue=False, **SILENT)
         app.forget_when_closed([state for tab in tabs for state in tab.forgets])
     processors = usable_processors()
     app.queue(
@@ -65,8 +69,7 @@ def launch(app: PrivateBlocks, service: Service, **options: Any) -> None:
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     app.launch(
         theme=theme(),
-        css=style_sheet(),
-        head=camera.head(limits.live_minutes),
+        css=STYLE.read_text("utf-8"),
         mcp_server=True,
         run_history=False,
         enable_monitoring=False,
@@ -77,6 +80,7 @@ def launch(app: PrivateBlocks, service: Service, **options: Any) -> None:
             "middleware": [
                 Middleware(SendOnce),
                 Middleware(OpenRoutes, alive=lambda: app.steady_queue.alive, device=service.device),
+                Middleware(SpeakLanguages, address=service.device.address, labels=service.classifier.labels),
                 Middleware(AnswerErrors),
                 Middleware(
                     LimitBodies,
@@ -107,6 +111,8 @@ def theme() -> gr.themes.Base:
         block_label_text_color_dark="*primary_100",
         block_title_text_color="*primary_700",
         block_title_text_color_dark="*primary_100",
+        block_title_background_fill_dark="*primary_900",
+        block_label_background_fill_dark="*primary_900",
         color_accent="*primary_600",
         # Buttons that are seen on a white page, too.
         button_primary_background_fill="*primary_600",
@@ -114,14 +120,6 @@ def theme() -> gr.themes.Base:
         button_border_width="1px",
         button_secondary_background_fill="*neutral_100",
         button_secondary_background_fill_hover="*neutral_200",
+        button_secondary_background_fill_hover_dark="*neutral_800",
         button_secondary_border_color="*neutral_300",
     )
-
-
-def style_sheet() -> str:
-    """Return the page's CSS, with the colour of every emotion."""
-    meters = "\n".join(
-        f'[data-testid="{label}-confidence-set"] {{ --stat-background-fill: {colour}; }}'
-        for label, colour in {**EMOTION_COLOURS, NOT_SURE: NOT_SURE_COLOUR}.items()
-    )
-    return f"{meters}\n{STYLE.read_text('utf-8')}"

@@ -17,6 +17,9 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "minima
 # As a default value, it asks Gradio for a progress bar.
 PROGRESS = gr.Progress()
 
+# In the browser: screen readers announce what comes into the component, which is there before its words.
+ANNOUNCED = "element.setAttribute('role', 'status');"
+
 # What a handler returns: new values for some of the components.
 Update = dict[Any, Any]
 
@@ -24,11 +27,11 @@ Update = dict[Any, Any]
 class Tab(ABC):
     """A tab: its components, laid out when it is made, and the handlers of their events.
 
-    `id` is for links, `title` for visitors, and `forgets` is cleared when the visitor closes the page.
+    `id` is for links, and after "tab." the key of its name; `forgets` is cleared when the visitor closes the
+    page.
     """
 
     id: ClassVar[str]
-    title: ClassVar[str]
     forgets: Sequence[gr.State] = ()
 
     def __init__(self, service: Service) -> None:

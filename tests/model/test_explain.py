@@ -11,7 +11,7 @@ from PIL import Image
 from emotion.model.classifier import EmotionClassifier
 from emotion.model.description import Description
 from emotion.model.engines import LiteRTNetwork
-from emotion.model.explain import heatmap, hottest_part, overlay, viridis
+from emotion.model.explain import REGIONS, heatmap, hottest_regions, overlay, viridis
 from emotion.model.keras_engine import KerasNetwork
 from emotion.predictions.calibration import Calibration
 from emotion.vision.crop import crop_face
@@ -117,7 +117,7 @@ def test_the_heat_lies_where_a_trained_network_learned_to_look(classifier, face)
     inside[MOUTH] = True
     assert heat[inside].mean() > 3 * heat[~inside].mean()
     assert heat[LEFT_EYE].mean() < 0.3
-    assert "mouth" in hottest_part(heat)
+    assert "mouth" in hottest_regions(heat)
 
 
 def test_the_embedded_model_sees_a_smile_at_the_mouth():
@@ -125,7 +125,7 @@ def test_the_embedded_model_sees_a_smile_at_the_mouth():
         picture = np.asarray(image.convert("RGB"))
     embedded = EmotionClassifier.from_pretrained()
     crop = crop_face(picture, detect_faces(picture)[0], size=embedded.input_size, channels=embedded.channels)
-    assert "mouth" in hottest_part(heatmap(embedded, crop, label="happy"))
+    assert hottest_regions(heatmap(embedded, crop, label="happy")) == ("corners",)
 
 
 def test_colour_networks_are_explained_alike(face):
@@ -154,19 +154,16 @@ def test_a_background_output_is_explained_only_when_it_is_asked_for(face):
 def test_an_answer_that_rests_on_no_part_gives_no_heat(face):
     heat = heatmap(BrightnessReader(MOUTH, gain=0.0), face)
     assert not heat.any()
-    assert hottest_part(heat) == "on no single part of the face"
+    assert hottest_regions(heat) == ()
 
 
-def test_the_place_in_words(face):
-    assert "lower third" in hottest_part(heatmap(BrightnessReader(MOUTH), face))
-    assert "upper third" in hottest_part(heatmap(BrightnessReader(np.s_[0:12, 8:40]), np.flipud(face)))
-    assert hottest_part(np.ones((SIZE, SIZE), np.float32)) == "on the face as a whole"
-    border = np.zeros((SIZE, SIZE), np.float32)
-    border[SIZE * 2 // 3 - 4 : SIZE * 2 // 3 + 4] = 1
-    assert (
-        hottest_part(border)
-        == "on the middle and lower thirds of the face (eyes, nose, cheeks, mouth and chin)"
-    )
+def test_the_hottest_regions_are_named(face):
+    assert hottest_regions(heatmap(BrightnessReader(MOUTH), face))[0] == "mouth"
+    assert hottest_regions(heatmap(BrightnessReader(LEFT_EYE), face))[0] in ("eyes", "brows")
+    assert hottest_regions(np.ones((SIZE, SIZE), np.float32)) == tuple(REGIONS)
+    corners = np.zeros((SIZE, SIZE), np.float32)
+    corners[30:38, 12:20] = corners[30:38, 28:36] = 1
+    assert hottest_regions(corners) == ("corners",)
 
 
 def test_wrong_crops_and_labels_are_named(face):

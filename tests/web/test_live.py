@@ -74,8 +74,7 @@ def test_a_moment_is_answered_for_in_the_photo_tab(service):
     shown = tab.take_over(None, frame(data_url(HAPPY)))
     assert shown[tab.bar]["selected"] == Photo.id
     assert "happy" in shown[photo.verdict]
-    with pytest.raises(gr.Error, match="picture"):
-        tab.take_over(None, frame("words"))
+    assert "picture" in tab.take_over(None, frame("words"))[photo.verdict]
 
 
 def test_the_host_decides_where_live_runs():

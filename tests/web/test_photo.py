@@ -14,8 +14,8 @@ from emotion import EmotionClassifier
 from emotion.web import photo
 from emotion.web.components import SHOWN_SIDE
 from emotion.web.page import build_app
-from emotion.web.photo import HIDE
 from tests.app_process import EXAMPLES
+from tests.web.tabs import given
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +44,10 @@ def click(index):
 
 def test_a_visitor_is_remembered_with_the_picture_at_the_size_that_is_shown(tab):
     picture = enlarged(SEVERAL, 4)
-    answer = tab.show_upload(picture, None)[tab.answer].value
+    answer = tab.show_given(None, given(picture))[tab.answer].value
     assert max(answer.picture.shape) == SHOWN_SIDE
     direct = tab.service.classifier.predict(picture)
+    direct.sort(key=lambda face: face.box[0])
     assert [face.label for face in answer.faces] == [face.label for face in direct]
     scale = 4 * max(Image.open(SEVERAL).size) / SHOWN_SIDE
     for face, whole in zip(answer.faces, direct, strict=True):
@@ -54,7 +55,7 @@ def test_a_visitor_is_remembered_with_the_picture_at_the_size_that_is_shown(tab)
 
 
 def test_the_smallest_face_that_was_clicked_is_selected_in_a_large_picture(tab):
-    answer = tab.show_upload(enlarged(SEVERAL, 4), None)[tab.answer]
+    answer = tab.show_given(None, given(enlarged(SEVERAL, 4)))[tab.answer]
     x, y, width, height = answer.value.faces[1].box
     selected = tab.select_point(answer, click([x + width / 2, y + height / 2]))[tab.answer]
     assert selected.value.selected == 1
@@ -74,7 +75,7 @@ def small_in_large():
     "picture", [SEVERAL.read_bytes(), small_in_large()], ids=["several", "small in large"]
 )
 def test_why_explains_the_very_crop_that_was_answered_and_looks_for_none(tab, picture):
-    answer = tab.show_upload(picture, None)[tab.answer].value
+    answer = tab.show_given(None, given(picture))[tab.answer].value
     crops = []
     classifier = answer.classifier
     watched = SimpleNamespace(
@@ -83,12 +84,12 @@ def test_why_explains_the_very_crop_that_was_answered_and_looks_for_none(tab, pi
         network=lambda faces: crops.append(faces[0]) or classifier.network(faces),
     )
     shown = tab.explain(tab.service.memory.keep(replace(answer, classifier=watched), 0))
-    assert "rests most" in shown[tab.heat_words]
+    assert "What counts most for" in shown[tab.reasons]
     best = max(answer.face.probabilities, key=answer.face.probabilities.get)
     again = classifier.predict_faces([crops[0][..., 0].astype(np.uint8)])[0]
     assert again.probabilities[best] == pytest.approx(answer.face.probabilities[best], abs=1e-6)
-    assert shown[tab.why] == HIDE
-    assert tab.explain(None, HIDE)[tab.reasons]["visible"] is False
+    assert shown[tab.why] == "Hide the explanation"
+    assert tab.explain(None, shown[tab.reasons])[tab.reasons] == ""
 
 
 def test_a_forgotten_picture_is_explained(tab):
@@ -98,7 +99,7 @@ def test_a_forgotten_picture_is_explained(tab):
 
 @pytest.mark.parametrize("index", [-1, 99, "0", None, [1], 0.5])
 def test_a_program_that_chooses_what_is_not_shown_is_told_so(tab, index):
-    answer = tab.show_upload(SEVERAL.read_bytes(), None)[tab.answer]
+    answer = tab.show_given(None, given(SEVERAL.read_bytes()))[tab.answer]
     with pytest.raises(gr.Error, match="Choose one"):
         tab.select_card(answer, click(index))
     with pytest.raises(gr.Error, match="Choose one"):
@@ -108,11 +109,31 @@ def test_a_program_that_chooses_what_is_not_shown_is_told_so(tab, index):
 
 
 def test_what_is_no_picture_is_explained_without_the_servers_folders(tab, tmp_path):
-    for source in (b"", b"no picture", None, tmp_path / "gone.jpg"):
-        shown = tab.show_upload(source, None)
+    for sources in ([b""], [b"no picture"], []):
+        shown = tab.show_given(None, given(*sources))
         assert "That did not work" in shown[tab.verdict]
         assert str(tmp_path) not in shown[tab.verdict]
         assert shown[tab.answer] is None
+    with pytest.raises(gr.Error, match="not uploaded here"):
+        tab.show_given(None, given(tmp_path / "gone.jpg"))
+
+
+def test_faces_are_numbered_as_one_reads():
+    boxes = [(300, 120, 50, 50), (10, 105, 50, 50), (200, 10, 40, 40), (20, 15, 40, 40)]
+    assert photo.reading_order(boxes) == [3, 2, 1, 0]
+    assert photo.reading_order([]) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("de-AT", "sieht <strong>fröhlich"), ("ja", "喜び</strong>に見えます")]
+)
+def test_an_answer_comes_in_the_language_of_the_browser(tab, language, words):
+    request = SimpleNamespace(headers={"accept-language": f"{language},en;q=0.5"})
+    assert words in tab.show_given(None, given(HAPPY.read_bytes()), request)[tab.verdict]
+
+
+def test_a_picture_is_saved_under_its_own_name(tab):
+    assert 'download="2-happy-faces.jpg"' in tab.show_example(None, click(1))[tab.boxed]
 
 
 def test_programs_are_told_the_labels_of_the_served_model(service):

@@ -1,6 +1,7 @@
 """The tab that teaches a visitor's face, without a server: what it keeps, refuses, and says."""
 
 import io
+import re
 from types import SimpleNamespace
 
 import gradio as gr
@@ -14,7 +15,7 @@ from emotion.web.html.answer import what_is_gained
 from emotion.web.service import Limits, Service
 from emotion.web.teach import Lesson, Teach
 from tests.app_process import EXAMPLES
-from tests.web.tabs import wired
+from tests.web.tabs import given, wired
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +39,7 @@ def page(service):
 
 def take(pupil, source, shown, kept=None):
     """Press "Take a snapshot" while the camera shows something."""
-    return pupil.take(pupil.watch(source), shown, kept)
+    return pupil.add(shown, kept, given(source))
 
 
 @pytest.fixture
@@ -69,11 +70,7 @@ def test_of_a_snapshot_only_features_and_a_small_portrait_are_kept(pupil):
 def test_what_is_no_face_is_refused_in_plain_words(pupil):
     wall = io.BytesIO()
     Image.new("RGB", (640, 480), (150, 160, 170)).save(wall, "JPEG")
-    for source, words in (
-        (wall.getvalue(), "find a face"),
-        (b"text", "picture"),
-        (None, "camera is off"),
-    ):
+    for source, words in ((wall.getvalue(), "find a face"), (b"text", "picture")):
         update = take(pupil, source, "happy", None)
         assert words in update[pupil.message]
         assert pupil.lesson not in update or not update[pupil.lesson].value.samples
@@ -105,10 +102,16 @@ def test_a_visitor_can_fill_the_memory_only_so_far(service):
     assert "2 snapshots of “happy” are enough" in update[pupil.message]
 
 
+def test_one_press_may_take_several_snapshots_and_the_meters_tell_how_many(pupil):
+    update = pupil.add("happy", None, given(*(snapshot("happy", number) for number in range(3))))
+    assert [each.shown for each in update[pupil.lesson].value.samples] == ["happy"] * 3
+    assert re.findall(r"width: (\d+)%", update[pupil.taken]) == ["0", "60", "0", "0"]
+
+
 def test_too_few_snapshots_are_named(pupil):
     lesson = take(pupil, snapshot("happy"), "happy")[pupil.lesson]
     for state in (lesson, None):
-        assert "angry, happy, sad and neutral" in pupil.teach(state)[pupil.message]
+        assert "angry, happy, sad, neutral" in pupil.teach(state)[pupil.message]
 
 
 def test_a_lesson_says_what_it_brought_and_answers_before_and_after(pupil, lesson):
@@ -116,7 +119,7 @@ def test_a_lesson_says_what_it_brought_and_answers_before_and_after(pupil, lesso
     assert "gain" in update[pupil.result].lower()
     assert "of 20" in update[pupil.result]
     taught = update[pupil.lesson]
-    compared = pupil.compare(pupil.watch(snapshot("happy", 7)), taught)[pupil.compared]
+    compared = pupil.compare(taught, given(snapshot("happy", 7)))[pupil.compared]
     assert compared.index("Before") < compared.index("After")
     used = pupil.use(taught)
     assert pupil.service.classifier_for(used[pupil.own]) is taught.value.taught
@@ -132,13 +135,11 @@ def test_a_lesson_says_what_it_brought_and_answers_before_and_after(pupil, lesso
 
 def test_what_was_forgotten_is_said(pupil, lesson):
     pupil.service.memory.most = 0
-    frame = pupil.watch(snapshot("happy"))
     pupil.service.memory.keep("another visitor's", 1)
-    assert "camera is off" in pupil.take(frame, "happy", None)[pupil.message]
     assert "were forgotten" in pupil.teach(lesson)[pupil.message]
     assert "were forgotten" in pupil.remove(lesson, SimpleNamespace(index=0))[pupil.message]
     pupil.service.memory.most = 10**9
-    assert "was forgotten" in pupil.compare(pupil.watch(snapshot("happy")), lesson)[pupil.compared]
+    assert "was forgotten" in pupil.compare(lesson, given(snapshot("happy")))[pupil.compared]
     assert "was forgotten" in pupil.use(None)[pupil.link]
     assert "was forgotten" in pupil.pack(None)[pupil.link]
     begun = take(pupil, snapshot("happy"), "happy", lesson)
@@ -161,7 +162,7 @@ def test_a_lesson_goes_on_with_the_model_that_it_began_with(pupil, lesson, train
     assert taught.model_name == "embedded default, taught by you"
     begun = take(pupil, snapshot("happy"), "happy")[pupil.lesson]
     assert begun.value.tuner.classifier is pupil.service.classifier
-    assert pupil.offer()[pupil.shown]["choices"] == ["angry", "happy", "sad", "neutral"]
+    assert pupil.offer()[pupil.shown]["choices"] == [(name, name) for name in SHOWN_BY]
 
 
 @pytest.mark.parametrize(

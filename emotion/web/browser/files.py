@@ -11,7 +11,7 @@ from emotion.errors import ModelLoadError
 from emotion.model.description import LITERT_FILE
 from emotion.vision.detector import WEIGHTS
 from emotion.web.browser.settings import settings
-from emotion.web.browser.words import WORDS
+from emotion.web.language import TABLES
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
@@ -29,7 +29,7 @@ def shared_files() -> dict[str, bytes]:
     """Return the engine, the scripts of the pages and their words by path: the same for every model."""
     engine = (path for path in sorted(ENGINE.rglob("*")) if path.name.endswith(ENGINE_ENDINGS))
     scripts = (path for path in sorted(PAGE.glob("*.js")) if path.name != OFFLINE)
-    words = sorted(WORDS.glob("*.json"))
+    words = sorted(TABLES.glob("*.json"))
     return {path.relative_to(HERE).as_posix(): path.read_bytes() for path in (*engine, *scripts, *words)}
 
 

@@ -1,8 +1,9 @@
-"""The icon of the page: a happy face, drawn once as lines for SVG and once as pixels."""
+"""The icon of the page: a happy face, drawn once as lines for SVG and once as pixels; and who asks for it."""
 
 from __future__ import annotations
 
 import io
+import json
 
 from PIL import Image, ImageDraw
 
@@ -45,3 +46,22 @@ def icon_png(size: int) -> bytes:
     buffer = io.BytesIO()
     image.resize((size, size), Image.Resampling.LANCZOS).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def manifest(title: str, home: str = "./") -> bytes:
+    """Return what browsers ask of a page that can be installed; `home` leads to it from beside the icons."""
+    icons: list[dict[str, str]] = [{"src": "icon.svg", "type": "image/svg+xml", "sizes": "any"}]
+    icons += [
+        {"src": f"icon-{size}.png", "type": "image/png", "sizes": f"{size}x{size}"} for size in ICON_SIZES
+    ]
+    about = {
+        "name": title,
+        "short_name": title,
+        "start_url": home,
+        "scope": home,
+        "display": "standalone",
+        "theme_color": "#2563eb",
+        "background_color": "#ffffff",
+        "icons": icons,
+    }
+    return json.dumps(about, ensure_ascii=False).encode()

@@ -15,6 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from emotion.errors import ModelLoadError
 from emotion.web.browser.files import APP, HERE, model_files, shared_files
+from emotion.web.browser.icon import ICON_SIZES, icon_png, icon_svg, manifest
+from emotion.web.language import table
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
@@ -44,7 +46,11 @@ class DeviceFiles:
         self.service = service
         self.with_model = with_model
         scripts = {path.relative_to(HERE).as_posix(): path.read_bytes() for path in sorted(APP.glob("*.js"))}
-        self.files = shared_files() | scripts
+        icons = {f"icon-{size}.png": icon_png(size) for size in ICON_SIZES} | {
+            "icon.svg": icon_svg().encode()
+        }
+        icons["manifest.webmanifest"] = manifest(table()["title"], "../../")
+        self.files = shared_files() | scripts | icons
         self.version = digest(self.files)
         self._model: tuple[EmotionClassifier, Mapping[str, bytes]] | None = None
         self._lock = threading.Lock()

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from emotion.predictions.display import alternatives
 from emotion.web.browser.files import OFFLINE, PAGE, model_files, shared_files
-from emotion.web.browser.icon import ICON_SIZES, icon_png, icon_svg
-from emotion.web.browser.words import languages, table, worded
+from emotion.web.browser.icon import ICON_SIZES, icon_png, icon_svg, manifest
+from emotion.web.browser.words import worded
+from emotion.web.html.messages import model_line
 from emotion.web.html.report import model_card, model_summary
+from emotion.web.language import DEFAULT, ENGLISH, LANGUAGES, spoken, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,19 +64,22 @@ def site_files(classifier: EmotionClassifier, examples: Sequence[Path]) -> dict[
     ModelLoadError
         If the model has no network for LiteRT.
     """
-    words = table()
     files = shared_files()
     files |= {f"model/{path}": content for path, content in model_files(classifier).items()}
     files |= {f"page/{path.name}": path.read_bytes() for path in (PAGE / "page.css", STYLE)}
     files["icon.svg"] = icon_svg().encode()
     files |= {f"icon-{size}.png": icon_png(size) for size in ICON_SIZES}
-    files["manifest.webmanifest"] = json.dumps(_manifest(words), ensure_ascii=False).encode()
+    files["manifest.webmanifest"] = manifest(ENGLISH("title"))
     for path in examples:
         files[f"examples/{path.name}"] = path.read_bytes()
         files[f"examples/{path.stem}-small.webp"] = _thumbnail(path)
-    report, plots = _apart(model_summary(classifier))
-    files |= plots
-    files["index.html"] = _index(classifier, words, examples, report).encode()
+    for code in LANGUAGES:
+        report, plots = _apart(model_summary(classifier, spoken(code)))
+        files |= plots
+        about = {"model": model_line(classifier, say=spoken(code)), "report": report}
+        files[f"about/{code}.json"] = json.dumps(about, ensure_ascii=False).encode()
+        if code == DEFAULT:
+            files["index.html"] = _index(classifier, examples, about).encode()
     files[OFFLINE] = _offline(files).encode()
     return files
 
@@ -88,32 +92,21 @@ def write_site(folder: Path, files: Mapping[str, bytes]) -> None:
         place.write_bytes(content)
 
 
-def _index(
-    classifier: EmotionClassifier, words: Mapping[str, str], examples: Sequence[Path], report: str
-) -> str:
-    question = words["question"].replace("{labels}", alternatives(classifier.labels))
+def _index(classifier: EmotionClassifier, examples: Sequence[Path], about: Mapping[str, str]) -> str:
+    question = escape(ENGLISH("question", labels=ENGLISH.alternatives(classifier.labels)))
     page = Template((PAGE / "index.html").read_text("utf-8")).substitute(
-        languages=" ".join(languages()),
+        languages=" ".join(LANGUAGES),
         policy=POLICY,
-        title=escape(words["title"]),
-        description=escape(question),
-        question=escape(question),
-        model=_model_line(classifier, words),
+        title=ENGLISH("title"),
+        description=question,
+        question=question,
         preload="\n    ".join(_preloads()),
-        examples="".join(_example(path, words) for path in examples),
+        examples="".join(map(_example, examples)),
         live=(PAGE / "live.html").read_text("utf-8"),
-        report=_with_raised_headings(report),
-        card=_below_headings(model_card(classifier.card)),
+        card=model_card(classifier.card),
+        **about,
     )
-    return worded(page, words)
-
-
-def _model_line(classifier: EmotionClassifier, words: Mapping[str, str]) -> str:
-    line = words["model"].replace("{name}", f"<b>{escape(classifier.model_name)}</b>")
-    if classifier.revision:
-        revision = f"<code>{escape(classifier.revision[:12])}</code>"
-        line += " · " + words["revision"].replace("{revision}", revision)
-    return line
+    return worded(page, ENGLISH)
 
 
 def _preloads() -> list[str]:
@@ -122,12 +115,13 @@ def _preloads() -> list[str]:
     return [f'<link rel="modulepreload" href="{module}" />' for module in [*modules, "engine/emotion.js"]]
 
 
-def _example(path: Path, words: Mapping[str, str]) -> str:
+def _example(path: Path) -> str:
     key = f"example.{path.stem.partition('-')[2]}"
+    name = f'data-word="{key}">{ENGLISH(key)}' if key in table() else f">{escape(path.stem)}"
     return (
         f'<button type="button" data-example="examples/{path.name}">'
         f'<img src="examples/{path.stem}-small.webp" alt="" width="92" height="92" loading="lazy" />'
-        f'<span data-word="{key}">{escape(words.get(key, path.stem))}</span></button>'
+        f"<span {name}</span></button>"
     )
 
 
@@ -143,40 +137,12 @@ def _apart(html: str) -> tuple[str, dict[str, bytes]]:
     return re.sub(r'src="data:image/png;base64,([^"]+)"', named, html), files
 
 
-def _below_headings(html: str) -> str:
-    """Lower a card's headings below the page's; an empty head of a table is none."""
-    html = re.sub(r"<(/?)h([1-6])>", lambda match: f"<{match[1]}h{min(int(match[2]) + 2, 6)}>", html)
-    return html.replace("<th></th>", "<td></td>")
-
-
-def _with_raised_headings(html: str) -> str:
-    """Raise the report's headings to the second level: above it is the title of the page alone."""
-    return re.sub(r"<(/?)h3>", r"<\1h2>", html)
-
-
 def _thumbnail(path: Path) -> bytes:
     image = Image.open(path).convert("RGB")
     image.thumbnail((2 * THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=80)
     return buffer.getvalue()
-
-
-def _manifest(words: Mapping[str, str]) -> dict[str, object]:
-    icons: list[dict[str, str]] = [{"src": "icon.svg", "type": "image/svg+xml", "sizes": "any"}]
-    icons += [
-        {"src": f"icon-{size}.png", "type": "image/png", "sizes": f"{size}x{size}"} for size in ICON_SIZES
-    ]
-    return {
-        "name": words["title"],
-        "short_name": words["title"],
-        "start_url": "./",
-        "scope": "./",
-        "display": "standalone",
-        "theme_color": "#2563eb",
-        "background_color": "#ffffff",
-        "icons": icons,
-    }
 
 
 def _offline(files: Mapping[str, bytes]) -> str:

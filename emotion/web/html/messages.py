@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotion.predictions.display import alternatives, counted, emotion_colour
+from emotion.predictions.display import emotion_colour
+from emotion.web.html.answer import bars
+from emotion.web.language import ENGLISH, LANGUAGES, Words
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
 
-PRIVACY = (
-    "Your pictures stay in this server’s memory while they are needed. They are not stored or passed on. "
-    "Files that an upload needs on the way are deleted when the request ends."
-)
-ONLY_YOU = "Only you get answers from this model; other visitors keep theirs."
-LOST = "The clip could not be fetched. Send it again."
-NO_FACE = "I can’t find a face in this picture."
-HINTS = (
-    "<b>Light</b> – face a window or a lamp instead of having it behind you.",
-    "<b>Distance</b> – the face should be at least as large as a thumbnail.",
-    "<b>Angle</b> – look towards the camera, with eyes and mouth uncovered.",
-)
+HINTS = ("light", "distance", "frontal")
 # Three small faces: angry, happy, sad.
 FEATURES = (
     ("angry", "M7 9l4 2M17 9l-4 2M8 17q4-3 8 0"),
@@ -38,58 +30,91 @@ LOGO = "".join(
 )
 
 
-def header(classifier: EmotionClassifier, notice: str | None = None) -> str:
+def header(classifier: EmotionClassifier, notice: str | None = None, say: Words = ENGLISH) -> str:
     """Return the title, the model that answers and its notices."""
+    labels = escape(say.alternatives(classifier.labels))
     return f"""
 <header class="em-header">
   <span class="em-logo" aria-hidden="true">{LOGO}</span>
   <div>
-    <h1>Facial emotion</h1>
-    <p>Does a face look {escape(alternatives(classifier.labels))}? If the model can’t tell, it says so.</p>
+    <h1>{say("title")}</h1>
+    <p>{say("question", labels=labels)}</p>
   </div>
 </header>
-{model_line(classifier, notice)}"""
+{model_line(classifier, notice, say)}"""
 
 
-def model_line(classifier: EmotionClassifier, notice: str | None = None) -> str:
+def language_switch(say: Words = ENGLISH) -> str:
+    """Return the choice of languages, each by its own name."""
+    options = "".join(
+        f'<option value="{code}" lang="{code}">{name}</option>' for code, (name, _) in LANGUAGES.items()
+    )
+    return f'<label>{say("language.choose")} <select id="language">{options}</select></label>'
+
+
+def model_line(classifier: EmotionClassifier, notice: str | None = None, say: Words = ENGLISH) -> str:
     """Return the name and revision of a model, with notices below."""
-    revision = f" · revision <code>{escape(classifier.revision[:12])}</code>" if classifier.revision else ""
+    line = say("model", name=f"<b>{escape(classifier.model_name)}</b>")
+    if classifier.revision:
+        revision = f"<code>{escape(classifier.revision[:12])}</code>"
+        line += f" · {say('revision', revision=revision)}"
     texts = dict.fromkeys(text for text in (notice, classifier.notice) if text)
-    notes = "".join(f'<p class="em-notice" role="status">{escape(text)}</p>' for text in texts)
-    return f'<p class="em-model">Model: <b>{escape(classifier.model_name)}</b>{revision}</p>{notes}'
+    notes = "".join(f'<p class="em-notice">{escape(text)}</p>' for text in texts)
+    return f'<p class="em-model">{line}</p>{notes}'
 
 
-def welcome() -> str:
-    """Return the hint that is shown instead of an answer before there is a picture."""
-    return """
-<div class="em-hint"><b>Add a picture to begin.</b>
-<p><span class="em-mouse">Drop or paste a photo</span><span class="em-touch">Choose a photo</span>, take a
-snapshot, or click an example. There is nothing to install, and nothing is stored.</p></div>"""
+def welcome(say: Words = ENGLISH) -> str:
+    """Return what stands in the place of an answer before there is a picture."""
+    return f"""
+<div class="em-hint"><b>{say("photo.welcome")}</b><p>{say("photo.welcome.how")}</p></div>"""
 
 
-def no_face() -> str:
-    """Return the hint for a picture without a face."""
-    tips = "".join(f"<li>{tip}</li>" for tip in HINTS)
+def shown_picture(source: str, say: Words = ENGLISH, *, name: str = "") -> str:
+    """Return a picture (a data URL) with what can be done with it; one with a name can be saved under it."""
+    saved = _link(source, name, say("photo.download")) if name else ""
     return (
-        f'<div class="em-hint" role="status"><b>{NO_FACE}</b><p>What usually helps:</p><ul>{tips}</ul></div>'
+        f'<img class="em-shown" src="{source}" alt="{say("photo.picture")}">'
+        f'<p class="buttons"><button type="button" data-another>{say("photo.another")}</button>{saved}</p>'
     )
 
 
-def problem(message: str) -> str:
+def no_face(say: Words = ENGLISH) -> str:
+    """Return the hint for a picture without a face."""
+    tips = "".join(f"<li>{say(f'noface.{tip}')}</li>" for tip in HINTS)
+    return f'<div class="em-hint"><b>{say("noface")}</b><p>{say("noface.helps")}</p><ul>{tips}</ul></div>'
+
+
+def problem(message: Exception | str, say: Words = ENGLISH) -> str:
     """Return the message of an error."""
     return (
-        '<div class="em-hint em-problem" role="alert"><b>That did not work.</b>'
-        f"<p>{escape(message)}</p></div>"
+        f'<div class="em-hint em-problem" role="alert"><b>{say("problem")}</b>'
+        f"<p>{escape(say.error(message))}</p></div>"
     )
 
 
-def many_summary(pictures: int, faces: int, problems: Sequence[tuple[str, str]]) -> str:
+def many_summary(pictures: int, faces: int, problems: Sequence[tuple[str, str]], say: Words = ENGLISH) -> str:
     """Return the number of pictures and faces, and for each picture left out its name and the reason."""
     items = "".join(f"<li><b>{escape(name)}</b>: {escape(message)}</li>" for name, message in problems)
-    wrong = f'<div class="em-hint" role="alert"><b>Left out</b><ul>{items}</ul></div>' if problems else ""
-    return (
-        f'<p role="status"><b>{counted(pictures, "picture")}</b>, <b>{counted(faces, "face")}</b>.</p>{wrong}'
+    left = f'<div class="em-hint em-problem"><b>{say("many.left")}</b><ul>{items}</ul></div>'
+    return f"<p><b>{say('many.total', pictures=pictures, faces=faces)}</b></p>{left if problems else ''}"
+
+
+def shares(answers: Counter[str | None], say: Words = ENGLISH) -> str:
+    """Return how often each answer was given, as bars, the most frequent first."""
+    if not answers:
+        return ""
+    parts = {name: count / answers.total() for name, count in answers.most_common()}
+    return f'<div class="bars-panel"><p class="bars-caption">{say("many.shares")}</p>{bars(parts, say)}</div>'
+
+
+def gallery(pictures: Sequence[tuple[str, str, str]]) -> str:
+    """Return pictures (data URL, answers, name), the answers before the name."""
+    figures = "".join(
+        f'<figure><img src="{source}" alt="{escape(name)}"><figcaption><b>{escape(answers)}</b>'
+        f"<small>{escape(name)}</small></figcaption></figure>"
+        for source, answers, name in pictures
     )
+    return f'<div class="em-gallery">{figures}</div>' if pictures else ""
 
 
 def csv_link(text: str, name: str, caption: str) -> str:
@@ -102,12 +127,12 @@ def zip_link(content: bytes, name: str, caption: str) -> str:
     return _link(f"data:application/zip;base64,{_base64(content)}", name, caption)
 
 
-def video_player(result: str) -> str:
+def video_player(result: str, name: str, say: Words = ENGLISH) -> str:
     """Return a player for the result of this name, an MP4, and a link that saves it; see `inside.results`."""
-    link = _link("#", "emotions.mp4", "Download the clip").replace("<a ", "<a hidden ")
+    link = _link("#", name, say("video.download")).replace("<a ", "<a hidden ")
     return (
-        '<video class="em-video" controls playsinline aria-label="The clip with a box around every face"'
-        f' data-result="{escape(result)}" data-failed="{LOST}"></video>{link}'
+        f'<video class="em-video" controls playsinline aria-label="{say("video.player")}"'
+        f' data-result="{escape(result)}" data-failed="{say("video.lost")}"></video>{link}'
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from emotion.predictions.display import NOT_SURE, alternatives, percent
+from emotion.predictions.display import percent
 from emotion.report.groups import gaps_in_words
-from emotion.report.report import FIGURES, PLOTS, PLOTS_FOLDER
+from emotion.report.report import FIGURES, PLOTS_FOLDER
 from emotion.web.html.answer import label
+from emotion.web.language import ENGLISH, Words
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
@@ -22,20 +24,9 @@ if TYPE_CHECKING:
     from emotion.report.metrics import Interval
     from emotion.report.report import ConfusionMatrix, Report
 
-# Figures of the report that the page shows, with their name there and what they mean.
-SHOWN = (
-    ("found_and_right", "Found and right", "of the pictures: a face was found and named right"),
-    ("macro_f1", "Macro F1", "the mean over the emotions"),
-    ("answered", "Answers given", "for the other faces it says “not sure”"),
-    ("wrong_among_answered", "Wrong among the answers", "lower is better"),
-    ("calibration_error", "Calibration error", "how far “80% sure” is off"),
-)
-# Plots of the report that the page shows, with how to read them.
-READ = {
-    "calibration": "On the diagonal, “80% sure” is right 80% of the time; below it, the model is too sure.",
-    "roc": "Across: faces of other emotions that are taken for this one. Up: its own faces that are found.",
-    "training": "Training faces are changed at random, so training looks worse than validation.",
-}
+# Figures and plots of the report that the page shows; the tables of words name and explain them.
+SHOWN = ("found_and_right", "macro_f1", "answered", "wrong_among_answered", "calibration_error")
+SHOWN_PLOTS = ("calibration", "roc", "training")
 LARGEST_PLOT = 500_000  # bytes
 # Characters: rendering them takes less than a second, hostile ones too. The embedded model's card has 11,000.
 LONGEST_CARD = 40_000
@@ -45,25 +36,33 @@ CARD_TAGS = set(
 )
 
 
-def model_card(card: str | None) -> str:
+def model_card(card: str | None, say: Words = ENGLISH) -> str:
     """Return a model card, which a stranger may have written, as HTML without pictures and scripts.
 
     A picture would tell another machine who looks at the page.
     """
     if not card:
-        return "<p>This model came without a card.</p>"
+        return f"<p>{say('model.no-card')}</p>"
     # The metadata block is between two lines of dashes.
     text = card.partition("\n---\n")[2] if card.startswith("---\n") else card
     markdown = MarkdownIt("commonmark").enable("table")
     markdown.add_render_rule("image", _described)
     rest = "\n\n(This card is longer; the Hub shows all of it.)" if len(text) > LONGEST_CARD else ""
-    return nh3.clean(
-        markdown.render(text[:LONGEST_CARD] + rest),
-        tags=CARD_TAGS,
-        attributes={"a": {"href"}},
-        attribute_filter=_outward,
-        set_tag_attribute_values={"a": {"target": "_blank"}},
+    return _below_headings(
+        nh3.clean(
+            markdown.render(text[:LONGEST_CARD] + rest),
+            tags=CARD_TAGS,
+            attributes={"a": {"href"}},
+            attribute_filter=_outward,
+            set_tag_attribute_values={"a": {"target": "_blank"}},
+        )
     )
+
+
+def _below_headings(html: str) -> str:
+    """Lower a card's headings below the page's; an empty head of a table is none."""
+    html = re.sub(r"<(/?)h([1-6])>", lambda match: f"<{match[1]}h{min(int(match[2]) + 2, 6)}>", html)
+    return html.replace("<th></th>", "<td></td>")
 
 
 def _described(_renderer: object, tokens: Sequence[Token], index: int, *_: object) -> str:
@@ -76,68 +75,71 @@ def _outward(_tag: str, name: str, value: str) -> str | None:
     return value if name != "href" or value.startswith(("https:", "http:", "mailto:")) else None
 
 
-def model_summary(classifier: EmotionClassifier) -> str:
+def model_summary(classifier: EmotionClassifier, say: Words = ENGLISH) -> str:
     """Return what the report says about a model."""
     report = classifier.report
-    if report is None:
-        return _no_report("This model came without a report.")
     # Strangers write it.
-    if not report.has_figures:
-        return _no_report("The report of this model cannot be read.")
+    if report is None or not report.has_figures:
+        what = say("report.none" if report is None else "report.unreadable")
+        return f'<div class="em-hint"><b>{what}</b><p>{say("report.unknown")}</p></div>'
     parts = [
-        _figures(report),
-        _confusion(report.confusion_matrix),
-        _per_class(report),
-        _groups(report.groups),
-        _plots(classifier),
-        _limits(classifier, report.data.source),
+        _figures(report, say),
+        _confusion(report.confusion_matrix, say),
+        _per_class(report, say),
+        _groups(report.groups, say),
+        _plots(classifier, say),
+        _limits(classifier, report.data.source, say),
     ]
     return f'<div class="em-report">{"".join(parts)}</div>'
 
 
-def _no_report(what: str) -> str:
-    return f'<div class="em-hint"><b>{what}</b><p>Its accuracy is unknown.</p></div>'
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{title}</h2>{content}</section>"
 
 
-def _figures(report: Report) -> str:
+def _figures(report: Report, say: Words) -> str:
     interval, faces = report.accuracy.interval, report.accuracy.faces
-    notes = [f"95% interval {interval[0]:.1%} to {interval[1]:.1%}"] if interval else []
-    notes += [f"guessing reaches {report.guessing:.1%}"] if report.guessing is not None else []
-    between = "; ".join(notes)
-    rows = [("accuracy", "Accuracy", between), *SHOWN]
-    values = [(FIGURES[key].read(report), name, note) for key, name, note in rows]
+    low, high = (say.percent(end, 1) for end in interval) if interval else ("", "")
+    notes = [say("report.between", low=low, high=high)] if interval else []
+    if report.guessing is not None:
+        notes.append(say("report.guessing", share=say.percent(report.guessing, 1)))
+    rows = [("accuracy", "; ".join(notes)), *((name, say(f"report.{name}.note")) for name in SHOWN)]
+    values = [(FIGURES[name].read(report), say(f"report.{name}"), note) for name, note in rows]
     cells = "".join(
-        f"<div><dt>{name}</dt><dd>{value:.1%}<small>{note}</small></dd></div>"
+        f"<div><dt>{name}</dt><dd>{say.percent(value, 1)}<small>{note}</small></dd></div>"
         for value, name, note in values
         if value is not None
     )
-    measured = f"<p>Measured on {faces:,} faces that were not used for training.</p>" if faces else ""
+    measured = f"<p>{say('report.measured', faces=f'{faces:,}')}</p>" if faces else ""
     warnings = "".join(f'<p class="em-hint"><b>{escape(warning)}</b></p>' for warning in report.warnings)
-    return (
-        f'<section><h3>How good is it?</h3>{warnings}<dl class="em-figures">{cells}</dl>{measured}</section>'
-    )
+    return _section(say("report.good"), f'{warnings}<dl class="em-figures">{cells}</dl>{measured}')
 
 
-def _confusion(matrix: ConfusionMatrix) -> str:
+def _confusion(matrix: ConfusionMatrix, say: Words) -> str:
     if not matrix.faces:
         return ""
-    head = "".join(f'<th scope="col">{label(name)}</th>' for name in matrix.labels)
+    head = "".join(f'<th scope="col">{label(name, say)}</th>' for name in matrix.labels)
     body = ""
     for name, row in zip(matrix.labels, matrix.counts, strict=True):
         total = max(sum(row), 1)
         cells = "".join(
             f'<td style="--share: {faces / total:.0%}">'
-            f"<b>{faces / total:.0%}</b><small>{faces:,}</small></td>"
+            f"<b>{say.percent(faces / total)}</b><small>{faces:,}</small></td>"
             for faces in row
         )
-        body += f'<tr><th scope="row">{label(name)}</th>{cells}</tr>'
-    return f"""
-<section><h3>What does it mix up?</h3><div class="em-scroll"><table class="em-matrix">
-<caption>Each row is what the face was labelled, each column what the model answered.</caption>
-<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"""
+        body += f'<tr><th scope="row">{label(name, say)}</th>{cells}</tr>'
+    table = f"""
+<table class="em-matrix"><caption>{say("report.matrix")}</caption>
+<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"""
+    return _section(say("report.mixes"), _scrolling(table, say("report.mixes")))
 
 
-def _per_class(report: Report) -> str:
+def _scrolling(table: str, title: str) -> str:
+    """Return a table that scrolls where it is wider than the screen, with the keyboard, too."""
+    return f'<div class="em-scroll" role="region" tabindex="0" aria-label="{title}">{table}</div>'
+
+
+def _per_class(report: Report, say: Words) -> str:
     rows = ""
     for name, figures in report.per_class.items():
         curve = report.roc.get(name)
@@ -146,44 +148,44 @@ def _per_class(report: Report) -> str:
         )
         area = f"{curve.auc:.3f}" if curve and curve.auc is not None else "–"
         rows += (
-            f'<tr><th scope="row">{label(name)}</th>{cells}<td>{area}</td><td>{figures.support:,}</td></tr>'
+            f'<tr><th scope="row">{label(name, say)}</th>{cells}<td>{area}</td>'
+            f"<td>{figures.support:,}</td></tr>"
         )
     if not rows:
         return ""
-    return f"""
-<section><h3>Emotion by emotion</h3><div class="em-scroll"><table class="em-table">
-<thead><tr><td></td><th scope="col">Precision</th><th scope="col">Recall</th><th scope="col">F1</th>
-<th scope="col">ROC area</th><th scope="col">Faces</th></tr></thead><tbody>{rows}</tbody></table></div>
-</section>"""
+    names = (say("report.precision"), say("report.recall"), "F1", say("report.area"), say("report.faces"))
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    table = f"""
+<table class="em-table"><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"""
+    return _section(say("report.each"), _scrolling(table, say("report.each")))
 
 
-def _plots(classifier: EmotionClassifier) -> str:
+def _plots(classifier: EmotionClassifier, say: Words) -> str:
     """Return the plots that lie beside the report; a visitor's model is pulled without them."""
     if classifier.folder is None:
         return ""
     shown = ""
-    for name, how_to_read in READ.items():
+    for name in SHOWN_PLOTS:
         file = classifier.folder / PLOTS_FOLDER / f"{name}.png"
         if file.is_file() and file.stat().st_size <= LARGEST_PLOT:
             source = base64.b64encode(file.read_bytes()).decode()
-            shown += f"""<section><h3>{PLOTS[name].title}</h3><figure class="em-plot">
-<img src="data:image/png;base64,{source}" alt="{PLOTS[name].title}" loading="lazy">
-<figcaption>{how_to_read}</figcaption></figure></section>"""
+            title = say(f"report.{name}")
+            shown += _section(
+                title,
+                f'<figure class="em-plot"><img src="data:image/png;base64,{source}" alt="{title}"'
+                f' loading="lazy"><figcaption>{say(f"report.{name}.read")}</figcaption></figure>',
+            )
     return shown
 
 
-def _groups(groups: dict[str, GroupColumn]) -> str:
+def _groups(groups: dict[str, GroupColumn], say: Words) -> str:
     if not groups:
-        return """
-<section><h3>Is it fair?</h3><p>Not measured: the test data does not say which groups of people the faces
-belong to. The model may be worse for some groups than for others.</p></section>"""
-    tables = "".join(_group_table(name, column) for name, column in groups.items())
-    return f"""
-<section><h3>Is it fair?</h3><p>How well it does for each group, with 95% intervals. A gap with p below 0.05
-is unlikely to be chance; p is corrected for the number of gaps.</p>{tables}</section>"""
+        return _section(say("report.fair"), f"<p>{say('report.fair.unknown')}</p>")
+    tables = "".join(_group_table(name, column, say) for name, column in groups.items())
+    return _section(say("report.fair"), f"<p>{say('report.fair.how')}</p>{tables}")
 
 
-def _group_table(name: str, column: GroupColumn) -> str:
+def _group_table(name: str, column: GroupColumn, say: Words) -> str:
     rows = ""
     for group, figures in column.groups.items():
         cells = "".join(
@@ -195,26 +197,32 @@ def _group_table(name: str, column: GroupColumn) -> str:
             )
         )
         rows += f'<tr><th scope="row">{escape(group)}</th>{cells}<td>{figures.faces:,}</td></tr>'
-    table = f"""<div class="em-scroll"><table class="em-table">
-<thead><tr><th scope="col">{escape(name)}</th><th scope="col">Accuracy</th><th scope="col">“Not sure”</th>
-<th scope="col">Calibration error</th><th scope="col">Faces</th></tr></thead><tbody>{rows}</tbody>
-</table></div>"""
+    names = (
+        escape(name),
+        say("report.accuracy"),
+        f"“{say('notSure')}”",
+        say("report.calibration_error"),
+        say("report.faces"),
+    )
+    head = "".join(f'<th scope="col">{each}</th>' for each in names)
+    table = _scrolling(
+        f'<table class="em-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>', escape(name)
+    )
+    # As the model's card says it, in English.
     lines = "".join(f"<li>{escape(line)}</li>" for line in gaps_in_words(name, column))
     return f"{table if rows else ''}<ul>{lines}</ul>"
 
 
 def _between(interval: Interval | None) -> str:
-    return f" {interval[0]:.1%} to {interval[1]:.1%}" if interval else ""
+    return f" {interval[0]:.1%} – {interval[1]:.1%}" if interval else ""
 
 
-def _limits(classifier: EmotionClassifier, source: str | None) -> str:
-    data = f" It was measured on {escape(source)}." if source else ""
-    return f"""
-<section><h3>Limits</h3><ul>
-<li>It knows {escape(alternatives(classifier.labels))}, and says “{NOT_SURE}” below a confidence of
-{classifier.threshold:.0%}.{data}</li>
-<li>It judges what a face <em>looks</em> like in one picture, not what a person feels.</li>
-<li>It is worse on photos unlike its training data: faces from the side or covered, drawings, very dark
-scenes.</li>
-<li>Do not use it for decisions about people, such as hiring, school, policing, medicine or insurance.</li>
-</ul></section>"""
+def _limits(classifier: EmotionClassifier, source: str | None, say: Words) -> str:
+    knows = say(
+        "report.limits.knows",
+        labels=escape(say.alternatives(classifier.labels)),
+        share=say.percent(classifier.threshold),
+    )
+    data = " " + say("report.limits.source", source=escape(source)) if source else ""
+    others = "".join(f"<li>{say(f'report.limits.{name}')}</li>" for name in ("looks", "worse", "never"))
+    return _section(say("report.limits"), f"<ul><li>{knows}{data}</li>{others}</ul>")

@@ -42,6 +42,10 @@ MOST_HELD = 128_000_000
 IDLE_SESSIONS, MOST_UNREAD = 1000, 128_000_000
 # Events of one kind that a visitor may have waiting or running; of cameras, one that ends and the next.
 MOST_OF_ONE, CAMERAS_OF_ONE = 8, 2
+# The kind of the events that send frames; they have one limit together.
+CAMERAS = "cameras"
+# Characters of an upload's path.
+LONGEST_PATH = 1000
 
 
 class Unread(AsyncQueue[EventMessage]):
@@ -186,9 +190,10 @@ class SteadyQueue(Queue):
         if not refused and size + sum(self.held.values()) <= MOST_HELD:
             done, event, state = await super().push(body, request, username)
         if state == "queue_full":
-            for each in values_of(body.data):
-                if isinstance(each, dict) and isinstance(each.get("path"), str):
-                    delete(each["path"])
+            for each in values_of([body.data, body.event_data]):
+                path = each.get("path") if isinstance(each, dict) else each
+                if isinstance(path, str) and len(path) <= LONGEST_PATH:
+                    delete(path)
             raise fastapi.HTTPException(503, refused or BUSY, {"Retry-After": RETRY_AFTER})
         if done:
             self.held[str(event)] = size
@@ -203,7 +208,7 @@ class SteadyQueue(Queue):
         kind = self.event_queue_per_concurrency_id.get(function.concurrency_id)
         if kind is not None and len(kind.queue) >= self.most_waiting:
             return BUSY
-        most = CAMERAS_OF_ONE if function.connection == "stream" else MOST_OF_ONE
+        most = CAMERAS_OF_ONE if function.concurrency_id == CAMERAS else MOST_OF_ONE
         own = [
             event
             for event in self._events_of(function.concurrency_id)

@@ -64,7 +64,7 @@ def open_tab(page, tab):
 
 
 def upload(page, path):
-    page.locator("#photo input[type=file]").set_input_files(path)
+    page.locator("#photo-zone [data-part=file]").set_input_files(path)
 
 
 def answer(page):
@@ -100,6 +100,11 @@ def show_window(page, *, hidden):
             document.dispatchEvent(new Event('visibilitychange')); }""",
         hidden,
     )
+
+
+def wide(page):
+    """How many pixels the page is wider than its screen."""
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
 
 def drop(page, target, path):

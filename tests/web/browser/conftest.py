@@ -98,7 +98,9 @@ def visit(app, browser):
     """Open the page as a new visitor; afterwards nothing went wrong, was asked elsewhere or is left."""
     contexts, complaints = [], []
 
-    def open_page(size=DESKTOP, *, dark=False, phone=False, script="", browser=browser, url=app.url):
+    def open_page(
+        size=DESKTOP, *, dark=False, phone=False, script="", language="en-GB", browser=browser, url=app.url
+    ):
         context = browser.new_context(
             viewport=dict(zip(("width", "height"), PHONE if phone else size, strict=True)),
             has_touch=phone,
@@ -106,6 +108,7 @@ def visit(app, browser):
             color_scheme="dark" if dark else "light",
             permissions=["camera", "clipboard-read", "clipboard-write"],
             reduced_motion="reduce",
+            locale=language,
         )
         contexts.append(context)
         context.add_init_script(script)
@@ -117,7 +120,9 @@ def visit(app, browser):
         page.goto(url)
         from playwright.sync_api import expect
 
-        expect(page.locator("#verdict")).to_contain_text("Add a picture", timeout=PATIENCE)
+        expect(page.locator("#photo-zone[data-ready], #photo-zone [data-ready]")).to_be_attached(
+            timeout=PATIENCE
+        )
         return page
 
     yield open_page

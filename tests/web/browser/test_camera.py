@@ -1,6 +1,4 @@
-"""The camera of every tab, in a real browser whose cameras play example faces: front, rear, off in time."""
-
-import re
+"""The camera of every tab, in a real browser whose cameras play example faces: one at a time, off in time."""
 
 import pytest
 
@@ -9,15 +7,6 @@ from tests.web.browser.actions import PATIENCE, answer, go
 expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.slow
 
-# Notes what the page asks of the browser's cameras.
-NOTE_CAMERAS = """() => {
-    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-    window.asked = [];
-    navigator.mediaDevices.getUserMedia = wish => {
-        window.asked.push(wish.video.facingMode);
-        return ask(wish);
-    };
-}"""
 # Notes every camera that the browser turns on.
 NOTE_TRACKS = """
     window.tracks = [];
@@ -28,24 +17,7 @@ NOTE_TRACKS = """
         tracks.push(...stream.getTracks());
         return stream;
     };"""
-MIRRORED = re.compile(r"\bflip\b")
-
-
-def test_the_rear_camera_is_asked_for_and_no_mirror_in_photo(visit):
-    page = visit(phone=True)
-    page.evaluate(NOTE_CAMERAS)
-    expect(page.locator("#photo-facing")).to_be_hidden()
-    page.locator("#photo").get_by_role("button", name="Capture from camera").click()
-    page.locator("#photo").get_by_text("Click to Access Webcam").click()
-    expect(page.locator("#photo video")).to_have_class(MIRRORED)
-    page.get_by_label("Rear camera").locator("visible=true").click()
-    expect(page.locator("#photo").get_by_role("button", name="capture photo")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("#photo video")).not_to_have_class(MIRRORED)
-    # The page asks a moment after the picture is no mirror any more.
-    page.wait_for_function("asked.at(-1) === 'environment'", timeout=PATIENCE)
-    assert page.evaluate("asked[0]") == "user"
-    page.locator("#photo").get_by_role("button", name="capture photo").click()
-    assert re.search("looks (happy|angry)", answer(page))
+ZONES = {"photo": "#photo-zone", "teach": "#teach-zone"}
 
 
 def states(page):
@@ -59,16 +31,10 @@ def turn_on(page, tab):
         page.locator("#live-toggle").click()
         expect(page.locator(".em-box").first).to_be_visible(timeout=PATIENCE)
         return None
-    camera = page.locator({"photo": "#photo", "teach": "#teach-camera"}[tab])
-    if tab == "photo":
-        camera.get_by_role("button", name="Capture from camera").click()
-    camera.get_by_text("Click to Access Webcam").click()
-    button = camera.get_by_role("button", name="capture photo")
-    expect(button).to_be_visible(timeout=PATIENCE)
-    if tab != "photo":
-        button.click()
-        expect(camera.get_by_text("Stop")).to_be_visible(timeout=PATIENCE)
-    return camera
+    zone = page.locator(ZONES[tab])
+    zone.locator("[data-part=camera]").click()
+    page.wait_for_function(f"document.querySelector('{ZONES[tab]} video').videoWidth > 0")
+    return zone
 
 
 def hide(page):
@@ -80,7 +46,7 @@ def hide(page):
 
 
 def stop(page):
-    page.locator("#live-toggle, [aria-label='capture photo']").locator("visible=true").click()
+    page.locator("#live-toggle, [data-part=stop]").locator("visible=true").click()
 
 
 def leave(page):
@@ -94,8 +60,7 @@ def test_the_camera_goes_off_and_comes_back(visit, tab):
     page.on(
         "request", lambda request: frames.append(1) if "data:image" in (request.post_data or "") else None
     )
-    ends = [leave, hide] if tab == "photo" else [leave, hide, stop]
-    for times, end in enumerate(ends, start=1):
+    for times, end in enumerate([leave, hide, stop], start=1):
         turn_on(page, tab)
         assert states(page)[-1] == "live"
         end(page)
@@ -110,7 +75,7 @@ def test_the_camera_goes_off_and_comes_back(visit, tab):
 
 def test_a_snapshot_turns_the_camera_off(visit):
     page = visit(script=NOTE_TRACKS)
-    turn_on(page, "photo").get_by_role("button", name="capture photo").click()
+    turn_on(page, "photo").locator("[data-part=take]").click()
     answer(page)
     assert states(page) == ["ended"]
 
@@ -135,12 +100,11 @@ def test_without_a_camera_every_tab_says_what_to_do(visit, cause, words):
     page.locator("#live-toggle").click()
     expect(page.locator("#live-answers [role=alert]")).to_contain_text(words)
     expect(page.locator("#live-toggle")).to_have_text("Start the camera")
-    for tab, camera in (("teach", "#teach-camera"), ("photo", "#photo")):
+    for tab, zone in ZONES.items():
         go(page, tab)
-        if tab == "photo":
-            page.locator(camera).get_by_role("button", name="Capture from camera").click()
-        page.locator(camera).get_by_text("Click to Access Webcam").click()
-        expect(page.locator(f"{camera} + .em-camera")).to_contain_text(words)
+        page.locator(f"{zone} [data-part=camera]").click()
+        expect(page.locator(f"{zone} [role=alert]")).to_contain_text(words)
+        expect(page.locator(f"{zone} [data-part=choose]")).to_be_visible()
 
 
 def test_who_leaves_while_the_browser_asks_for_leave_turns_no_camera_on(visit):

@@ -12,7 +12,7 @@ def test_a_clip_comes_back_annotated_with_a_timeline_and_a_csv(visit, clip):
     page = visit()
     go(page, "video")
     expect(page.get_by_text("60 seconds")).to_be_visible()
-    page.locator("#clip input[type=file]").set_input_files(clip)
+    page.locator("#clip [data-part=file]").set_input_files(clip)
     player = page.locator("#annotated-clip video")
     expect(player).to_be_visible(timeout=PATIENCE)
     page.wait_for_function(
@@ -38,7 +38,7 @@ def test_a_file_that_is_no_clip_is_explained(visit, tmp_path):
     text.write_text("no video")
     page = visit()
     go(page, "video")
-    page.locator("#clip input[type=file]").set_input_files(text)
+    page.locator("#clip [data-part=file]").set_input_files(text)
     expect(page.locator("#annotated-clip")).to_contain_text("not a video that can be read", timeout=PATIENCE)
 
 
@@ -49,8 +49,8 @@ def test_many_pictures_get_a_gallery_totals_and_a_csv(visit, tmp_path):
     go(page, "many")
     expect(page.get_by_text("50 pictures")).to_be_visible()
     files = [example("happy"), example("several-faces"), example("no-face"), broken]
-    page.locator("#pictures input[type=file]").set_input_files(files)
-    expect(page.locator("#many-summary")).to_contain_text("3 pictures", timeout=PATIENCE)
+    page.locator("#pictures [data-part=file]").set_input_files(files)
+    expect(page.locator("#many-summary")).to_contain_text("Pictures: 3", timeout=PATIENCE)
     expect(page.locator("#many-summary")).to_contain_text("broken.png")
     expect(page.locator("#gallery img")).to_have_count(3)
     with page.expect_download() as download:

@@ -103,6 +103,19 @@ def test_a_photo_is_answered_wherever_it_comes_from(visit):
     expect(page.locator("#photo-choose")).to_be_focused()
 
 
+def test_the_page_and_its_report_speak_the_chosen_language(visit):
+    page = visit(language="de-AT")
+    expect(page.get_by_role("tab", name="Foto")).to_be_visible(timeout=PATIENCE)
+    page.locator(READY).wait_for()
+    show_example(page, "happy", "sieht fröhlich aus")
+    page.locator("#language").select_option("ar")
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    expect(page.locator("#photo-answer")).to_contain_text("يبدو عليه سعادة")
+    page.locator("#tab-model").click()
+    expect(page.locator("#report")).to_contain_text("ما مدى جودته؟")
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+
+
 def test_several_faces_are_chosen_by_card_and_in_the_picture(visit):
     page = visit()
     show_example(page, "several", "Face 1 of 2")

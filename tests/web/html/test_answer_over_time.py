@@ -37,5 +37,5 @@ def test_the_timeline_shows_the_last_seconds_with_lines_that_differ_by_more_than
 def test_the_timeline_names_faces_that_get_no_chart():
     html = timeline_chart(timeline(5, 4), most_faces=2)
     assert html.count('<svg viewBox="0 0 100 100"') == 2
-    assert "3 more faces" in html
+    assert "3 more without a chart" in html
     assert timeline_chart(Timeline(LABELS)) == ""

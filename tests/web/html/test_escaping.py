@@ -1,5 +1,6 @@
 """Whatever strangers write stays text, in every piece of the page."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 from emotion.predictions.face import FacePrediction
@@ -14,7 +15,7 @@ from emotion.web.html.answer import (
     timeline_chart,
     verdict,
 )
-from emotion.web.html.messages import header, many_summary, problem
+from emotion.web.html.messages import gallery, header, many_summary, problem, shares
 from emotion.web.html.report import model_card, model_summary
 
 
@@ -44,9 +45,11 @@ def test_names_and_messages_of_strangers_are_escaped():
         many_summary(1, 1, [(evil, evil)]),
         model_summary(SimpleNamespace(**{**vars(model), "report": Report.from_dict(report)})),
         bars({evil: 1.0}),
+        gallery([("data:,", evil, evil)]),
+        shares(Counter([evil])),
         verdict(answer, 1, 1, "data:,"),
         model_card(evil),
-        evidence(evil, "on the face", "Bright parts count."),
+        evidence(evil, "data:,", ["mouth"]),
         face_cards([answer, answer], ["data:,", "data:,"], 0),
         timeline_chart(Timeline((evil,), (Moment(0.0, tracked), Moment(1.0, tracked)))),
         snapshots([evil], [(evil, "data:,")], 5),

@@ -28,7 +28,7 @@ def test_the_plots_beside_the_report_are_shown_with_how_to_read_them():
     classifier = EmotionClassifier.from_pretrained()
     html = model_summary(classifier)
     assert html.count('src="data:image/png;base64,') == 2
-    assert "Calibration before and after temperature scaling" in html
+    assert "Is it as sure as it should be?" in html
     assert all(f"<td>{curve.auc:.3f}</td>" in html for curve in classifier.report.roc.values())
     classifier.folder = None
     assert "<img" not in model_summary(classifier)
@@ -94,12 +94,12 @@ def test_a_card_loses_its_metadata_and_pictures_but_keeps_its_words():
     )
     shown = model_card(card)
     assert not any(each in shown for each in ("license", "elsewhere", "<b>", "<img", "evil", "gradio_api"))
-    for kept in ("<h1>Title</h1>", "plot text", "bold a &lt; b", "<td>1</td>", "<summary>More</summary>"):
+    for kept in ("<h3>Title</h3>", "plot text", "bold a &lt; b", "<td>1</td>", "<summary>More</summary>"):
         assert kept in shown
     assert 'href="https://good.example/"' in shown
     assert 'rel="noopener noreferrer"' in shown
     assert "without a card" in model_card(None)
-    assert "<h1>Facial emotion" in model_card(EmotionClassifier.from_pretrained().card)
+    assert "<h3>Facial emotion" in model_card(EmotionClassifier.from_pretrained().card)
 
 
 @pytest.mark.parametrize(

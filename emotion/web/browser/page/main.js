@@ -15,7 +15,7 @@ const engine = load();
 // Told below, wherever it is waited for.
 engine.catch(() => {});
 
-await speak(preferredLanguage());
+await speakEverywhere(preferredLanguage());
 const photo = new Photo(engine);
 const live = new Live(new OnDevice(engine), (moment) => {
   openTab("photo");
@@ -30,6 +30,17 @@ photo.clear();
 live.refresh();
 engine.then(start).catch(tellFailure);
 keepForOffline();
+
+/** What is known about the model stands in the page in the first language. @param {string} language */
+async function speakEverywhere(language) {
+  if (language !== document.documentElement.lang) {
+    const response = await fetch(`about/${language}.json`);
+    const { model, report } = await response.json();
+    byId("about", HTMLElement).innerHTML = model;
+    byId("report", HTMLElement).innerHTML = report;
+  }
+  await speak(language);
+}
 
 /** @param {Emotion} emotion */
 function start(emotion) {
@@ -64,7 +75,7 @@ function offerLanguages() {
   byId("languages", HTMLElement).hidden = languages.length < 2;
   choice.addEventListener("change", async () => {
     keep(choice.value);
-    await speak(choice.value);
+    await speakEverywhere(choice.value);
     photo.refresh();
     live.refresh();
     engine.then(name, () => {});

@@ -69,7 +69,7 @@ export function labelName(label) {
 export function alternatives(labels) {
   const names = labels.map(labelName);
   const last = names.pop() ?? "";
-  return names.length ? say("or", { first: names.join(document.dir === "rtl" ? "، " : ", "), last }) : last;
+  return names.length ? say("or", { first: names.join(say("comma")), last }) : last;
 }
 
 /** Why there is no label, as a sentence, or in two words. @param {string | null} reason @param {"reason" | "short"} [form] */
@@ -79,5 +79,5 @@ export function reasonText(reason, form = "reason") {
 
 /** "87 %" as the language writes it. @param {number} share */
 export function percent(share) {
-  return share.toLocaleString(document.documentElement.lang, { style: "percent" });
+  return say("percent", { number: Math.round(100 * share) });
 }
