@@ -61,6 +61,7 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         self.labelled, self.guessing = int(counts.sum()), float(counts.max() / max(counts.sum(), 1))
         self._started, self._first_epoch = time.monotonic(), 0
         self._counted = self._started
+        self._epoch_to_log = 0
 
     def begin(self) -> int:
         """Begin a new run and return its first epoch, 0."""
@@ -136,7 +137,15 @@ class BestWeightsKeeper(keras.callbacks.Callback):
         for old in self.folder.glob(f"*.{LATEST_WEIGHTS}"):
             if old != latest:
                 old.unlink()
-        self._log_progress(epoch + 1)
+        self._epoch_to_log = epoch + 1
+
+    def on_epoch_begin(self, *_: object, **__: object) -> None:
+        """Tell of the epoch before, below the bar that Keras has ended by then; Keras calls this."""
+        self._log_progress()
+
+    def on_train_end(self, *_: object, **__: object) -> None:
+        """Tell of the last epoch; Keras calls this."""
+        self._log_progress()
 
     @property
     def _network(self) -> keras.Model:
@@ -186,7 +195,10 @@ class BestWeightsKeeper(keras.callbacks.Callback):
             self.folder / STATE_FILE, lambda path: path.write_text(json.dumps(state), encoding="utf-8")
         )
 
-    def _log_progress(self, epoch: int) -> None:
+    def _log_progress(self) -> None:
+        epoch, self._epoch_to_log = self._epoch_to_log, 0
+        if not epoch:
+            return
         each = (time.monotonic() - self._started) / (epoch - self._first_epoch)
         left = (
             "stopping early"
