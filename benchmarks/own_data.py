@@ -4,8 +4,7 @@
 
 Rows: layouts, speed, photographs, neutral, sizes, labels, kaggle; and nothing, the last three from nothing,
 which takes hours. A picture counts as right in the app if its largest face was found and the likeliest label
-is the true one. With --work, what was trained is kept there and not trained again. The table in
-docs/training.md came from here.
+is the true one. With --work, what was trained is kept there and not trained again.
 """
 
 from __future__ import annotations
