@@ -17,8 +17,10 @@ PAGES, DESCRIPTIONS = ("", "/config"), ("/gradio_api/info", "/gradio_api/openapi
 # Of Gradio 6.31's page: its preview tags, its own first, then the app's without a picture.
 TAGS = re.compile(r'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*/>')
 
-# Gradio adds a page's own style late; this part would move everything.
-CONTAINER = ".gradio-container { max-width: 1240px !important; margin: 0 auto !important; width: 100%; }"
+# Gradio adds a page's own style late, and inside its container alone; this part would move everything. Its
+# blocks run from left to right whatever the page does; boxes over a video are placed from the left.
+CONTAINER = """.gradio-container { max-width: 1240px !important; margin: 0 auto !important; width: 100%; }
+html[dir="rtl"] .gradio-container :not(code, pre, .overlay, .overlay *) { direction: rtl; }"""
 
 
 class SpeakLanguages:

@@ -58,4 +58,6 @@ def test_a_visitor_teaches_their_face_and_takes_the_model_home(visit, tmp_path, 
     assert home.labels == ("angry", "happy", "sad")
     page.locator("#teach-use").click()
     expect(page.locator("#title")).to_contain_text("taught by you", timeout=PATIENCE)
+    # Gradio draws a tab when it is opened.
+    open_tab(page, "live")
     expect(page.locator("#live-where")).to_contain_text("runs on the server", timeout=PATIENCE)
