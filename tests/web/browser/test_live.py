@@ -26,12 +26,12 @@ WHERE = "#live-where"
 def note_requests(page):
     """Return the list of all that the page asks for from now on."""
     asked = []
-    page.on("request", lambda request: asked.append(request.post_data or request.url))
+    page.on("request", lambda request: asked.append(request))
     return asked
 
 
 def pictures_in(asked):
-    return [each for each in asked if "data:image" in each]
+    return [request for request in asked if "data:image" in (request.post_data or "")]
 
 
 def test_live_needs_no_server_and_one_moment_is_sent_to_photo(visit, app):
@@ -47,7 +47,7 @@ def test_live_needs_no_server_and_one_moment_is_sent_to_photo(visit, app):
         see_faces(page)
         assert page.locator("#live-chart polyline").count() >= 3
         screenshot(page, "live-1280")
-        assert asked == []
+        assert [request.url for request in asked if request.method == "POST"] == []
     finally:
         app.process.send_signal(signal.SIGCONT)
     expect(page.locator("#live-toggle")).to_have_text("Stop")
@@ -87,6 +87,17 @@ def test_where_the_model_cannot_run_the_server_answers_and_the_page_says_so(visi
     assert pictures_in(asked) == []
 
 
+def test_an_engine_that_does_not_start_in_time_is_waited_for_no_longer(visit):
+    page = visit()
+    held = []
+    page.route("**/model/engine.json", lambda route: held.append(route))
+    start_live(page)
+    expect(page.locator(WHERE)).to_contain_text("did not start within 8 seconds", timeout=PATIENCE)
+    expect(page.locator(BOXES).first).to_be_visible(timeout=PATIENCE)
+    for route in held:
+        route.abort()
+
+
 def test_an_engine_that_stops_is_replaced_at_once(visit):
     page = visit(
         script="Worker.prototype.postMessage = new Proxy(Worker.prototype.postMessage, { apply:"
@@ -112,4 +123,4 @@ def test_the_host_can_keep_live_on_the_server(visit, tmp_path):
             expect(page.locator(WHERE)).to_contain_text("On the server")
             see_faces(page)
             page.context.close()
-        assert not [url for url in asked if "/model/" in url]
+        assert not [request.url for request in asked if "/model/" in request.url]
