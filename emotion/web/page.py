@@ -82,12 +82,7 @@ def launch(app: PrivateBlocks, service: Service, **options: Any) -> None:
                 Middleware(OpenRoutes, alive=lambda: app.steady_queue.alive, device=service.device),
                 Middleware(SpeakLanguages, address=service.device.address, labels=service.classifier.labels),
                 Middleware(AnswerErrors),
-                Middleware(
-                    LimitBodies,
-                    most=limits.body_bytes,
-                    most_frame=limits.frame_bytes,
-                    runs=lambda event: app.steady_queue.runs_camera(event),
-                ),
+                Middleware(LimitBodies, most=limits.body_bytes),
                 Middleware(PassUploads, most=limits.upload_bytes, on_disk=limits.disk_bytes),
                 Middleware(NoteVisitors, visitors=app.visitors),
             ]

@@ -51,12 +51,11 @@ class Limits:
     remembered_bytes: int = 256_000_000
     # Visitors whose state Gradio keeps; beyond that, the one idle longest starts anew.
     sessions: int = 300
-    # One uploaded file, all files of one upload, a camera's frame, and any other request.
+    # One uploaded file, all files of one upload, and any other request.
     file_bytes: int = 100_000_000
     upload_bytes: int = 1_000_000_000
     # All files of all visitors; beyond, the oldest goes.
     disk_bytes: int = 4_000_000_000
-    frame_bytes: int = 3_000_000
     body_bytes: int = 16_000_000
     # Of one expression, in "Teach it".
     snapshots: int = 40

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -165,36 +165,17 @@ def what_is_gained(gain: Gain, *, kept: bool, say: Words = ENGLISH) -> str:
 <p><small>{say("gain.right")}</small></p></div>"""
 
 
-def timeline_chart(
-    timeline: Timeline,
-    *,
-    seconds: float | None = None,
-    only: Collection[int] | None = None,
-    most_faces: int = 3,
-    say: Words = ENGLISH,
-) -> str:
-    """Return a chart of the probabilities over time for each of the faces seen most often.
-
-    `seconds` limits it to the last ones, `only` to faces with these numbers.
-    """
-    moments = [moment for moment in timeline.moments if only is None or moment.face.id in only]
-    if not moments:
+def timeline_chart(timeline: Timeline, *, most_faces: int = 3, say: Words = ENGLISH) -> str:
+    """Return a chart of the probabilities over time for each of the faces seen most often."""
+    if not timeline.moments:
         return ""
-    end = timeline.moments[-1].time
-    start = max(0.0, end - seconds) if seconds else 0.0
-    span = seconds or max(end - start, 1e-6)
+    end = max(timeline.moments[-1].time, 1e-6)
     shown: dict[int, list[Moment]] = {}
-    for moment in moments:
-        if moment.time >= start:
-            shown.setdefault(moment.face.id, []).append(moment)
+    for moment in timeline.moments:
+        shown.setdefault(moment.face.id, []).append(moment)
     busiest = sorted(sorted(shown, key=lambda face: -len(shown[face]))[:most_faces])
-    if seconds:
-        ticks = say("live.ago", seconds=f"{span:.0f}"), say("live.now")
-    else:
-        ticks = say("seconds", seconds=0), say("seconds", seconds=f"{end:.0f}")
-    charts = "".join(
-        _face_chart(face, shown[face], timeline.labels, end - span, span, say) for face in busiest
-    )
+    charts = "".join(_face_chart(face, shown[face], timeline.labels, end, say) for face in busiest)
+    ticks = say("seconds", seconds=0), say("seconds", seconds=f"{end:.0f}")
     more = len(shown) - len(busiest)
     note = f"<p><small>{say('live.more', number=more)}</small></p>" if more else ""
     return f"""
@@ -202,13 +183,11 @@ def timeline_chart(
 <div class="em-ticks"><span>{ticks[0]}</span><span>{ticks[1]}</span></div>{note}</div>"""
 
 
-def _face_chart(
-    face: int, moments: Sequence[Moment], labels: Sequence[str], start: float, span: float, say: Words
-) -> str:
+def _face_chart(face: int, moments: Sequence[Moment], labels: Sequence[str], end: float, say: Words) -> str:
     lines = ""
     for number, name in enumerate(labels):
         points = " ".join(
-            f"{100 * (moment.time - start) / span:.2f},{100 - 100 * moment.face.probabilities[name]:.1f}"
+            f"{100 * moment.time / end:.2f},{100 - 100 * moment.face.probabilities[name]:.1f}"
             for moment in moments
         )
         lines += (

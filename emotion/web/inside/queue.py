@@ -168,11 +168,6 @@ class SteadyQueue(Queue):
                 self.send_message(event, ProcessCompletedMessage(output={"error": FAILED}, success=False))
             await asyncio.sleep(RESTARTED_AFTER)
 
-    def runs_camera(self, event_id: str) -> bool:
-        """Whether this is a camera that sends frames now; one that waits for its place sends none."""
-        event = self.event_ids_to_events.get(event_id)
-        return event is not None and event.streaming and any(event in (job or []) for job in self.active_jobs)
-
     async def push(
         self, body: PredictBodyInternal, request: fastapi.Request, username: str | None
     ) -> tuple[bool, Any, Literal["success", "error", "queue_full", "validator_error"]]:

@@ -45,8 +45,6 @@ USED = {
     "/gradio_api/run/{api_name}": "POST",
     "/gradio_api/queue/join": "POST",
     "/gradio_api/queue/data": "GET",
-    "/gradio_api/stream/{event_id}": "POST",
-    "/gradio_api/stream/{event_id}/close": "POST",
     "/gradio_api/cancel": "POST",
     "/gradio_api/reset": "POST",
     # API calls without Gradio's client.
@@ -150,15 +148,12 @@ class AnswerErrors:
 class LimitBodies:
     """Rejects requests of more than `most` bytes, or with more values than any event of this page needs.
 
-    Uploads, which go to disk, have a limit of their own. A running camera's latest frame is kept, of up to
-    `most_frame` bytes; `runs` says whether an event is a running camera.
+    Uploads, which go to disk, have a limit of their own.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int, most_frame: int, runs: Callable[[str], bool]) -> None:
+    def __init__(self, app: ASGIApp, *, most: int) -> None:
         self.app = app
         self.most = most
-        self.most_frame = most_frame
-        self.runs = runs
         # Bytes of the requests being received, oldest first; only the event loop touches them.
         self.arriving: dict[asyncio.Timeout, int] = {}
 
@@ -167,19 +162,12 @@ class LimitBodies:
         path = path_of(scope)
         if scope["type"] != "http" or scope["method"] in BODILESS or path.endswith("/upload"):
             await self.app(scope, receive, send)
-            return
-        _, mark, event = path.rpartition("/stream/")
-        frame = mark and not event.endswith("/close")
-        most = self.most_frame if frame else self.most
-        if frame and not self.runs(event):
-            # Gradio would keep the body in the place of what any waiting event was sent.
-            await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
-        elif (refused := too_large(scope, most)) is not None:
+        elif (refused := too_large(scope, self.most)) is not None:
             await refused(scope, receive, send)
         else:
-            await self._pass_body(most, scope, receive, send)
+            await self._pass_body(scope, receive, send)
 
-    async def _pass_body(self, most: int, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive the whole body, check it, and pass it on in one piece."""
         body = bytearray()
         time_left = asyncio.timeout(BODY_SECONDS)
@@ -192,8 +180,8 @@ class LimitBodies:
                         return
                     body += message.get("body", b"")
                     more = message.get("more_body", False)
-                    if len(body) > most:
-                        await refusal(TOO_LARGE.format(most / 1e6), 413)(scope, receive, send)
+                    if len(body) > self.most:
+                        await refusal(TOO_LARGE.format(self.most / 1e6), 413)(scope, receive, send)
                         return
                     self._make_room(time_left, len(body))
         except TimeoutError:

@@ -37,6 +37,7 @@ CLOSED = {
     *("/gradio_api/run-history/records", "/gradio_api/run-history/records/{}/{}/assets/{}"),
     *("/gradio_api/component_server", "/gradio_api/custom_component/{}/{}/{}/{}"),
     *("/gradio_api/proxy={}", "/gradio_api/file/{}", "/gradio_api/api/{}", "/gradio_api/process_recording"),
+    *("/gradio_api/stream/{}", "/gradio_api/stream/{}/close"),
     *("/gradio_api/stream/{}/{}/{}/playlist.m3u8", "/gradio_api/stream/{}/{}/{}/playlist-file"),
     *("/gradio_api/stream/{}/{}/{}/{}.{}", "/gradio_api/vibe-edit", "/gradio_api/undo-vibe-edit"),
     *("/gradio_api/vibe-code", "/gradio_api/vibe-starter-queries"),

@@ -75,8 +75,6 @@ def limited(app):
     return LimitBodies(
         PassUploads(app, most=5 * LIMIT, on_disk=10**9),
         most=LIMIT,
-        most_frame=LIMIT // 2,
-        runs="camera".__eq__,
     )
 
 
@@ -93,21 +91,10 @@ def test_a_body_that_grows_too_large_is_refused_as_soon_as_it_does(path, most):
     assert app.read <= most
 
 
-def test_a_frame_is_taken_of_a_running_camera_alone_and_is_smaller_than_other_bodies():
-    frames = {"camera": (200, "400"), "a clip that waits": (404, None)}
-    for event, (status, read) in frames.items():
-        app = Echo()
-        answer = ask(limited(app), [b"x" * 400], path=f"/gradio_api/stream/{event}")
-        assert (answer[0], answer[2] if read else None) == (status, read)
-        assert app.read == int(read or 0)
-    assert ask(limited(Echo()), [b"x" * 400] * 2, path="/gradio_api/stream/camera")[0] == 413
-    assert ask(limited(Echo()), [b"{}"], path="/gradio_api/stream/any/close")[0] == 200
-
-
 def test_a_body_that_grows_too_large_inside_is_refused():
     status, _, said = ask(limited(Echo()), [b"[{},", b"{}," * 100, b"{}]"])
     assert status == 200
-    app = LimitBodies(Echo(), most=10**6, most_frame=0, runs=bool)
+    app = LimitBodies(Echo(), most=10**6)
     status, _, said = ask(app, [b'{"data": [', b"{}," * 100_000, b"{}]}"])
     assert status == 400
     assert MISFIT in json.loads(said)["detail"]
@@ -180,7 +167,7 @@ def test_bodies_with_more_or_deeper_values_are_not(body):
 def test_bodies_that_arrive_at_once_take_a_limited_amount_and_the_oldest_breaks_off(monkeypatch):
     monkeypatch.setattr(requests, "MOST_ARRIVING", 1000)
     monkeypatch.setattr(requests, "SMALL", 100)
-    app = LimitBodies(Echo(), most=10_000, most_frame=0, runs=bool)
+    app = LimitBodies(Echo(), most=10_000)
 
     async def visit(sizes, pause):
         sent, pending = [], [b"x" * size for size in sizes]
@@ -249,7 +236,6 @@ def test_addresses_that_are_used_are_open_also_below_another_one(path):
         ("GET", "/gradio_api/file=/tmp/a/b c.png"),
         ("POST", "/gradio_api/mcp/"),
         ("POST", "/gradio_api/mcp/messages/"),
-        ("POST", "/gradio_api/stream/0a1b/close"),
         ("GET", "/assets/index-0a1b.js"),
     ]:
         answered = ask(open_routes(Echo()), path=root + asked_for, method=method, root_path=root)
