@@ -33,6 +33,8 @@ POLLED_EVERY = 0.02  # seconds: the first page
 SAMPLED_EVERY = 0.1  # seconds: memory
 HANGS_UP_AFTER = 3  # seconds of silence, before the server does at 5
 API = "/gradio_api"
+# The places for files, by tab.
+ZONES = {"photo": "photo-zone", "clip": "clip"}
 
 
 @dataclass(frozen=True)
@@ -197,14 +199,15 @@ class Visitor:
 
     def begin(self, tab: str, content: bytes) -> None:
         """Add a picture to the tab "photo", or a clip to "clip", and do not wait for the answer."""
-        self._post(f"{API}/queue/join", self._call(tab, "upload", _file(self.upload(content))))
+        call = self._call(ZONES[tab], "given", None)
+        self._post(f"{API}/queue/join", call | {"event_data": _given(self.upload(content))})
 
     def show_photo(self, picture: bytes) -> Told:
         """Add a picture to the tab for one photo, as a browser does; the app remembers it for the visitor."""
         started = time.perf_counter()
         try:
-            file = _file(self.upload(picture))
-            with contextlib.closing(self._event("photo", "upload", file)) as messages:
+            given = _given(self.upload(picture))
+            with contextlib.closing(self._event(ZONES["photo"], "given", None, given)) as messages:
                 for message in messages:
                     if message["msg"] == "process_completed":
                         error = None if message["success"] else json.dumps(message["output"])
@@ -392,6 +395,11 @@ def _in_words(error: Exception) -> str:
 
 def _file(path: str) -> dict:
     return {"path": path, "orig_name": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
+
+
+def _given(path: str) -> dict:
+    """Describe what a place for files tells of an upload."""
+    return {"files": [path], "pictures": []}
 
 
 def _page(port: int) -> bool:

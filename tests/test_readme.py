@@ -3,6 +3,7 @@
 What needs hours, a download or another machine runs shorter or dry, and says so where it is called.
 """
 
+import importlib
 import os
 import re
 import shlex
@@ -140,7 +141,10 @@ def test_command(command, capsys, monkeypatch, tmp_path):
             assert cli.main(options) == 0, capsys.readouterr().err
         # They take minutes or peers' programs: here, that they know their options.
         case ["python", "-m", module, *options] if module.startswith("benchmarks."):
-            shown = run(sys.executable, "-m", module, "--help", cwd=ROOT)
+            monkeypatch.setattr(sys, "argv", [module, "--help"])
+            with pytest.raises(SystemExit, match="0"):
+                importlib.import_module(module).main()
+            shown = capsys.readouterr().out
             assert all(option in shown for option in options if option.startswith("-"))
         case ["python", "app.py"] | ["facial-emotion-app"]:
             with running_app(tmp_path, HF_HUB_OFFLINE="0") as app:
@@ -197,6 +201,9 @@ def check_installer(typed: list[str], folder: Path, monkeypatch: pytest.MonkeyPa
         case ["pip", "install", what] if what.startswith("."):
             assert what == ".[app]"
             run(*pip, "install", "--dry-run", *alone, what, cwd=ROOT)
+        case ["pip", "install", "-r", file]:
+            lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+            assert [Requirement(line.partition("#")[0]) for line in lines if line[:1] not in "#"]
         case ["pip", "install", what]:
             assert str(Requirement(what)) == what
         case ["pip", "wheel", "--no-deps", "--wheel-dir", "dist", "."]:

@@ -15,7 +15,6 @@ from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from emotion.config import ABOUT
 from emotion.errors import EmotionError
 from emotion.program import APP_COMMAND, INSTALL_TRAINING, TRAIN_COMMAND, silent_stderr
 
@@ -137,7 +136,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Calibrate a finished model anew; report and, if asked, publish."""
-    from emotion.config import public_source
+    from emotion.config import ABOUT, public_source
     from emotion.program import log_to_terminal
     from emotion.training.evaluation import summary
     from emotion.training.recalibration import recalibrate_model
@@ -165,6 +164,7 @@ def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 
 def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> None:
     """Publish a saved folder, unless the published model is better on the data; if asked, also the app."""
+    from emotion.config import ABOUT
     from emotion.program import log_to_terminal
     from emotion.space.deploy import deploy_and_print
     from emotion.space.kinds import Kind
@@ -205,6 +205,8 @@ def _space_options(options: argparse.Namespace) -> list[str]:
 
 
 def _about_options(options: argparse.Namespace) -> list[str]:
+    from emotion.config import ABOUT
+
     return [
         word
         for name in ABOUT
@@ -244,7 +246,7 @@ def refuse_unreachable_data(options: argparse.Namespace) -> None:
     from emotion.config import DEFAULT_DATA
     from emotion.data.sources import refuse_unreachable
 
-    if not (options.publish or options.evaluate or options.resume or options.config):
+    if not (options.publish or options.evaluate or options.recalibrate or options.resume or options.config):
         refuse_unreachable(getattr(options, "data", (DEFAULT_DATA,)))
 
 

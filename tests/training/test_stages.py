@@ -154,6 +154,7 @@ def test_a_teacher_answers_for_every_training_face_in_the_order_of_the_outputs(t
     assert right.mean() > 0.6, "chance is 0.25"
 
 
+@pytest.mark.long
 def test_several_teachers_are_averaged(trained_model, drawn_data, tmp_path):
     dataset = load_dataset(TrainingConfig(data=str(drawn_data), background=("neutral",)))
     network = load_keras(trained_model)
