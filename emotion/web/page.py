@@ -109,6 +109,8 @@ def theme() -> gr.themes.Base:
         block_title_background_fill_dark="*primary_900",
         block_label_background_fill_dark="*primary_900",
         color_accent="*primary_600",
+        checkbox_label_background_fill_selected="*primary_600",
+        checkbox_label_background_fill_selected_dark="*primary_600",
         # Buttons that are seen on a white page, too.
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",

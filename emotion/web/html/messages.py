@@ -49,7 +49,7 @@ def language_switch(say: Words = ENGLISH) -> str:
     options = "".join(
         f'<option value="{code}" lang="{code}">{name}</option>' for code, (name, _) in LANGUAGES.items()
     )
-    return f'<label>{say("language.choose")} <select id="language">{options}</select></label>'
+    return f'<label><span>{say("language.choose")}</span> <select id="language">{options}</select></label>'
 
 
 def model_line(classifier: EmotionClassifier, notice: str | None = None, say: Words = ENGLISH) -> str:

@@ -87,6 +87,7 @@ def test_a_phone_shows_the_verdict_without_scrolling(visit):
     page = visit(phone=True)
     upload(page, example("happy"))
     answer(page)
+    screenshot(page, "photo-390")
     assert page.locator("#verdict").bounding_box()["y"] < 560
     expect(page.get_by_text("Drop a photo here")).to_be_hidden()
 
