@@ -34,9 +34,12 @@ class Payloads:
         self._starting = running(OURS)
         self.app: App = self._starting.__enter__()
         self._seen = 0
+        # Of the latest case; a crowd sends many.
+        self.requests = 1
 
     def try_one(self, chance: random.Random) -> str:
-        """Send one request; return how it was answered."""
+        """Send one request, or a crowd's; return how it was answered."""
+        self.requests = 1
         ask = chance.choice(
             (self._call, self._call, self._join, self._join, self._upload, self._tool, self._anything)
             + (self._growing, self._crowd)
@@ -173,7 +176,8 @@ class Payloads:
         """Let sessions come and go while others wait; whoever stays is answered, and the queue lives."""
         sessions = [uuid.UUID(int=chance.getrandbits(128)).hex for _ in range(chance.randint(1, 30))]
         handlers = [each for each in self.app.config["dependencies"] if each["queue"] is not False]
-        for _ in range(chance.randint(1, 60)):
+        self.requests = chance.randint(1, 60)
+        for _ in range(self.requests):
             session, handler = chance.choice(sessions), chance.choice(handlers)
             data = [self._picture(chance) for _ in handler["inputs"]]
             body = {"data": data, "fn_index": handler["id"], "session_hash": session}
