@@ -19,7 +19,7 @@ from emotion.predictions.face import NEUTRAL_OR_MIXED, Answer, Box, FacePredicti
 # Between two frames, the same face may move by this share of its size, and grow or shrink by this factor.
 NEAREST, SCALE = 0.8, 1.8
 # With less likeness than this, a face in the place of another is another person's. Of 120 people, 67 % of the
-# pairs are less alike; of the same face one frame later, 1 % (once, on the film that benchmarks/tracking.py draws).
+# pairs are less alike; of the same face one frame later, 1 % (once, on the film of benchmarks/tracking.py).
 UNLIKE = 0.2
 # Where frames are far apart, a face that is missing for less than this many of them is still the same.
 MISSED_FRAMES = 1.5
