@@ -42,7 +42,7 @@ from tqdm import tqdm
 
 from benchmarks.apps import OURS, affinity, family, processor_seconds, running
 from benchmarks.peers.environments import human_packages
-from benchmarks.rows import Row, as_json, print_rows
+from benchmarks.rows import Row, add_output, print_groups
 from benchmarks.scenes import face_files, film
 from emotion import EmotionClassifier
 from emotion.web.browser.files import example_pictures
@@ -92,21 +92,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2, help="of all in turn (default: 2)")
     parser.add_argument("--scenes", type=int, default=SCENES, help=f"for parity (default: {SCENES})")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--output", type=Path, help="write the JSON to this file too")
+    add_output(parser)
     options = parser.parse_args()
-    rows: list[Row] = []
-    status = 0
-    try:
-        for group in options.only:
-            rows += GROUPS[group](options)
-    except (ValueError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 2
-    print(as_json(rows)) if options.json else print_rows(rows)
-    if options.output:
-        options.output.write_text(as_json(rows) + "\n")
-    return status
+    return print_groups(GROUPS, options)
 
 
 # --- One browser on one core --------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from benchmarks.apps import EMPTY, OURS, ROOT, running
 from benchmarks.peers.environments import fer_python
-from benchmarks.rows import Row, as_json, in_turn, medians, print_rows
+from benchmarks.rows import Row, add_output, hand_out, in_turn, medians
 from benchmarks.scenes import CAMERA_QUALITY, JPEG_QUALITY, compose, face_files
 
 TWELVE_MEGAPIXELS = (4000, 3000)  # pixels
@@ -88,8 +88,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="times that each is looked at (default: 5)")
     parser.add_argument("--starts", type=int, default=5, help="fresh processes of each kind (default: 5)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--output", type=Path, help="write the JSON to this file too")
+    add_output(parser)
     options = parser.parse_args()
     rows: list[Row] = []
     try:
@@ -102,9 +101,7 @@ def main() -> int:
     except (ValueError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(as_json(rows)) if options.json else print_rows(rows)
-    if options.output:
-        options.output.write_text(as_json(rows) + "\n")
+    hand_out(rows, options)
     return 0
 
 

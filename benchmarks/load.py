@@ -45,7 +45,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.apps import EMPTY, OURS, ROOT, App, MemoryLog, Told, Visitor, memory, running
-from benchmarks.rows import Row, as_json, percentile, print_rows
+from benchmarks.rows import Row, add_output, percentile, print_groups
 from benchmarks.scenes import compose, face_files, film
 
 TWELVE_MEGAPIXELS = (4000, 3000)  # pixels
@@ -73,21 +73,9 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=2000, help="for growth (default: 2000)")
     parser.add_argument("--files", type=int, default=2000, help="for the folder (default: 2000)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--output", type=Path, help="write the JSON to this file too")
+    add_output(parser)
     options = parser.parse_args()
-    rows: list[Row] = []
-    status = 0
-    try:
-        for group in options.only:
-            rows += GROUPS[group](options)
-    except (ValueError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 2
-    print(as_json(rows)) if options.json else print_rows(rows)
-    if options.output:
-        options.output.write_text(as_json(rows) + "\n")
-    return status
+    return print_groups(GROUPS, options)
 
 
 # --- Many people --------------------------------------------------------------------------------------------

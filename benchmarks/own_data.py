@@ -44,8 +44,8 @@ CROPS, PHOTOGRAPHS = "crops", "photographs"
 SIZES = (50, 200, 1000)  # pictures a label
 OTHERS_SIZE = 200
 ASKED = 150  # photographs a label
-# The Kaggle set that train.py takes by default has so many pictures; of FER2013's and the press's validation
-# faces, all of the former and some of the latter stand for its held-out ones.
+# Pictures of the Kaggle set that train.py takes by default. FER2013's validation faces and some press
+# photographs stand for its held-out ones.
 KAGGLE_TRAIN, KAGGLE_HELD_OUT = 6800, 2278
 FROM_NOTHING = {"initial_weights": ""}
 
@@ -136,7 +136,7 @@ class Bench:
         return EmotionClassifier.from_pretrained(run)
 
     def trained_on(self, kind: str, size: int, *, nothing: bool = False) -> EmotionClassifier:
-        """Train on so many pictures a label."""
+        """Train on this many pictures a label."""
         files = self.pictures(kind, "train", LABELS, size)
         start = FROM_NOTHING if nothing else {}
         return self.train(f"{kind}-{size}{'-nothing' * nothing}", {"": files}, **start)

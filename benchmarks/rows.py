@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,35 @@ def print_rows(rows: Iterable[Row]) -> None:
         ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
         said = "; ".join(filter(None, (row.unit, row.beside)))
         print(f"{row.figure:<66}{_short(row.ours):>10}{_short(row.peer):>10}{ratio:>8}  {said}", flush=True)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `hand_out` reads."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--output", type=Path, help="write the JSON to this file too")
+
+
+def hand_out(rows: Sequence[Row], options: argparse.Namespace) -> None:
+    """Print the rows as the options say, and write them to a file if one is named."""
+    print(as_json(rows)) if options.json else print_rows(rows)
+    if options.output:
+        options.output.write_text(as_json(rows) + "\n")
+
+
+def print_groups(
+    groups: Mapping[str, Callable[[argparse.Namespace], list[Row]]], options: argparse.Namespace
+) -> int:
+    """Measure the groups that `options.only` names and hand out what there is; return the exit status."""
+    rows: list[Row] = []
+    status = 0
+    try:
+        for group in options.only:
+            rows += groups[group](options)
+    except (ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 2
+    hand_out(rows, options)
+    return status
 
 
 def as_json(rows: Sequence[Row]) -> str:

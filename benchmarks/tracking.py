@@ -72,7 +72,7 @@ def measure(people: Sequence[Image.Image], gap: float, rng: np.random.Generator)
     ]
     scenes: list[tuple[str, Sequence, Callable[[list[list[int]], list[list[int]]], float | None]]] = [
         ("a face returns: keeps its number", alone, lambda before, after: after[-1] == before[-1]),
-        ("another person comes: gets the number of the one who left", followed, lambda b, a: a[-1] == b[-1]),
+        ("another person comes: gets the first one's number", followed, lambda b, a: a[-1] == b[-1]),
         (
             "two return in each other's place: both keep their numbers",
             together,

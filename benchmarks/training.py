@@ -27,7 +27,7 @@ import keras
 import numpy as np
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
-from benchmarks.rows import Row, as_json, in_turn, medians, print_rows
+from benchmarks.rows import Row, add_output, hand_out, in_turn, medians
 from emotion.config import TrainingConfig
 from emotion.data.batches import FaceBatches
 from emotion.data.examples import CachedExamples, Examples
@@ -47,16 +47,13 @@ def main() -> int:
     parser.add_argument("--workers", type=int, help="as train.py's (default: the same)")
     parser.add_argument("--batch-size", type=int, help="as train.py's (default: the same)")
     parser.add_argument("--precision", help="as train.py's (default: the same)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--output", type=Path, help="write the JSON to this file too")
+    add_output(parser)
     options = parser.parse_args()
     names = ("workers", "batch_size", "precision")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     with tempfile.TemporaryDirectory() as folder:
         rows = compare(TrainingConfig(data=options.data or draw(Path(folder)), labels=(), **given), options)
-    print(as_json(rows)) if options.json else print_rows(rows)
-    if options.output:
-        options.output.write_text(as_json(rows) + "\n")
+    hand_out(rows, options)
     return 0
 
 

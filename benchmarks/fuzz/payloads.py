@@ -173,7 +173,7 @@ class Payloads:
         return self._post(f"{API}/{address}", body)[0]
 
     def _crowd(self, chance: random.Random) -> int:
-        """Let sessions come and go while others wait; whoever stays is answered, and the queue lives."""
+        """Let sessions come and go while others wait: those that stay get answers, and the queue runs on."""
         sessions = [uuid.UUID(int=chance.getrandbits(128)).hex for _ in range(chance.randint(1, 30))]
         handlers = [each for each in self.app.config["dependencies"] if each["queue"] is not False]
         self.requests = chance.randint(1, 60)

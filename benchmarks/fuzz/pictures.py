@@ -25,7 +25,7 @@ MODES = ("RGB", "L", "RGBA", "LA", "P", "1", "I;16", "CMYK", "F")
 MODES_OF = {"jpeg": ("RGB", "L"), "group4": ("1",)}
 # One of so many opened pictures is looked at for faces, which costs far more than opening it.
 LOOKED_AT = 8
-# One of so many is noise as of a dim room, which gives the face search most to do.
+# One picture in this many is noise, as from a dim room: it gives the face search the most work.
 NOISY = 25
 
 

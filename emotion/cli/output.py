@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 # Exit statuses of the commands.
 DONE, SOME_SKIPPED, FAILED, INTERRUPTED = 0, 1, 2, 130
+
+
+def load_model(reference: str | None) -> EmotionClassifier:
+    """Load the model that answers; what it says about itself goes to the terminal."""
+    from emotion.model.classifier import EmotionClassifier
+
+    classifier = EmotionClassifier.from_pretrained(reference)
+    if classifier.notice:
+        print(classifier.notice, file=sys.stderr)
+    return classifier
 
 
 @dataclass(frozen=True)

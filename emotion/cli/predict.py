@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from emotion.cli.output import DONE, SOME_SKIPPED, Answer, CsvWriter, JsonWriter, TableWriter, Writer
+from emotion.cli.output import (
+    DONE,
+    SOME_SKIPPED,
+    Answer,
+    CsvWriter,
+    JsonWriter,
+    TableWriter,
+    Writer,
+    load_model,
+)
 from emotion.errors import EmotionError, InvalidImageError, InvalidVideoError
 from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.display import counted
@@ -76,9 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Classify all pictures, then all clips; write answers as they come, and return the exit status."""
-    classifier = EmotionClassifier.from_pretrained(options.model)
-    if classifier.notice:
-        print(classifier.notice, file=sys.stderr)
+    classifier = load_model(options.model)
     clips = [path for path in options.pictures if is_clip(path)]
     inputs = [path for path in options.pictures if not is_clip(path)]
     pictures = sum(1 for _ in picture_files(inputs, leave_out=options.annotate))

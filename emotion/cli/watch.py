@@ -6,13 +6,12 @@ import argparse
 import contextlib
 import json
 import math
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from emotion.cli.output import DONE
+from emotion.cli.output import DONE, load_model
 from emotion.errors import EmotionError, InvalidVideoError
 
 if TYPE_CHECKING:
@@ -49,12 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Watch until the stream, the window or the person ends it; return the exit status."""
-    from emotion.model.classifier import EmotionClassifier
     from emotion.video.follow import follow_faces
 
-    classifier = EmotionClassifier.from_pretrained(options.model)
-    if classifier.notice:
-        print(classifier.notice, file=sys.stderr)
+    classifier = load_model(options.model)
     with (
         contextlib.suppress(KeyboardInterrupt, WindowClosed),  # how a person ends it
         _opened(options.source) as frames,

@@ -43,7 +43,7 @@ class Dataset:
     it. `report_split` says where `report` comes from: "test", "half of validation", "half of test" or "half
     of held-out". `audit`, which can be written as JSON, says what was found in the pictures and what was left
     out of which split. `fingerprint` is the SHA-256 of the contents and labels of all readable pictures,
-    whatever their names and order. `without_face` counts, by split, the pictures of labels in which no face
+    without their names or order. `without_face` counts, by split, the pictures of labels in which no face
     was found; it is empty where none was looked for.
     """
 

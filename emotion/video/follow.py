@@ -25,8 +25,8 @@ from emotion.vision.images import Picture
 # Faces are searched this often; their boxes move smoothly in between.
 DETECTIONS_PER_SECOND = 10.0
 
-# A cut changes this share of the picture, or of a face's box, by so many grey levels within one frame,
-# wherever the content may have moved to. A face that crosses three times its width in a second changes 4 % of
+# A cut changes this share of the picture, or of a face's box, by this many grey levels within one frame,
+# even after the best shift. A face that crosses three times its width in a second changes 4 % of
 # its box, another face in the same place 58 % (`clip-cut`, and the clip of `tests/cli/test_clips.py`).
 CUT_SHARE, CUT_LEVELS = 0.3, 25
 # Cells along each side that are compared, cells by which the content may move, and pixels along each side of
@@ -35,7 +35,7 @@ CELLS, CELL_SHIFT, CELL_PIXELS = 16, 4, 4
 
 
 class Frames(Protocol):
-    """A clip that can be followed, in whichever process it is decoded; see `emotion.video.clip.Clip`."""
+    """A clip that can be followed, decoded here or in another process; see `emotion.video.clip.Clip`."""
 
     done: float
 
@@ -161,14 +161,15 @@ def _changed(before: np.ndarray, after: np.ndarray, box: Box) -> bool:
 
 
 def _cells(frame: np.ndarray, box: Box) -> np.ndarray:
-    """Return the mean grey levels of the cells of a box and of `CELL_SHIFT` around it, float64 (n, n)."""
+    """Return the mean grey levels of the cells of a box and of `CELL_SHIFT` around it, float32 (n, n)."""
     x, y, width, height = box
     cells = CELLS + 2 * CELL_SHIFT
     samples = ((np.arange(cells * CELL_PIXELS) + 0.5) / CELL_PIXELS - CELL_SHIFT) / CELLS
     rows = (y + samples * height).astype(int).clip(0, frame.shape[0] - 1)
     columns = (x + samples * width).astype(int).clip(0, frame.shape[1] - 1)
-    grey = frame[np.ix_(rows, columns)].mean(axis=2)
-    return grey.reshape(cells, CELL_PIXELS, cells, CELL_PIXELS).mean(axis=(1, 3))
+    # 0.3 ms; with `np.ix_` and a mean of each pixel first, 0.9.
+    looked_at = frame[rows].take(columns, axis=1).reshape(cells, CELL_PIXELS, cells, -1)
+    return looked_at.mean(axis=(1, 3), dtype=np.float32)
 
 
 def _between(

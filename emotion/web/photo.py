@@ -127,7 +127,7 @@ class Photo(Tab):
         )
         self.boxed.point(self.select_point, self.answer, self.outputs, **SILENT)
         self.cards.select(self.select_card, self.answer, self.outputs, **SILENT)
-        # Whether it is pressed is told by what it shows.
+        # Whether it is pressed follows from what it shows.
         pressed = [self.answer, self.reasons]
         self.why.click(self.explain, pressed, self.outputs, show_progress_on=self.verdict, **PRIVATE)
         asked = gr.Button(visible=False).click

@@ -6,6 +6,7 @@ import(new URL(".$address/app/zone.js", home)).then(({ startZone }) =>
     given: (sources) => trigger("given", sources),
     holds: $holds,
     size: $size,
+    most: $most,
     minutes: $minutes,
     megabytes: $megabytes,
   }),

@@ -24,7 +24,7 @@ PICTURES, CLIPS = "image/*,.heic,.heif", "video/*,.mkv,.avi"
 # Pixels, width and height: of one snapshot, and of many that are taken one after the other.
 SNAPSHOT, SNAPSHOTS = (1920, 1440), (640, 480)
 # Snapshots of one press.
-MOST_HELD = 40
+MOST_HELD = 20
 
 
 def zone(
@@ -50,6 +50,7 @@ def zone(
         address=service.device.address,
         holds=json.dumps(several),
         size=json.dumps({"width": width, "height": height}),
+        most=MOST_HELD,
         minutes=limits.live_minutes,
         megabytes=f"{limits.file_bytes / 1e6:g}",
     )

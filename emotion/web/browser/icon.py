@@ -1,7 +1,8 @@
-"""The icon of the page: a happy face, drawn once as lines for SVG and once as pixels; and who asks for it."""
+"""The icon of the page, a happy face as SVG and as PNG, and the manifest that names it."""
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 
@@ -31,8 +32,9 @@ def icon_svg() -> str:
     )
 
 
+@functools.cache
 def icon_png(size: int) -> bytes:
-    """Return the icon as PNG of a size in pixels."""
+    """Return the icon as PNG of a size in pixels; drawing one takes up to 0.2 seconds."""
     unit = FINER * size / 24
     image = Image.new("RGBA", (FINER * size, FINER * size), (0, 0, 0, 0))
     draw = ImageDraw.Draw(image)

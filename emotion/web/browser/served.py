@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FOREVER, ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
 
 
+ICONS = {f"icon-{size}.png": size for size in ICON_SIZES}
+
+
 class Serving(Protocol):
     """What answers with the host's model."""
 
@@ -46,11 +49,11 @@ class DeviceFiles:
         self.service = service
         self.with_model = with_model
         scripts = {path.relative_to(HERE).as_posix(): path.read_bytes() for path in sorted(APP.glob("*.js"))}
-        icons = {f"icon-{size}.png": icon_png(size) for size in ICON_SIZES} | {
-            "icon.svg": icon_svg().encode()
+        icon = {
+            "icon.svg": icon_svg().encode(),
+            "manifest.webmanifest": manifest(table()["title"], "../../"),
         }
-        icons["manifest.webmanifest"] = manifest(table()["title"], "../../")
-        self.files = shared_files() | scripts | icons
+        self.files = shared_files() | scripts | icon
         self.version = digest(self.files)
         self._model: tuple[EmotionClassifier, Mapping[str, bytes]] | None = None
         self._lock = threading.Lock()
@@ -65,6 +68,9 @@ class DeviceFiles:
         path = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix(f"{self.address}/")
         if path in self.files:
             response = file_response(path, self.files[path], FOREVER)
+        elif path in ICONS:
+            # Few browsers ask for one, so that none is drawn when the app starts.
+            response = file_response(path, await run_in_threadpool(icon_png, ICONS[path]), FOREVER)
         elif path.startswith("model/") and self.with_model:
             response = await self._model_file(path.removeprefix("model/"), Headers(scope=scope))
         else:
@@ -88,7 +94,7 @@ class DeviceFiles:
                 try:
                     files = model_files(classifier)
                 except ModelLoadError:
-                    # Browsers are told that there is none, and ask the server for answers.
+                    # Browsers get 404 for the model and ask the server for answers.
                     files = dict[str, bytes]()
                 self._model = classifier, files
             return self._model[1]

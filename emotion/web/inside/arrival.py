@@ -18,7 +18,7 @@ PAGES, DESCRIPTIONS = ("", "/config"), ("/gradio_api/info", "/gradio_api/openapi
 TAGS = re.compile(r'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*/>')
 
 # Gradio adds a page's own style late, and inside its container alone; this part would move everything. Its
-# blocks run from left to right whatever the page does; boxes over a video are placed from the left.
+# blocks ignore the page's direction; boxes over a video are placed from the left.
 CONTAINER = """.gradio-container { max-width: 1240px !important; margin: 0 auto !important; width: 100%; }
 html[dir="rtl"] .gradio-container :not(code, pre, .overlay, .overlay *) { direction: rtl; }"""
 
@@ -82,7 +82,8 @@ class SpeakLanguages:
     def _head(self, say: Words, home: str) -> str:
         title = say("title")
         about = escape(say("question", labels=say.alternatives(self.labels)))
-        # Gradio's own words follow the browser's language; the visitor may have chosen another one.
+        # Gradio 6.31's own words follow `navigator.language` alone, and the visitor may have chosen another
+        # language. This can go when Gradio takes one as a setting.
         gradio = LANGUAGES[say.code][1]
         return f"""
 <title>{title}</title>

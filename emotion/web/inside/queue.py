@@ -125,9 +125,6 @@ class SteadyQueue(Queue):
     @classmethod
     def instead_of(cls, queue: Queue) -> SteadyQueue:
         """Turn the queue that Gradio made for a page into one of this class."""
-        # Gradio looks it up on its own class.
-        # pyrefly: ignore [method-assign]
-        Queue.wait_for_event_or_timeout = staticmethod(signal_or_timeout)
         queue.__class__ = cls
         steady = cast(SteadyQueue, queue)
         steady.pending_messages_per_session = Messages(steady)
@@ -234,24 +231,10 @@ class SteadyQueue(Queue):
         waiting.insert(place, event)
 
     def send_message(self, event: Event, event_message: EventMessage) -> None:
-        """Send a message to the visitor of an event; what nobody reads goes when it takes too much."""
+        """Send a message to the visitor of an event; drop unread answers that take too much memory."""
         super().send_message(event, event_message)
         if isinstance(event_message, ProcessCompletedMessage | ProcessGeneratingMessage):
             cast(Messages, self.pending_messages_per_session).make_room()
-
-
-async def signal_or_timeout(event: Event, timeout: float) -> Literal["signal", "timeout"]:
-    """Wait for the next frame of a camera, and leave no timer behind.
-
-    Gradio 6.31 leaves one timer per frame, which stays for as long as a camera may run.
-    """
-    try:
-        await asyncio.wait_for(event.signal.wait(), timeout)
-    except TimeoutError:
-        return "timeout"
-    finally:
-        event.signal.clear()
-    return "signal"
 
 
 def memory_of(value: object) -> int:

@@ -4,11 +4,9 @@ The upper bound in `requirements-app.txt` goes up when these tests pass with a n
 this folder do.
 """
 
-import asyncio
 import importlib
 import inspect
 import re
-from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -23,10 +21,6 @@ from emotion.web.inside.uploads import PictureTools, use_own_uploads
 from emotion.web.page import build_app
 
 pytestmark = pytest.mark.slow
-
-# As it was before any page was built.
-AS_GRADIO_WAITS = Queue.wait_for_event_or_timeout
-
 
 # Addresses of Gradio that were looked at, and that nothing of this page, its clients or MCP asks for.
 CLOSED = {
@@ -105,21 +99,6 @@ def test_a_session_still_describes_the_page_only_to_keep_values(service):
     assert app.state_holder is sessions, said
     assert sessions["somebody"].config_values == {}, said
     assert set(sessions["somebody"].blocks_config.blocks) == set(app.blocks), said
-
-
-def test_gradio_still_leaves_a_timer_for_every_frame_of_a_camera_and_the_page_does_not(service):
-    async def left_by(wait):
-        signal = asyncio.Event()
-        signal.set()
-        assert await wait(SimpleNamespace(signal=signal), 60) == "signal"
-        assert not signal.is_set()
-        assert await wait(SimpleNamespace(signal=signal), 0) == "timeout"
-        return len(asyncio.all_tasks()) - 1
-
-    build_app(service)
-    assert asyncio.run(left_by(Queue.wait_for_event_or_timeout)) == 0
-    said = f"Gradio {gr.__version__} leaves none any more: delete signal_or_timeout in inside/queue.py"
-    assert asyncio.run(left_by(AS_GRADIO_WAITS)) > 0, said
 
 
 def test_gradio_still_takes_the_classes_that_replace_its_own(service):

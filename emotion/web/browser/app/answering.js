@@ -23,7 +23,7 @@ export class DeviceOrServer {
   #own = false;
   /** @type {Answering} */
   #current;
-  /** Called when somebody else answers. */
+  /** Called when the device takes over from the server, or the server from the device. */
   changed = () => {};
 
   /** @param {Server} server @param {boolean} onDevice whether the host wants it */

@@ -1,6 +1,8 @@
 // A place for files in the Gradio app: they are chosen, dropped, pasted, or taken with the camera.
 
 import { Camera } from "../page/camera.js";
+import { onDrop } from "../page/drops.js";
+import { noPicture } from "../page/opened.js";
 import { say, speak } from "../page/words.js";
 
 /**
@@ -12,13 +14,13 @@ import { say, speak } from "../page/words.js";
  * @property {(file: File) => Promise<{ path: string }>} upload
  * @property {boolean} holds whether the camera stays on, and a button that is held takes one snapshot after the other
  * @property {{ width: number, height: number }} size of a snapshot
+ * @property {number} most snapshots of one press
  * @property {number} minutes after which a forgotten camera goes off
  * @property {number} megabytes of a file at most
  */
 
-// Milliseconds between the snapshots of a button that is held, and how many one press takes at most.
+// Milliseconds between the snapshots of a button that is held.
 const EVERY = 350;
-const MOST_HELD = 20;
 const JPEG_QUALITY = 0.92;
 // Browsers know no type for some pictures, as HEIC in Chrome.
 const PICTURE = /\.(jpe?g|png|webp|gif|hei[cf]|avif|tiff?|bmp)$/i;
@@ -77,9 +79,8 @@ class Zone {
     const wanted = files.filter((file) => !this.takesPictures || isPicture(file));
     // What is no picture is sent all the same: the server says what is wrong with it.
     const sent = wanted.length ? wanted : files;
-    const text = given?.types.some((type) => type.startsWith("text/"));
     if (sent.length) this.#send(this.file.multiple ? sent : sent.slice(0, 1));
-    else this.#say(say(text ? "problem.text" : "problem.nothing"));
+    else this.#say(noPicture(given));
   }
 
   /** @param {HTMLSelectElement} choice */
@@ -138,7 +139,7 @@ class Zone {
   }
 
   #shoot() {
-    if (!this.video?.videoWidth || this.#shots.length >= MOST_HELD) return;
+    if (!this.video?.videoWidth || this.#shots.length >= this.gradio.most) return;
     const canvas = document.createElement("canvas");
     Object.assign(canvas, { width: this.video.videoWidth, height: this.video.videoHeight });
     canvas.getContext("2d")?.drawImage(this.video, 0, 0);
@@ -205,21 +206,4 @@ function target() {
   return zones[0];
 }
 
-// The whole window takes files: elsewhere a browser would leave the page for them.
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dragging");
-});
-addEventListener("dragleave", (event) => {
-  if (event.relatedTarget === null) document.body.classList.remove("dragging");
-});
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dragging");
-  target()?.take(event.dataTransfer);
-});
-addEventListener("paste", (event) => {
-  // Text that is pasted into a field belongs there.
-  if (event.target instanceof HTMLElement && event.target.matches("input:not([type=file]), textarea")) return;
-  target()?.take(event.clipboardData);
-});
+onDrop((given) => target()?.take(given));

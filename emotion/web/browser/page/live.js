@@ -95,7 +95,7 @@ export class Live {
     this.refresh();
   }
 
-  /** Write the words anew: another language, or somebody else answers. */
+  /** Write the words again: the language has changed, or where frames are looked at. */
   refresh() {
     for (const id of [...this.#views.keys()]) this.#forget(id);
     if (!this.#running) this.answers.replaceChildren(hint(say("live.welcome"), say("live.welcome.how")));

@@ -48,6 +48,11 @@ export function pictureIn(given) {
   const files = [...(given?.files ?? [])];
   const picture = files.find((file) => file.type.startsWith("image/")) ?? files[0];
   if (picture) return picture;
+  throw new Error(noPicture(given));
+}
+
+/** Say what to do where something without a picture was dropped or pasted. @param {DataTransfer | null} given */
+export function noPicture(given) {
   const text = given?.types.some((type) => type.startsWith("text/"));
-  throw new Error(say(text ? "problem.text" : "problem.nothing"));
+  return say(text ? "problem.text" : "problem.nothing");
 }

@@ -3,6 +3,7 @@
 import { Camera } from "./camera.js";
 import { byId, download, element } from "./dom.js";
 import { annotate, portrait } from "./drawing.js";
+import { onDrop } from "./drops.js";
 import { cards, inReadingOrder, verdict } from "./faces.js";
 import { hint, noFace, problem } from "./hints.js";
 import { opened, pictureIn } from "./opened.js";
@@ -98,7 +99,7 @@ export class Photo {
     this.canvas.addEventListener("click", (event) => this.#choosePoint(event));
     for (const example of document.querySelectorAll("[data-example]"))
       example.addEventListener("click", () => this.#showExample(/** @type {HTMLElement} */ (example)));
-    this.#takeDrops();
+    onDrop((given) => this.#take(given));
     addEventListener("resize", () => this.#shown && this.#paint());
     onTab((tab) => {
       if (tab !== "photo" && this.camera.on) this.clear();
@@ -106,23 +107,6 @@ export class Photo {
     document.addEventListener("visibilitychange", () => {
       if (document.hidden && this.camera.on) this.clear();
     });
-  }
-
-  /** The whole window takes pictures: elsewhere a browser would leave the page for the file. */
-  #takeDrops() {
-    addEventListener("dragover", (event) => {
-      event.preventDefault();
-      document.body.classList.add("dragging");
-    });
-    addEventListener("dragleave", (event) => {
-      if (event.relatedTarget === null) document.body.classList.remove("dragging");
-    });
-    addEventListener("drop", (event) => {
-      event.preventDefault();
-      document.body.classList.remove("dragging");
-      this.#take(event.dataTransfer);
-    });
-    addEventListener("paste", (event) => this.#take(event.clipboardData));
   }
 
   /** @param {DataTransfer | null} given */
