@@ -45,8 +45,8 @@ POLICY = "; ".join((
 ))  # fmt: skip
 # Pixels of the examples' small versions.
 THUMBNAIL_SIDE = 184
-# What a visit without a connection can do without.
-NOT_NEEDED = ("LICENSE", ".png", ".jpg")
+# What a visit without a connection can do without, and the words of other visitors.
+NOT_NEEDED = ("LICENSE", ".png", ".jpg", *(f"/{code}.json" for code in LANGUAGES if code != DEFAULT))
 
 
 def site_files(classifier: EmotionClassifier, examples: Sequence[Path]) -> dict[str, bytes]:
@@ -141,7 +141,7 @@ def _thumbnail(path: Path) -> bytes:
     image = Image.open(path).convert("RGB")
     image.thumbnail((2 * THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80)
+    image.save(buffer, "WEBP", quality=70, method=6)
     return buffer.getvalue()
 
 

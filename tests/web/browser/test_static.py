@@ -254,8 +254,9 @@ def test_another_camera_can_be_chosen(visit):
     assert page.evaluate("window.asked") == [None, "rear"]
 
 
-def test_after_the_first_visit_no_server_is_needed(visit, site):
-    page = visit()
+@pytest.mark.parametrize(("language", "says"), [("en-GB", "looks happy"), ("de-AT", "sieht fröhlich aus")])
+def test_after_the_first_visit_no_server_is_needed(visit, site, language, says):
+    page = visit(language=language)
     page.wait_for_selector(READY)
     page.evaluate("navigator.serviceWorker.ready")
     site.stop()
@@ -263,7 +264,7 @@ def test_after_the_first_visit_no_server_is_needed(visit, site):
         page.reload()
         page.wait_for_selector(READY)
         page.locator("#photo-file").set_input_files(example("happy"))
-        expect(page.locator(VERDICT)).to_contain_text("happy", timeout=PATIENCE)
+        expect(page.locator(VERDICT)).to_contain_text(says, timeout=PATIENCE)
     finally:
         site.start()
 

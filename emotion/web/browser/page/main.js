@@ -74,8 +74,14 @@ function offerLanguages() {
   );
   byId("languages", HTMLElement).hidden = languages.length < 2;
   choice.addEventListener("change", async () => {
+    try {
+      await speakEverywhere(choice.value);
+    } catch {
+      // Without a connection there are only the languages that were shown before.
+      choice.value = document.documentElement.lang;
+      return;
+    }
     keep(choice.value);
-    await speakEverywhere(choice.value);
     photo.refresh();
     live.refresh();
     engine.then(name, () => {});

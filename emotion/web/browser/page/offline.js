@@ -3,7 +3,7 @@
 
 /** @type {Record<string, string>} */
 const FILES = {};
-/** What is kept once it has been asked for. @type {string[]} */
+/** What is kept once it has been asked for, and the words of this visitor at once. @type {string[]} */
 const LATER = [];
 const HOME = "index.html";
 const NAME = "emotion-FILES";
@@ -28,6 +28,8 @@ async function keepAll() {
       await kept.put(path, response);
     }),
   );
+  const mine = navigator.languages.map((name) => `/${name.split("-")[0]}.json`);
+  await kept.addAll(LATER.filter((path) => mine.some((ending) => path.endsWith(ending))));
 }
 
 /** @param {string} path @param {string} digest */
@@ -39,7 +41,7 @@ async function keptBefore(path, digest) {
 /** @param {string} path @param {string} digest */
 async function fetched(path, digest) {
   // What the page has just loaded is in the browser's cache, and may be stale there.
-  const response = await fetch(path, { cache: "force-cache" });
+  const response = await fetch(path === HOME ? "./" : path, { cache: "force-cache" });
   if (response.ok && (await digestOf(response.clone())) === digest) return response;
   const fresh = await fetch(path, { cache: "reload" });
   if (!fresh.ok) throw new Error(`${path}: ${fresh.status}`);
