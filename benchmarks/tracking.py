@@ -82,7 +82,7 @@ def measure(people: Sequence[Image.Image], gap: float, rng: np.random.Generator)
     ]
     rows = []
     for name, takes, judge in scenes:
-        ours, peer = (share(takes, gap, judge, known=known) for known in (True, False))
+        ours, peer = (share(takes, gap, judge, classifier.labels, known=known) for known in (True, False))
         rows.append(Row(f"{name}, after {gap:g} s", "%", ours, peer, "without looks"))
     return rows
 
@@ -91,11 +91,11 @@ def _mixed_up(before: list[list[int]], after: list[list[int]]) -> bool:
     return any(old == new for old, new in zip(before[-1], after[-1], strict=True))
 
 
-def share(takes: Sequence, gap: float, judge: Callable, *, known: bool) -> float:
+def share(takes: Sequence, gap: float, judge: Callable, labels: Sequence[str], *, known: bool) -> float:
     """Return in how many takes, in percent, the judge agrees, without those where a face was missed."""
     verdicts = []
     for first, second in takes:
-        tracker = FaceTracker(labels=tuple(first[0][0][0].probabilities), threshold=0.5)
+        tracker = FaceTracker(labels=tuple(labels), threshold=0.5)
         before = numbers(tracker, first, 0.0, known)
         after = numbers(tracker, second, FRAMES * STEP + gap, known)
         if len(before[-1]) == len(after[-1]) > 0:
