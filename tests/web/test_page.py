@@ -58,7 +58,7 @@ def crowded(service, tmp_path, monkeypatch):
             for name in ("labels", "outputs", "threshold", "report", "card", "folder")
         },
         **dict.fromkeys(("model_name", "revision", "notice"), "slow"),
-        predict=lambda _: [] if go_on.wait(60) else None,
+        predict=lambda _: [] if go_on.wait(300) else None,
     )
     limits = Limits(waiting_per_processor=2, sessions=SESSIONS)
     service = Service(slow, examples=EXAMPLES, limits=limits)
@@ -70,10 +70,11 @@ def crowded(service, tmp_path, monkeypatch):
     app.close()
 
 
-def post(app, address, body):
+def post(app, address, body, **headers):
     """Send JSON; return the status and what was said."""
     line = http.client.HTTPConnection("127.0.0.1", app.port, timeout=60)
-    line.request("POST", f"/gradio_api/{address}", json.dumps(body), {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json", **headers}
+    line.request("POST", f"/gradio_api/{address}", json.dumps(body), headers)
     response = line.getresponse()
     said = json.loads(response.read())
     line.close()
@@ -226,12 +227,12 @@ def test_what_waits_takes_a_limited_amount_of_memory(crowded, monkeypatch):
     assert ask(crowded)[0] == 200
 
 
-def joins(app, session, function):
+def joins(app, session, function, **headers):
     """Ask as a page does; return the status and what was said."""
     picture = {"url": data_url(Image.new("RGB", (64, 64))), "path": None}
     states = [None] * (len(app.page.fns[function].inputs) - 1)
     body = {"data": [picture, *states], "fn_index": function, "session_hash": session}
-    return post(app, "queue/join", body)
+    return post(app, "queue/join", body, **headers)
 
 
 def test_one_visitor_has_a_few_places_and_others_go_before_their_second(crowded, monkeypatch):
@@ -240,6 +241,8 @@ def test_one_visitor_has_a_few_places_and_others_go_before_their_second(crowded,
     many = [joins(crowded, "many", classify) for _ in range(queue.MOST_OF_ONE + 3)]
     assert [status for status, _ in many] == [200] * queue.MOST_OF_ONE + [503] * 3
     assert "not answered yet" in many[-1][1]["detail"]
+    german = joins(crowded, "many", classify, **{"Accept-Language": "de-AT"})
+    assert "noch nicht beantwortet" in german[1]["detail"]
     few = [joins(crowded, each, classify) for each in ("first", "second", "first")]
     assert [status for status, _ in few] == [200] * 3
     [waiting] = [

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion.web.inside.queue import FAILED, SteadyQueue
 from emotion.web.inside.requests import MISFIT
+from emotion.web.language import words_of
 from emotion.web.memory import Kept
 
 if TYPE_CHECKING:
@@ -193,7 +194,8 @@ class PrivateBlocks(gr.Blocks):
             raise
         except Exception as error:
             logger.exception("An event could not be answered")
-            raise gr.Error(FAILED, print_exception=False) from error
+            said = words_of(more.get("request")).error(FAILED)
+            raise gr.Error(said, print_exception=False) from error
         finally:
             if state is not None:
                 # `gr.State` values are stored elsewhere and stay.

@@ -25,6 +25,7 @@ from gradio.server_messages import EventMessage, ProcessCompletedMessage, Proces
 from gradio.utils import LRUCache
 
 from emotion.web.inside.uploads import delete
+from emotion.web.language import words_of
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +163,8 @@ class SteadyQueue(Queue):
             # Gradio marked the queue as stopped and cancelled the running events.
             self.stopped = False
             for event in [event for events in self.active_jobs if events for event in events]:
-                self.send_message(event, ProcessCompletedMessage(output={"error": FAILED}, success=False))
+                failed = {"error": words_of(event.request).error(FAILED)}
+                self.send_message(event, ProcessCompletedMessage(output=failed, success=False))
             await asyncio.sleep(RESTARTED_AFTER)
 
     async def push(
@@ -186,7 +188,8 @@ class SteadyQueue(Queue):
                 path = each.get("path") if isinstance(each, dict) else each
                 if isinstance(path, str) and len(path) <= LONGEST_PATH:
                     delete(path)
-            raise fastapi.HTTPException(503, refused or BUSY, {"Retry-After": RETRY_AFTER})
+            said = words_of(request).error(refused or BUSY)
+            raise fastapi.HTTPException(503, said, {"Retry-After": RETRY_AFTER})
         if done:
             self.held[str(event)] = size
             self._queue_fairly(str(event))
