@@ -30,7 +30,7 @@ from emotion.web.teach import Teach
 TABS: tuple[type[Tab], ...] = (Photo, Live, Clip, Many, Teach, Model)
 STYLE = Path(__file__).with_name("style.css")
 # In the browser: the language that the page came in.
-CHOSEN = "element.querySelector('select').value = document.documentElement.lang;"
+CHOSEN = "element.querySelector('select').value = document.documentElement.dataset.language;"
 
 
 def build_app(service: Service) -> PrivateBlocks:

@@ -73,9 +73,9 @@ class SpeakLanguages:
 
     def _arriving(self, page: str, say: Words, home: str) -> str:
         direction = "rtl" if say.code in RIGHT_TO_LEFT else "ltr"
-        page = page.replace(
-            'lang="en"', f'lang="{say.code}" dir="{direction}" data-languages="{" ".join(LANGUAGES)}"', 1
-        )
+        # Gradio writes its own name for the language over `lang`.
+        here = f'lang="{say.code}" dir="{direction}" data-language="{say.code}"'
+        page = page.replace('lang="en"', here, 1)
         page = TAGS.sub("", page).replace("/manifest.json", f".{self.address}/manifest.webmanifest", 1)
         return page.replace("<head>", f"<head>{self._head(say, home)}", 1)
 

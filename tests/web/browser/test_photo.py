@@ -154,6 +154,16 @@ def test_the_page_speaks_the_browsers_language_and_the_one_that_is_chosen(visit)
     expect(page.locator("#language")).to_have_value("ar", timeout=PATIENCE)
 
 
+@pytest.mark.parametrize(("language", "says"), [("pt-BR", "alegria"), ("zh-CN", "快乐"), ("it-IT", "gioia")])
+def test_a_language_that_gradio_calls_otherwise_is_spoken_as_well(visit, language, says):
+    page = visit(language=language)
+    upload(page, example("happy"))
+    expect(page.locator("#verdict")).to_contain_text(says, timeout=PATIENCE)
+    code = language.split("-")[0]
+    expect(page.locator("#language")).to_have_value(code)
+    expect(page.locator("html")).to_have_attribute("lang", code)
+
+
 def test_arrow_keys_lead_through_the_tabs(visit):
     page = visit()
     page.get_by_role("tab", name="Photo").focus()

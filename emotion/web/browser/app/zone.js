@@ -30,7 +30,7 @@ const zones = [];
 
 /** @param {Gradio} gradio */
 export async function startZone(gradio) {
-  await speak(document.documentElement.lang);
+  await speak(document.documentElement.dataset.language ?? "en");
   new Zone(gradio);
 }
 
