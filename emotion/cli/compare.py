@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion.cli.output import DONE
+from emotion.cli.output import DONE, load_model
 from emotion.errors import ModelLoadError
 from emotion.program import INSTALL_TRAINING
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
 
 SUMMARY: str = "Compare models on labelled faces: which is better, and may that be chance?"
-
-EMBEDDED = "embedded"  # the model that comes with the program
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "models",
         nargs="+",
         metavar="MODEL",
-        help=f"folder, owner/name[@revision], a .keras or .tflite file, or '{EMBEDDED}'",
+        help="folder, owner/name[@revision], a .keras or .tflite file, or 'embedded'",
     )
     parser.add_argument(
         "--data", required=True, nargs="+", metavar="FOLDER", help="labelled pictures, as for train.py"
@@ -87,7 +85,6 @@ def load_models(
     references: Sequence[str], outputs: Sequence[Sequence[str]], pixels: Sequence[Sequence[float]]
 ) -> list[EmotionClassifier]:
     """Load models; each network file takes the next `outputs` and `pixels`, or all take the only ones."""
-    from emotion.model.classifier import EmotionClassifier
     from emotion.model.foreign import PIXEL_RANGE, is_foreign, load_foreign
 
     loaded: list[EmotionClassifier] = []
@@ -99,15 +96,11 @@ def load_models(
                 "or once for each."
             )
     for reference in references:
-        if reference == EMBEDDED:
-            loaded.append(EmotionClassifier.from_pretrained())
-        elif is_foreign(reference):
+        if is_foreign(reference):
             number = len([own for own in loaded if own.folder is None])
             names = outputs[number % len(outputs)] if outputs else ()
             low, high = pixels[number % len(pixels)] if pixels else PIXEL_RANGE
             loaded.append(load_foreign(reference, names, (low, high)))
         else:
-            loaded.append(EmotionClassifier.from_pretrained(reference))
-        if loaded[-1].notice:
-            print(loaded[-1].notice, file=sys.stderr)
+            loaded.append(load_model(reference))
     return loaded

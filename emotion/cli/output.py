@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from emotion.errors import EmotionError
-from emotion.predictions.face import FacePrediction, PredictionTable, answer_dict
+from emotion.predictions.face import FacePrediction, PredictionTable
 
 if TYPE_CHECKING:
     from emotion.model.classifier import EmotionClassifier
@@ -44,7 +44,7 @@ class Answer:
 
 
 class Writer(Protocol):
-    """The interface of all writers, which are used in a `with` block."""
+    """The interface of all writers."""
 
     def write(self, answer: Answer) -> None:
         """Write the answer for one picture."""
@@ -86,13 +86,11 @@ class TableWriter:
     def __init__(self, file: TextIO, classifier: EmotionClassifier) -> None:
         self._file = file
         self._labels = classifier.labels
-
-    def __enter__(self) -> TableWriter:
         bars = "  ".join(f"{label:>7}" for label in self._labels)
-        print(f"{'picture':<32}  {'face':>4}  {'answer':<9}  {'sure':>5}  {bars}", file=self._file)
-        return self
+        print(f"{'picture':<32}  {'face':>4}  {'answer':<9}  {'sure':>5}  {bars}", file=file)
 
-    def __exit__(self, *details: object) -> None:
+    def close(self) -> None:
+        """Show all lines."""
         self._file.flush()
 
     def write(self, answer: Answer) -> None:
@@ -128,18 +126,12 @@ class TableWriter:
 
 
 class JsonWriter:
-    """One JSON list; every entry is the API's answer, with the file's name and size."""
+    """One JSON list, ended by `close`; every entry is the API's answer, with the file's name and size."""
 
     def __init__(self, file: TextIO, classifier: EmotionClassifier) -> None:
         self._file = file
         self._model = {"model": classifier.model_name, "revision": classifier.revision}
         self._separator = "[\n"
-
-    def __enter__(self) -> JsonWriter:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        print("\n]" if self._separator == ",\n" else "[]", file=self._file, flush=True)
 
     def write(self, answer: Answer) -> None:
         """Print the entry of one picture."""
@@ -147,11 +139,8 @@ class JsonWriter:
         if answer.error:
             entry |= {"error": answer.error}
         else:
-            entry |= {
-                "size": list(answer.size),
-                **self._model,
-                "faces": [answer_dict(face) for face in answer.faces],
-            }
+            faces = [face.to_dict() for face in answer.faces]
+            entry |= {"size": list(answer.size), **self._model, "faces": faces}
         self._print(self._separator + json.dumps(entry, ensure_ascii=False))
         self._separator = ",\n"
 
@@ -166,7 +155,7 @@ class JsonWriter:
         def record(moment: Moment) -> None:
             nonlocal between
             face = moment.face
-            entry = {"time": round(moment.time, 3), "face": face.id, **answer_dict(face)}
+            entry = {"time": round(moment.time, 3), "face": face.id, **face.to_dict()}
             self._print(between + json.dumps(entry, ensure_ascii=False))
             between = ",\n "
 
@@ -177,6 +166,10 @@ class JsonWriter:
             raise
         self._print("]}")
 
+    def close(self) -> None:
+        """End the list."""
+        print("\n]" if self._separator == ",\n" else "[]", file=self._file, flush=True)
+
     def _print(self, text: str) -> None:
         print(text, end="", file=self._file)
 
@@ -185,15 +178,7 @@ class CsvWriter:
     """One row per face, and one for every picture without faces."""
 
     def __init__(self, file: TextIO, classifier: EmotionClassifier, *, timed: bool = False) -> None:
-        self._file = file
-        self._labels, self._timed = classifier.labels, timed
-
-    def __enter__(self) -> CsvWriter:
-        self._table = PredictionTable(self._file, self._labels, timed=self._timed)
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self._file.flush()
+        self._table = PredictionTable(file, classifier.labels, timed=timed)
 
     def write(self, answer: Answer) -> None:
         """Write the rows of one picture."""

@@ -26,6 +26,7 @@ from emotion.cli.output import (
     Writer,
     load_model,
 )
+from emotion.drawing import annotate_with_bars
 from emotion.errors import EmotionError, InvalidImageError, InvalidVideoError
 from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.display import counted
@@ -126,13 +127,10 @@ def opened_writer(
     """Give the writer that the options ask for."""
     if options.csv:
         options.csv.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            options.csv.open("w", newline="", encoding="utf-8") as file,
-            CsvWriter(file, classifier, timed=timed) as writer,
-        ):
-            yield writer
+        with options.csv.open("w", newline="", encoding="utf-8") as file:
+            yield CsvWriter(file, classifier, timed=timed)
         return
-    with (JsonWriter if options.json else TableWriter)(sys.stdout, classifier) as writer:
+    with contextlib.closing((JsonWriter if options.json else TableWriter)(sys.stdout, classifier)) as writer:
         yield writer
 
 
@@ -204,14 +202,12 @@ def answers(
                 future.cancel()
 
 
-def common_folder(inputs: Iterable[Path]) -> str:
-    """Return the folder that holds all inputs, so that annotated pictures keep their places below it."""
-    return os.path.commonpath([os.path.abspath(path if path.is_dir() else path.parent) for path in inputs])
-
-
 def annotated_place(path: Path, options: argparse.Namespace, *endings: str) -> Path:
     """Return where the annotated copy goes: `a.png.jpg` for `a.png`, never the file itself."""
-    place = options.annotate / os.path.relpath(path, common_folder(options.pictures))
+    # Copies keep their places below the folder that holds all inputs.
+    folders = [given if given.is_dir() else given.parent for given in options.pictures]
+    common = os.path.commonpath([os.path.abspath(folder) for folder in folders])
+    place = options.annotate / os.path.relpath(path, common)
     if place.suffix.lower() not in endings:
         place = place.with_name(place.name + endings[0])
     if place.resolve() == path.resolve():
@@ -221,14 +217,10 @@ def annotated_place(path: Path, options: argparse.Namespace, *endings: str) -> P
 
 def save_annotated(picture: Picture, faces: tuple[FacePrediction, ...], path: Path) -> None:
     """Save the picture, as large as it was opened, with boxes and bars as JPEG."""
-    from emotion.drawing import annotate_with_bars
-
-    if picture.scale > 1:
-        places = [Place(face.box) for face in faces if face.box]
-        boxes = [scaled_place(place, 1 / picture.scale).box for place in places]
-        faces = tuple(replace(face, box=box) for face, box in zip(faces, boxes, strict=True))
+    places = [scaled_place(Place(face.box), 1 / picture.scale) for face in faces if face.box]
+    scaled = [replace(face, box=place.box) for face, place in zip(faces, places, strict=True)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    annotate_with_bars(picture.pixels, faces).save(path, quality=ANNOTATED_QUALITY)
+    annotate_with_bars(picture.pixels, scaled).save(path, quality=ANNOTATED_QUALITY)
 
 
 def is_clip(path: Path) -> bool:

@@ -8,7 +8,6 @@ import json
 import math
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from emotion.cli.output import DONE, load_model
@@ -81,9 +80,7 @@ def _opened(source: str) -> Camera | Clip:
 
 
 def _print(moment: Moment) -> None:
-    from emotion.predictions.face import answer_dict
-
-    line = {"time": round(moment.time, 3), "face": moment.face.id, **answer_dict(moment.face)}
+    line = {"time": round(moment.time, 3), "face": moment.face.id, **moment.face.to_dict()}
     print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
@@ -125,9 +122,7 @@ class Window:
     def __enter__(self) -> Window:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._root.destroy()
 
     def draw(self, when: float, frame: np.ndarray) -> None:

@@ -20,9 +20,7 @@ MARK = "offline.js"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument(
-        "folder", metavar="FOLDER", type=Path, help="where to write it; made if it is not there"
-    )
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to write it; created if missing")
     parser.add_argument(
         "--model",
         metavar="REF",

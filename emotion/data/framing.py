@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion.vision import crop, detector, faces
-from emotion.vision.crop import Located, Place, scaled_place
+from emotion.vision.crop import Place, scaled_place
 from emotion.vision.faces import detect_faces
 from emotion.vision.images import open_picture
 
@@ -50,7 +50,7 @@ def face_share(place: Place, picture: np.ndarray) -> float:
     return min(1.0, math.sqrt(place.box[2] * place.box[3] / (height * width)))
 
 
-def _place(face: Located) -> Place:
+def _place(face: Place) -> Place:
     return Place(face.box, face.eyes, face.tight)
 
 

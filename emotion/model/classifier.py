@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
+from emotion.drawing import annotate_with_bars
 from emotion.errors import ModelLoadError
 from emotion.model.description import CARD_FILE, LONGEST_TEXT, Description
 from emotion.model.engines import Network
 from emotion.model.loading import EMBEDDED, SavedModel, load, load_folder
 from emotion.model.saving import save
 from emotion.predictions.face import NEUTRAL_OR_MIXED, FacePrediction
-from emotion.report.report import PLOTS_FOLDER
-from emotion.vision.crop import Located, crop_face, face_likelihood, quality_problem, scaled_place, whole_crop
+from emotion.report.report import PLOTS_FOLDER, REPORT_FILE, Report, read_report
+from emotion.vision.crop import Place, crop_face, face_likelihood, quality_problem, scaled_place, whole_crop
 from emotion.vision.faces import detect_faces
-from emotion.vision.images import Picture, open_image, open_picture
+from emotion.vision.images import Picture, Source, open_image, open_picture
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from emotion.report.report import Report
-
-    AnyPicture = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Picture
-
-
-logger = logging.getLogger(__name__)
+AnyPicture = Source | Picture
 
 # Two made-up people that the card shows with the model's answers: path in the model's folder → example.
 FACES = {f"{PLOTS_FOLDER}/face-1.png": "4-angry.jpg", f"{PLOTS_FOLDER}/face-2.png": "5-sad.jpg"}
@@ -112,14 +104,7 @@ class EmotionClassifier:
     @classmethod
     def of(cls, saved: SavedModel) -> Self:
         """Return the classifier of a loaded model."""
-        return cls(
-            saved.network,
-            saved.description,
-            folder=saved.folder,
-            model_name=saved.model_name,
-            revision=saved.revision,
-            notice=saved.notice,
-        )
+        return cls(**vars(saved))
 
     def __reduce__(self) -> tuple[Callable[..., EmotionClassifier], tuple[object, ...]]:
         """Pickle where the model is and what its outputs mean, not its weights; raises ModelLoadError."""
@@ -166,8 +151,6 @@ class EmotionClassifier:
     def report(self) -> Report | None:
         """The evaluation that was saved with the model, or None; read when it is first used."""
         if self._report is None and self.folder:
-            from emotion.report.report import REPORT_FILE, read_report
-
             self._report = read_report(self.folder / REPORT_FILE)
         return self._report
 
@@ -202,17 +185,17 @@ class EmotionClassifier:
         """
         return self.predict_located(*self.locate(picture, limit=limit))
 
-    def locate(self, picture: AnyPicture, *, limit: int = 20) -> tuple[Picture, Sequence[Located]]:
+    def locate(self, picture: AnyPicture, *, limit: int = 20) -> tuple[Picture, Sequence[Place]]:
         """Find the faces as `predict` does; return them with the picture, as large as their crops need it."""
         opened = picture if isinstance(picture, Picture) else open_picture(picture)
         found = detect_faces(opened.pixels, limit=limit)
-        places = [scaled_place(face, opened.scale) for face in found] if opened.scale > 1 else found
+        places = [scaled_place(face, opened.scale) for face in found]
         # A face that the network would have to enlarge is cut from the full picture.
-        if opened.scale > 1 and any(max(face.box[2:]) < self.input_size for face in found):
+        if any(max(face.box[2:]) < self.input_size for face in found):
             opened = opened.full()
         return opened, places
 
-    def predict_located(self, picture: Picture, faces: Sequence[Located]) -> list[FacePrediction]:
+    def predict_located(self, picture: Picture, faces: Sequence[Place]) -> list[FacePrediction]:
         """Classify faces at known places in the whole picture; one prediction per face, in order."""
         crops = [self.crop(picture, face) for face in faces]
         predictions = []
@@ -224,9 +207,9 @@ class EmotionClassifier:
             predictions.append(prediction)
         return predictions
 
-    def crop(self, picture: Picture, face: Located) -> np.ndarray:
+    def crop(self, picture: Picture, face: Place) -> np.ndarray:
         """Cut a face out of a picture as the network sees it: uint8 (size, size) or (size, size, 3)."""
-        place = scaled_place(face, 1 / picture.scale) if picture.scale > 1 else face
+        place = scaled_place(face, 1 / picture.scale)
         return crop_face(picture.pixels, place, size=self.input_size, channels=self.channels)
 
     def predict_faces(self, crops: Sequence[np.ndarray] | np.ndarray) -> list[FacePrediction]:
@@ -333,21 +316,12 @@ class EmotionClassifier:
         return render(self.report, self.description.to_dict(), repo_id=repo_id, faces=tuple(faces))
 
     def _example_answers(self) -> dict[str, bytes]:
-        """Draw the answers for the made-up faces: PNG by path in a model's folder.
-
-        Empty where the examples are not installed.
-        """
-        from PIL import Image
-
-        from emotion.drawing import annotate_with_bars
-
+        """Draw the answers for the made-up faces that are installed: PNG by path in a model's folder."""
         pictures: dict[str, bytes] = {}
         folder = next((place for place in EXAMPLE_FOLDERS if place.is_dir()), Path())
         for path, name in FACES.items():
             if (folder / name).is_file():
-                with Image.open(folder / name) as image:
-                    image.thumbnail((EXAMPLE_SIDE, EXAMPLE_SIDE))
-                    pixels = np.asarray(image.convert("RGB"))
+                pixels = open_picture(folder / name).shown(EXAMPLE_SIDE).pixels
                 drawn = annotate_with_bars(pixels, self.predict(pixels))
                 file = io.BytesIO()
                 drawn.quantize(256).save(file, "PNG", optimize=True)

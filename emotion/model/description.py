@@ -40,13 +40,14 @@ class Description:
     input_size: int
     channels: int
     calibration: Calibration
-    training: dict[str, Any]
-    data: dict[str, Any]
-    versions: dict[str, str]
+    training: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
+        factors = dict(zip(self.labels, self.calibration.label_factors, strict=False))
         return {
             "format": FORMAT,
             "labels": list(self.labels),
@@ -58,11 +59,7 @@ class Description:
                 "method": "temperature scaling",
                 "temperature": self.calibration.temperature,
                 "fitted_on": self.calibration.fitted_on,
-                **(
-                    {"label_factors": dict(zip(self.labels, self.calibration.label_factors, strict=True))}
-                    if self.calibration.label_factors
-                    else {}
-                ),
+                **({"label_factors": factors} if factors else {}),
             },
             "threshold": self.calibration.threshold,
             "training": self.training,
@@ -93,6 +90,9 @@ class Description:
         temperature, threshold = float(calibration["temperature"]), float(values["threshold"])
         if not (0 < temperature < math.inf and 0 <= threshold <= 1):
             raise ValueError("temperature or threshold is out of range")
+        fitted_on = calibration.get("fitted_on", 0)
+        if type(fitted_on) not in (int, float) or not 0 <= fitted_on < math.inf:
+            raise ValueError("calibration.fitted_on must be a non-negative number")
         given = calibration.get("label_factors")
         factors = tuple(float(given[label]) for label in labels) if given else ()
         if not all(0 < factor < math.inf for factor in factors):
@@ -102,9 +102,7 @@ class Description:
             outputs=outputs,
             input_size=size,
             channels=channels,
-            calibration=Calibration(
-                temperature, threshold, _whole_number(calibration.get("fitted_on", 0)), factors
-            ),
+            calibration=Calibration(temperature, threshold, int(fitted_on), factors),
             training=dict(values.get("training", {})),
             data=dict(values.get("data", {})),
             versions=dict(values.get("versions", {})),
@@ -116,17 +114,11 @@ def _name(value: object) -> str:
     if (
         not isinstance(value, str)
         or not value.strip()
-        or len(value) > LONGEST_LABEL
         or not value.isprintable()
+        or len(value) > LONGEST_LABEL
     ):
         raise ValueError(f"a label must be 1 to {LONGEST_LABEL} printable characters")
     return value
-
-
-def _whole_number(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise ValueError("calibration.fitted_on must be a non-negative number")
-    return int(value)
 
 
 def library_versions() -> dict[str, str]:

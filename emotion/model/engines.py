@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion.errors import ModelLoadError, in_one_line
 from emotion.model.description import LITERT_FILE
-from emotion.model.keras_engine import BATCH_SIZE, KerasNetwork, load_keras
+from emotion.model.keras_engine import KerasNetwork, batches, load_keras
 from emotion.vision.crop import LARGEST_CROP
 from emotion.vision.litert import allocate, litert_is_installed, new_interpreter
 
@@ -24,10 +24,7 @@ class Network(Protocol):
     """Turns face crops into raw probabilities; may be called from several threads."""
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
-        """Return softmax probabilities of faces.
-
-        float32 faces (n, size, size, channels) in 0..255 → float32 (n, outputs).
-        """
+        """Return softmax, float32 (n, outputs), of float32 faces (n, size, size, channels) in 0..255."""
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -92,12 +89,12 @@ class LiteRTNetwork:
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
         """Return the probabilities (n, outputs) of faces (n, size, size, channels) in 0..255."""
-        parts = [self._run(batch) for batch in _batches(faces)]
+        parts = [self._run(batch) for batch in batches(faces)]
         return np.concatenate(parts) if parts else np.empty((0, self.outputs), np.float32)
 
     def tensors(self, faces: np.ndarray, indices: Sequence[int]) -> list[np.ndarray]:
         """Return outputs of the graph by index, for one face or more: a list of arrays (n, …)."""
-        parts = [self._invoke(batch, indices) for batch in _batches(faces)]
+        parts = [self._invoke(batch, indices) for batch in batches(faces)]
         return [np.concatenate(tensors) for tensors in zip(*parts, strict=True)]
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
@@ -114,9 +111,3 @@ class LiteRTNetwork:
     def _allocate(self, count: int) -> None:
         allocate(self._interpreter, (count, *self._input["shape"][1:]))
         self._allocated = count
-
-
-def _batches(faces: np.ndarray) -> Iterator[np.ndarray]:
-    faces = np.ascontiguousarray(faces, np.float32)
-    for start in range(0, len(faces), BATCH_SIZE):
-        yield faces[start : start + BATCH_SIZE]

@@ -58,15 +58,8 @@ def heatmap(classifier: EmotionClassifier, crop: np.ndarray, *, label: str | Non
     likely one. Hides one soft patch after the other and measures by how much the log-odds of the calibrated
     probability fall (log-odds, because a probability of 0.999 hardly moves). A pixel's heat is the mean fall
     over the patches, weighted by how much each hid that pixel. All zeros when hiding no part weakens the
-    answer.
+    answer. ValueError if the crop does not have the network's size, or it has no output of this name.
 
-    Raises
-    ------
-    ValueError
-        If the crop does not have the network's size, or it has no output of this name.
-
-    Notes
-    -----
     Occlusion is from Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
     section 4.2 (https://arxiv.org/abs/1311.2901). Two changes: hidden parts are blurred (Fong and Vedaldi,
     ICCV 2017, https://arxiv.org/abs/1704.03296), because the edges of a grey square are features themselves,

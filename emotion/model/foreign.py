@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,19 +28,12 @@ PIXEL_RANGE = (0.0, 255.0)
 ANY_SIZE = 48
 # Layers that run code from the file, or load something else.
 FOREIGN_CODE = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}
-KERAS_MODULES = {
-    "keras",
-    "keras.constraints",
-    "keras.initializers",
-    "keras.layers",
-    "keras.regularizers",
-    "keras.src.models.functional",
-    "keras.src.models.sequential",
-    "keras.src.ops.image",
-    "keras.src.ops.math",
-    "keras.src.ops.nn",
-    "keras.src.ops.numpy",
-}
+KERAS_MODULES = frozenset(
+    """
+    keras keras.constraints keras.initializers keras.layers keras.regularizers keras.src.models.functional
+    keras.src.models.sequential keras.src.ops.image keras.src.ops.math keras.src.ops.nn keras.src.ops.numpy
+    """.split()
+)
 
 
 class WholeNumbersNetwork(LiteRTNetwork):
@@ -117,9 +110,6 @@ def load_foreign(
         input_size=size,
         channels=channels,
         calibration=Calibration(temperature=1.0, threshold=0.0, fitted_on=0),
-        training={},
-        data={},
-        versions={},
     )
     faces = np.full((2, size, size, channels), 128, np.float32)
     try:
@@ -141,7 +131,8 @@ def _load_keras_file(path: Path) -> Network:
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
-        for module, name in named_objects(_without_training(config)):
+        config.pop("compile_config", None)  # its optimizer and losses are not built
+        for module, name in named_objects(config):
             if module not in KERAS_MODULES or name in FOREIGN_CODE:
                 raise ModelLoadError(
                     f"{path} is built with {module}.{name}, which may run code of its author. Convert it to "
@@ -161,8 +152,3 @@ def _load_keras_file(path: Path) -> Network:
             f"{path} cannot be opened: {in_one_line(error)}. Save it again with Keras 3."
         ) from error
     return KerasNetwork(model)
-
-
-def _without_training(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration without its optimizer and losses, which are not built."""
-    return {key: value for key, value in config.items() if key != "compile_config"}

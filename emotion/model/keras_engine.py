@@ -49,14 +49,16 @@ class KerasNetwork:
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
         """Return the probabilities (n, outputs) of faces (n, size, size, channels) in 0..255."""
-        if not len(faces):
-            return np.empty((0, self.outputs), np.float32)
-        faces = np.asarray(faces, np.float32)
         # Not `predict`: it makes a tf.data pipeline each time, which costs more than a small batch does.
-        starts = range(0, len(faces), BATCH_SIZE)
-        return np.concatenate(
-            [self.model.predict_on_batch(faces[start : start + BATCH_SIZE]) for start in starts]
-        )
+        answers = map(self.model.predict_on_batch, batches(faces))
+        return np.concatenate([np.empty((0, self.outputs), np.float32), *answers])
+
+
+def batches(faces: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield faces as float32, `BATCH_SIZE` at a time."""
+    faces = np.ascontiguousarray(faces, np.float32)
+    for start in range(0, len(faces), BATCH_SIZE):
+        yield faces[start : start + BATCH_SIZE]
 
 
 def load_keras(folder: str | os.PathLike[str]) -> keras.Model:
@@ -103,12 +105,10 @@ def check_layers(config: object) -> None:
 def export_litert(
     model: keras.Model, path: str | os.PathLike[str], *, size: int, precision: str = "float32"
 ) -> None:
-    """Write a Keras model as a LiteRT file with a free batch size and built-in operators only.
+    """Write a Keras model for faces of `size` pixels as a LiteRT file; ModelLoadError without TensorFlow.
 
-    `size` is the side of its faces in pixels. float16 halves the weights; int8 quarters them and quantises
-    activations at run time ("dynamic range"). tests/model/test_classifier.py holds their probabilities to
-    0.005 and 0.05 of float32's. ModelLoadError if Keras does not run on TensorFlow, which does the
-    conversion.
+    float16 halves the weights; int8 quarters them and quantises activations at run time ("dynamic range").
+    tests/model/test_classifier.py holds their probabilities to 0.005 and 0.05 of float32's.
     """
     import keras
 
@@ -137,10 +137,7 @@ def export_litert(
 
 
 def compress_weights(path: str | os.PathLike[str]) -> None:
-    """Round the float32 weights of a Keras HDF5 file to 10 bits of fraction and compress them.
-
-    Keras reads the file as before; it becomes about half as large.
-    """
+    """Halve a Keras HDF5 file: round its float32 weights to 10 bits of fraction, and compress them."""
     import h5py
 
     path = Path(path)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from emotion.errors import ModelLoadError, in_one_line
 from emotion.model.description import (
@@ -41,33 +41,19 @@ class SavedModel:
     notice: str | None = None
 
 
-class Fetch(Protocol):
-    """Fetches a model from the Hub; see `emotion.model.pull.pull`."""
-
-    def __call__(
-        self,
-        repo_id: str,
-        *,
-        revision: str | None,
-        token: str | bool | None,
-        cache_dir: str | os.PathLike[str] | None,
-    ) -> Snapshot:
-        """Return where the files are."""
-        ...
-
-
 def load(
     reference: str | os.PathLike[str] | None,
     *,
     revision: str | None = None,
     token: str | bool | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
-    fetch: Fetch | None = None,
+    fetch: Callable[..., Snapshot] | None = None,
     open_network: Callable[[Path, Description], Network] | None = None,
 ) -> SavedModel:
     """Load the embedded model (None), a folder or one from the Hub; errors as for `EmotionClassifier`.
 
-    `fetch` and `open_network` replace how it is pulled and run, for example in a separate process.
+    `fetch`, which takes what `pull` takes, and `open_network` replace how a model is pulled and run, for
+    example in a separate process.
     """
     if reference is None or str(reference) == EMBEDDED_REFERENCE:
         if not EMBEDDED.is_dir():

@@ -43,7 +43,6 @@ def publish(
     *,
     token: str | None = None,
     card: Callable[[str], str] | None = None,
-    commit_message: str = "Publish a facial emotion model",
     also: Sequence[str] = (),
     before_replacing: Callable[[str], None] | None = None,
     **destination: Unpack[Destination],
@@ -67,7 +66,7 @@ def publish(
         _create_target(api, name, private=private, revision=revision)
         replaced = {CARD_FILE: _with_links(api, name, card(name), revision).encode()} if card else {}
         contents = {path: folder / path for path in files} | replaced
-        commit = _commit_files(api, name, contents, revision=revision, message=commit_message)
+        commit = _commit_files(api, name, contents, revision=revision)
         if tag := destination.get("tag"):
             _tag_commit(api, name, tag, commit)
     # Any error of any library: a model that took hours to train must not end in a traceback.
@@ -134,7 +133,7 @@ def _with_links(api: HfApi, repo_id: str, card: str, revision: str | None) -> st
 
 
 def _commit_files(
-    api: HfApi, repo_id: str, contents: dict[str, Path | bytes], *, revision: str | None, message: str
+    api: HfApi, repo_id: str, contents: dict[str, Path | bytes], *, revision: str | None
 ) -> str:
     """Make one commit and return its hash; `upload_folder` may make several."""
     on_the_hub = filter_repo_objects(
@@ -142,6 +141,7 @@ def _commit_files(
     )
     operations = [CommitOperationAdd(path, content) for path, content in contents.items()]
     operations += [CommitOperationDelete(path) for path in on_the_hub if path not in contents]
+    message = "Publish a facial emotion model"
     return api.create_commit(repo_id, operations, commit_message=message, revision=revision).oid
 
 

@@ -109,7 +109,7 @@ def pull(
         information = _information(repo_id, revision, token, answer_seconds)
     except UNREACHABLE as error:
         problem = f"The Hub cannot be reached ({reason_of(error)})"
-        return _pull_from(cache, repo_id, revision, patterns, problem=problem)
+        return pull_from_cache(cache, repo_id, revision, serving_only=serving_only, problem=problem)
     size = _checked_size(information, name, patterns, LARGEST_SERVED if serving_only else LARGEST_MODEL)
     commit = str(information.sha)
     is_known = isinstance(try_to_load_from_cache(repo_id, CONFIG_FILE, cache, commit), str)
@@ -135,7 +135,7 @@ def pull(
             problem = f"The Hub cache {cache} cannot be written ({os.strerror(error.errno)})"
             # A download that breaks off may have left the branch at the newer commit.
             held = Path(older).parent.name if isinstance(older, str) else revision
-            return _pull_from(cache, repo_id, held, patterns, problem=problem)
+            return pull_from_cache(cache, repo_id, held, serving_only=serving_only, problem=problem)
         raise ModelLoadError(_why_not_downloaded(error, repo_id, revision)) from error
     if damaged := _discard_damaged(folder):
         raise ModelLoadError(
@@ -188,10 +188,7 @@ def _checked_size(information: ModelInfo, name: str, patterns: list[str], larges
 
 
 def _count_download(repo_id: str, commit: str, token: str | bool | None) -> None:
-    """Ask for the headers of `config.json`, by which the Hub counts downloads of Keras models.
-
-    Serving does not need the file, and one that is cached is not asked for again.
-    """
+    """Ask for the headers of `config.json`, which serving does not fetch: the Hub counts downloads by it."""
     with contextlib.suppress(HTTPError, OSError, ValueError):
         url = hf_hub_url(repo_id, CONFIG_FILE, revision=commit)
         get_hf_file_metadata(url, token=token, timeout=COUNT_SECONDS)
@@ -223,28 +220,9 @@ def _size_on_disk(folder: Path) -> int:
 
 
 def pull_from_cache(
-    repo_id: str,
-    revision: str | None,
-    cache_dir: str | os.PathLike[str] | None,
-    *,
-    token: str | bool | None,
-    serving_only: bool,
-    reason: str,
+    cache: Path, repo_id: str, revision: str | None, *, serving_only: bool, problem: str
 ) -> Snapshot:
-    """Find a whole copy of a model in the local Hub cache, or raise ModelLoadError with the `reason`."""
-    patterns = list(SERVED_FILES if serving_only else PULLED_FILES)
-    return _pull_from(
-        cache_for(token, cache_dir),
-        repo_id,
-        revision,
-        patterns,
-        problem=f"The Hub cannot be reached ({reason})",
-    )
-
-
-def _pull_from(
-    cache: Path, repo_id: str, revision: str | None, patterns: list[str], *, problem: str
-) -> Snapshot:
+    """Find a whole copy of a model in a local Hub cache, or raise ModelLoadError with the `problem`."""
     name = f"{repo_id}@{revision}" if revision else repo_id
     try:
         folder = Path(
@@ -253,7 +231,7 @@ def _pull_from(
                 revision=revision,
                 cache_dir=cache,
                 token=False,
-                allow_patterns=patterns,
+                allow_patterns=list(SERVED_FILES if serving_only else PULLED_FILES),
                 local_files_only=True,
             )
         )

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from emotion.errors import EmotionError, in_one_line
 from emotion.model.description import (
@@ -22,6 +22,7 @@ from emotion.model.description import (
     WEIGHTS_FILE,
     Description,
 )
+from emotion.model.keras_engine import KerasNetwork, compress_weights, export_litert
 
 try:
     import fcntl
@@ -30,7 +31,6 @@ except ImportError:
 
 if TYPE_CHECKING:
     from emotion.model.engines import Network
-    from emotion.model.keras_engine import KerasNetwork
     from emotion.report.report import Report
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def save(
             shutil.rmtree(following, ignore_errors=True)
             following.mkdir()
         if hasattr(network, "model") or source is None:
-            _write_network(cast("KerasNetwork", network), description.input_size, following, litert_precision)
+            _write_network(cast(KerasNetwork, network), description.input_size, following, litert_precision)
         else:
             for name in NETWORK_FILES:
                 if (source / name).is_file():
@@ -94,7 +94,7 @@ def save(
         (following / CARD_FILE).write_text(card, encoding="utf-8")
         # Last, and atomically: from here on the new model is the valid one.
         beside = following / f"{DESCRIPTION_FILE}.part"
-        _write_json(beside, description.to_dict())
+        beside.write_text(json.dumps(description.to_dict(), indent=1) + "\n", encoding="utf-8")
         os.replace(beside, following / DESCRIPTION_FILE)
     except OSError as error:
         shutil.rmtree(following, ignore_errors=True)
@@ -148,8 +148,6 @@ def hash_files(folder: Path) -> dict[str, str]:
 def _write_network(network: KerasNetwork, size: int, folder: Path, litert_precision: str) -> None:
     import keras
 
-    from emotion.model.keras_engine import compress_weights, export_litert
-
     model = network.model
     keras.saving.save_model(model, folder, zipped=False)
     if litert_precision != "float32":
@@ -165,7 +163,3 @@ def _write_network(network: KerasNetwork, size: int, folder: Path, litert_precis
             folder.parent,
             LITERT_FILE,
         )
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -121,10 +121,7 @@ def calibrate(
 
 
 def threshold_for_as_few(confidence: np.ndarray, answered: np.ndarray, kinds: np.ndarray) -> float:
-    """Return the lowest threshold, in steps of 0.001, with no more answers for each kind than `answered` has.
-
-    `confidence` and `answered` are (n,), `kinds` (n, any).
-    """
+    """Return the lowest threshold, in steps of 0.001, that answers no more of each kind than `answered`."""
     thresholds = np.arange(1000) / 1000
     lowest = 0.0
     for kind in np.unique(kinds, axis=0):

@@ -25,6 +25,16 @@ class Answer:
     probabilities: dict[str, float]
     reason: str | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form that the app's API answers with."""
+        return {
+            "box": None if self.box is None else list(self.box),
+            "label": self.label,
+            "confidence": round(self.confidence, 4),
+            "reason": self.reason,
+            "probabilities": {label: round(value, 4) for label, value in self.probabilities.items()},
+        }
+
 
 @dataclass(frozen=True)
 class FacePrediction(Answer):
@@ -50,21 +60,6 @@ class FacePrediction(Answer):
 
     eyes: tuple[tuple[float, float], tuple[float, float]] | None = None
     tight: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form that the app's API answers with."""
-        return answer_dict(self)
-
-
-def answer_dict(face: Answer) -> dict[str, Any]:
-    """Return the JSON form of an answer, be it of a picture or of a moment of a clip."""
-    return {
-        "box": None if face.box is None else list(face.box),
-        "label": face.label,
-        "confidence": round(face.confidence, 4),
-        "reason": face.reason,
-        "probabilities": {label: round(value, 4) for label, value in face.probabilities.items()},
-    }
 
 
 class PredictionTable:

@@ -63,10 +63,15 @@ def build_report(
     f1 = [figures.f1 for figures in per_class.values() if figures.f1 is not None]
     names = {name: int(np.sum(targets == k)) for k, name in enumerate(outputs)}
     measure = partial(build_report, outputs=outputs, labels=labels, calibration=calibration)
-    report = Report(
+    faces = np.flatnonzero(labelled).tolist()
+    columns = {name: [own[index] for index in faces] for name, own in (groups or {}).items()}
+    sure = confidence[labelled] >= calibration.threshold
+    top2 = metrics.top_k_accuracy(shown, truth, 2) if len(labels) > 2 and len(truth) else math.nan
+    return Report(
         model=model or {},
         data=replace(data or DataFigures(), faces=len(targets), per_label=names),
         accuracy=_accuracy(correct),
+        top2_accuracy=_rounded(top2),
         macro_f1=_rounded(float(np.mean(f1))) if f1 else None,
         per_class=per_class,
         confusion_matrix=ConfusionMatrix(tuple(labels), tuple(tuple(map(int, row)) for row in counts)),
@@ -77,17 +82,9 @@ def build_report(
         not_sure=_not_sure(confidence, correct, targets, outputs, len(labels), calibration.threshold),
         sources={} if sources is None else _sources(sources, probabilities, targets, measure),
         robustness=robustness,
+        groups=measure_groups(columns, probability=shown.max(axis=1), correct=correct, sure=sure),
         history=_history(history) if history else None,
     )
-    if len(truth) and len(labels) > 2:
-        report = replace(report, top2_accuracy=_rounded(metrics.top_k_accuracy(shown, truth, 2)))
-    if groups:
-        faces = np.flatnonzero(labelled).tolist()
-        columns = {name: [own[index] for index in faces] for name, own in groups.items()}
-        sure = confidence[labelled] >= calibration.threshold
-        figures = measure_groups(columns, probability=shown.max(axis=1), correct=correct, sure=sure)
-        report = replace(report, groups=figures)
-    return report
 
 
 def _sources(
@@ -173,9 +170,7 @@ def _not_sure(
     known = confidence[labelled]
     answered = known >= threshold
     background = {
-        name: confidence[targets == k]
-        for k, name in enumerate(outputs)
-        if k >= labels and np.any(targets == k)
+        name: targets == k for k, name in enumerate(outputs) if k >= labels and np.any(targets == k)
     }
     return NotSureFigures(
         threshold=_rounded(threshold),
@@ -183,15 +178,11 @@ def _not_sure(
         error_among_answered=_rounded(1 - correct[answered].mean()) if answered.any() else None,
         confidence_auroc=_rounded(metrics.area_under_curve(confidence, labelled)),
         background_not_sure={
-            name: round(float(np.mean(values < threshold)), 6) for name, values in background.items()
+            name: round(float(np.mean(confidence[own] < threshold)), 6) for name, own in background.items()
         },
         background_auroc={
-            name: _rounded(
-                metrics.area_under_curve(
-                    np.concatenate([known, values]), np.arange(len(known) + len(values)) < len(known)
-                )
-            )
-            for name, values in background.items()
+            name: _rounded(metrics.area_under_curve(confidence[labelled | own], labelled[labelled | own]))
+            for name, own in background.items()
         },
         risk_coverage=RiskCoverage(*_thin(*metrics.risk_coverage(known, correct))) if len(correct) else None,
     )

@@ -34,16 +34,10 @@ UNPUBLISHED = f"""
 `{PLACEHOLDER}` stands for the model's name on the Hub, once it is published there. `EmotionClassifier` also
 takes the model's folder."""
 
-SUMMARY_FIGURES = (
-    "found",
-    "found_and_right",
-    "top2_accuracy",
-    "macro_f1",
-    "calibration_error",
-    "calibration_error_before",
-    "calibration_error_by_chance",
-    "confidence_auroc",
-)
+SUMMARY_FIGURES = """
+    found found_and_right top2_accuracy macro_f1 calibration_error calibration_error_before
+    calibration_error_by_chance confidence_auroc
+    """.split()
 
 LITERT_PRECISIONS = {
     "float16": ", its weights in 16 bits",
@@ -151,13 +145,15 @@ def _summary(report: Report, emotion_json: dict[str, Any]) -> str:
         parts.append(
             f"{sentence}{guessing}. These faces were used neither for training nor for tuning{where}."
         )
-    figures = [FIGURES[name] for name in SUMMARY_FIGURES]
-    rows = [
-        (figure.title, (percent if figure.percent else decimal)(figure.read(report))) for figure in figures
-    ]
+    rows = []
+    for name in SUMMARY_FIGURES:
+        figure = FIGURES[name]
+        if (value := figure.read(report)) is not None:
+            rows.append((figure.title, percent(value) if figure.percent else decimal(value)))
     parameters = report.model.get("parameters")
-    rows.append(("Parameters", f"{parameters:,}" if isinstance(parameters, int) else ""))
-    parts.append(table(("figure", "value"), [row for row in rows if row[1] not in ("", "–")]))
+    if isinstance(parameters, int):
+        rows.append(("Parameters", f"{parameters:,}"))
+    parts.append(table(("figure", "value"), rows))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -269,22 +265,18 @@ def _robustness(report: Report) -> str:
 
 
 def _plots(report: Report) -> str:
-    images = [
-        f"![{plot.title}]({PLOTS_FOLDER}/{name}.png)"
-        for name, plot in PLOTS.items()
-        if plot.has_figures(report)
-    ]
-    return "## Plots\n\n" + "\n\n".join(images) if images else ""
+    drawn = [(name, plot.title) for name, plot in PLOTS.items() if plot.has_figures(report)]
+    images = [f"![{title}]({PLOTS_FOLDER}/{name}.png)" for name, title in drawn]
+    return "\n\n".join(["## Plots", *images]) if images else ""
 
 
 def _loading(report: Report, emotion_json: dict[str, Any], repo_id: str | None) -> str:
     unpublished = "" if repo_id else UNPUBLISHED
     repo_id = repo_id or PLACEHOLDER
-    size, channels = _get(emotion_json, "input", "size"), _get(emotion_json, "input", "channels")
-    shape = f"(n, {size}, {size}, {channels})" if size and channels else "(n, height, width, channels)"
-    outputs = [output["name"] for output in emotion_json.get("outputs") or []]
-    columns = f"{', '.join(outputs)}" if outputs else "see emotion.json"
-    precision = LITERT_PRECISIONS.get(_get(emotion_json, "training", "litert_precision"), "")
+    face, training = emotion_json.get("input"), emotion_json.get("training") or {}
+    shape = "(n, {size}, {size}, {channels})".format(**face) if face else "(n, height, width, channels)"
+    columns = ", ".join(output["name"] for output in emotion_json.get("outputs") or ()) or "see emotion.json"
+    precision = LITERT_PRECISIONS.get(str(training.get("litert_precision")), "")
     if report.model.get("measured") == LITERT_FILE:
         precision = precision.partition(":")[0] + "; the figures are about this file"
     return f"""## How to load it
@@ -318,14 +310,6 @@ Its outputs, in this order: {columns}.
 `model.tflite` is the same network for LiteRT{precision}.
 `emotion.json` holds the meaning of every output, the temperature, the threshold and, where there are any, the
 factors by which the labels are weighed against each other."""
-
-
-def _get(values: dict[str, Any], *keys: str) -> Any:  # noqa: ANN401
-    """Return a value further in, None where the way ends early."""
-    found: Any = values
-    for key in keys:
-        found = (found or {}).get(key)
-    return found
 
 
 def training_command(training: dict[str, Any], *, public: bool = True) -> str:

@@ -119,6 +119,13 @@ class _Faces:
     confidence: np.ndarray
     sure: np.ndarray
 
+    @classmethod
+    def of(cls, own: Answers, targets: np.ndarray, labels: int, majorities: np.ndarray) -> _Faces:
+        shown, confidence = own.calibration.apply(own.probabilities, labels)
+        sure = confidence >= own.calibration.threshold
+        answer, probability = shown.argmax(axis=1), shown.max(axis=1)
+        return cls(targets, labels, majorities, answer, probability, confidence, sure)
+
     @property
     def labelled(self) -> np.ndarray:
         return self.targets < self.labels
@@ -152,9 +159,8 @@ class _Faces:
             ),
             "confidence_auroc": metrics.area_under_curve(self.confidence[chosen], self.labelled[chosen]),
         }
-        found |= {
-            name: count / total if total else math.nan for name, (count, total) in self.shares(chosen).items()
-        }
+        for name, (count, total) in self.shares(chosen).items():
+            found[name] = count / total if total else math.nan
         return np.array([found[name] for name in COMPARED])
 
 
@@ -176,7 +182,7 @@ def compare(
     """
     if majorities is None:
         majorities = np.full(len(targets), -1)
-    models = [_faces(own, targets, len(labels), majorities) for own in answers]
+    models = [_Faces.of(own, targets, len(labels), majorities) for own in answers]
     everything = np.arange(len(targets))
     values = np.array([model.figures(everything) for model in models])
     labelled = targets < len(labels)
@@ -187,7 +193,7 @@ def compare(
     figures = [
         ModelFigures(
             name=own.name,
-            figures=_estimates(model.shares(everything), values[index], replicates[:, index]),
+            figures=_estimates(values[index], replicates[:, index], model.shares(everything), 0.0),
             bytes=own.bytes,
             seconds_per_face=own.seconds_per_face,
             report=build_report(
@@ -214,31 +220,19 @@ def compare(
     )
 
 
-def _faces(own: Answers, targets: np.ndarray, labels: int, majorities: np.ndarray) -> _Faces:
-    shown, confidence = own.calibration.apply(own.probabilities, labels)
-    return _Faces(
-        targets=targets,
-        labels=labels,
-        majorities=majorities,
-        answer=shown.argmax(axis=1),
-        probability=shown.max(axis=1),
-        confidence=confidence,
-        sure=confidence >= own.calibration.threshold,
-    )
-
-
 def _estimates(
-    shares: Mapping[str, tuple[int, int]], values: np.ndarray, replicates: np.ndarray
+    values: np.ndarray, replicates: np.ndarray, shares: Mapping[str, tuple[int, int]], least: float
 ) -> dict[str, Estimate]:
-    """Return figures with their intervals: Wilson's of shares, by the bootstrap of all others."""
-    found = {}
+    """Return figures with intervals, not below `least`: Wilson's of shares, by the bootstrap of others."""
+    found = dict.fromkeys(COMPARED, Estimate())
     for column, (name, value) in enumerate(zip(COMPARED, values.tolist(), strict=True)):
-        if math.isnan(value):
-            found[name] = Estimate()
-        elif name in shares:
-            found[name] = _estimate(value, metrics.wilson_interval(*shares[name]))
-        else:
-            found[name] = _estimate(value, interval_around(value, replicates[:, column]))
+        if not math.isnan(value):
+            low, high = (
+                metrics.wilson_interval(*shares[name])
+                if name in shares
+                else interval_around(value, replicates[:, column], low=least)
+            )
+            found[name] = Estimate(round(value, 6), (round(low, 6), round(high, 6)))
     return found
 
 
@@ -260,23 +254,10 @@ def _pairs(
             both_wrong=int((~right[i] & ~right[j]).sum()),
             p_value=p_value,
             corrected_p_value=corrected,
-            differences=_differences(values[i] - values[j], replicates[:, i] - replicates[:, j]),
+            differences=_estimates(values[i] - values[j], replicates[:, i] - replicates[:, j], {}, -1),
         )
         for (i, j), alone, p_value, corrected in zip(pairs, only, p_values, holm(p_values), strict=True)
     )
-
-
-def _differences(values: np.ndarray, replicates: np.ndarray) -> dict[str, Estimate]:
-    return {
-        name: Estimate()
-        if math.isnan(value)
-        else _estimate(value, interval_around(value, replicates[:, column], low=-1))
-        for column, (name, value) in enumerate(zip(COMPARED, values.tolist(), strict=True))
-    }
-
-
-def _estimate(value: float, interval: Interval) -> Estimate:
-    return Estimate(round(value, 6), (round(interval[0], 6), round(interval[1], 6)))
 
 
 def comparison_text(comparison: Comparison) -> str:
@@ -313,17 +294,12 @@ def letters_of(comparison: Comparison) -> dict[str, str]:
 def verdict(pair: Pair, letters: dict[str, str]) -> str:
     """Return which of two models is right more often, if that is known; `letters` stand for names."""
     first, second = letters[pair.first], letters[pair.second]
-    corrected = (
-        f", {p_in_words(pair.corrected_p_value)} corrected for the number of pairs"
-        if pair.corrected_p_value != pair.p_value
-        else ""
-    )
-    finding = (
-        "On these faces neither is clearly better."
-        if pair.better is None
-        else f"{letters[pair.better]} is right more often, and that is unlikely to be chance "
-        f"(p < {SIGNIFICANT})."
-    )
+    corrected, finding = "", "On these faces neither is clearly better."
+    if pair.corrected_p_value != pair.p_value:
+        corrected = f", {p_in_words(pair.corrected_p_value)} corrected for the number of pairs"
+    if pair.better is not None:
+        better = letters[pair.better]
+        finding = f"{better} is right more often, and that is unlikely to be chance (p < {SIGNIFICANT})."
     return (
         f"{finding} {first} alone is right on {pair.only_first} faces, {second} alone on {pair.only_second}; "
         f"McNemar's exact test: {p_in_words(pair.p_value)}{corrected}."
@@ -360,11 +336,9 @@ def _difference_rows(comparison: Comparison, pairs: Sequence[tuple[str, Pair]]) 
 
 
 def _title(key: str, comparison: Comparison) -> str:
-    return (
-        f"… {comparison.agreed_faces} of them that most voters agree on"
-        if key == AGREED
-        else FIGURES[key].title
-    )
+    if key == AGREED:
+        return f"… {comparison.agreed_faces} of them that most voters agree on"
+    return FIGURES[key].title
 
 
 def _is_share(key: str) -> bool:

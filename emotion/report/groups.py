@@ -51,10 +51,7 @@ class GroupFigures:
 
 @dataclass(frozen=True)
 class Gap:
-    """A difference between two groups in one of `MEASURED`.
-
-    `p_value` is corrected for the number of groups, of columns and of figures.
-    """
+    """How two groups differ in one of `MEASURED`; `p_value` is corrected for groups, columns and figures."""
 
     figure: str
     lower: str

@@ -44,10 +44,7 @@ def metadata(
     repo_id: str | None,
     faces: Sequence[str] = (),
 ) -> str:
-    """Return the card's YAML block, with the measured metrics as `model-index`.
-
-    `faces` are pictures of the model's answers, by path beside the card.
-    """
+    """Return the card's YAML block, with the measured metrics as `model-index`; `faces` as for the card."""
     dataset = public_source(source) if source else None
     licence = license_fields(training.get("license"))
     on_hub = datasets_on_hub((source or "").split(" + ")) or datasets_on_hub(training.get("data"))
@@ -138,7 +135,7 @@ def link_space(card: str, space: str) -> str:
     spaces = linked_spaces(card)
     if space in spaces or not data:
         return card
-    line = f"**Try it** in your browser: [{space}]({constants.ENDPOINT}/spaces/{space})"
+    line = f"{TRY_IT}: [{space}]({constants.ENDPOINT}/spaces/{space})"
     # Below the title, or at the top of a card without one.
     title = re.search(r"^# .*$", text, re.MULTILINE)
     place = title.end() if title else 0
@@ -178,7 +175,7 @@ TRY_IT = "**Try it** in your browser"
 def marked(card: str) -> str:
     """Return a card with a record of what the program wrote in it."""
     data, text = split_card(card)
-    digests = [*(_digest(entry) for entry in data.items()), *map(_digest, _paragraphs(text))]
+    digests = map(_digest, [*data.items(), *_paragraphs(text)])
     return f"{card.rstrip()}\n\n<!-- written: {' '.join(dict.fromkeys(digests))} -->\n"
 
 

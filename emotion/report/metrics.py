@@ -60,11 +60,9 @@ def area_under_curve(scores: np.ndarray, positives: np.ndarray) -> float:
     return float(np.trapezoid(true_rate, false_rate))
 
 
-def calibration_bins(
-    confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
-) -> list[dict[str, float]]:
+def calibration_bins(confidence: np.ndarray, correct: np.ndarray) -> list[dict[str, float]]:
     """Mean confidence and accuracy in equal steps of confidence (lower edge excluded) that hold faces."""
-    index = bin_index(confidence, bins)
+    index = bin_index(confidence)
     return [
         {
             "confidence": float(confidence[index == k].mean()),
@@ -75,14 +73,12 @@ def calibration_bins(
     ]
 
 
-def expected_calibration_error(
-    confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
-) -> float:
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
     """Mean gap between confidence and accuracy over bins, weighted by faces (Naeini et al., 2015)."""
     if not len(confidence):
         return math.nan
     # A bin's gap, weighted by its faces, is the difference of two sums.
-    gaps = np.bincount(bin_index(confidence, bins), confidence - correct)
+    gaps = np.bincount(bin_index(confidence), confidence - correct)
     return float(np.abs(gaps).sum()) / len(confidence)
 
 
@@ -107,9 +103,9 @@ def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarr
     return answered[last_of_ties] / len(order), (wrong / answered)[last_of_ties]
 
 
-def bin_index(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
+def bin_index(confidence: np.ndarray) -> np.ndarray:
     """Return int (n,): which bin of equal width, lower edge excluded, each confidence in 0..1 is in."""
-    return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -16,10 +16,7 @@ ON_A_SERVER = ("hf:", "kaggle:")  # data sets whose name says where they are
 
 
 def data_section(report: Report, source: str | None, note: object) -> str:
-    """Return which faces the figures are about, and what the audit found, without names of files.
-
-    `note` is what the person who trained the model says about where the pictures came from.
-    """
+    """Return which faces the figures are about and what the audit found; `note` says where they are from."""
     data, audit = report.data, without_lists(report.data.audit or {})
     lines = [origin(source, note)]
     if data.report_split and data.faces:

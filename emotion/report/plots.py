@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,11 +19,11 @@ from emotion.predictions.display import emotion_colour, percent
 from emotion.report.report import (
     PLOTS,
     PLOTS_FOLDER,
+    REPORT_FILE,
     History,
     Report,
     RiskCoverage,
     RobustnessFigures,
-    write_report_file,
 )
 
 DOTS_PER_INCH = 120
@@ -37,15 +38,13 @@ COLOURS = (BLUE, ORANGE, "#009E73", "#B25C93", "#7A7A00", QUIET)
 def write_report(report: Report, folder: str | Path) -> None:
     """Write `report.json`, plots/*.png and plots/*.svg to a folder."""
     folder = Path(folder)
-    write_report_file(report, folder)
+    text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
+    (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
     write_plots(report, folder / PLOTS_FOLDER)
 
 
 def write_plots(report: Report, folder: str | Path) -> list[Path]:
-    """Draw every plot that the report has figures for, as PNG and SVG, and remove the others.
-
-    Return the PNG files.
-    """
+    """Draw what the report has figures for, as PNG and SVG; remove other plots, and return the PNG files."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []

@@ -246,19 +246,16 @@ class Report:
 
     @classmethod
     def from_dict(cls, values: object) -> Report:
-        """Read a `report.json` of any origin; what is missing or malformed becomes None or empty."""
-        return read_fields(cls, values).consistent()
-
-    def consistent(self) -> Report:
-        """Return the report without parts that contradict themselves."""
-        labels, counts = self.confusion_matrix.labels, self.confusion_matrix.counts
+        """Read a `report.json` of any origin; what is missing, malformed or inconsistent is None or empty."""
+        read = read_fields(cls, values)
+        labels, counts = read.confusion_matrix.labels, read.confusion_matrix.counts
         square = {len(counts), *map(len, counts)} == {len(labels)}
-        risk, robustness = self.not_sure.risk_coverage, self.robustness
+        risk, robustness = read.not_sure.risk_coverage, read.robustness
         return replace(
-            self,
-            confusion_matrix=self.confusion_matrix if square else ConfusionMatrix(),
-            roc={name: curve if curve.is_drawable else RocCurve() for name, curve in self.roc.items()},
-            not_sure=replace(self.not_sure, risk_coverage=risk if risk and risk.is_drawable else None),
+            read,
+            confusion_matrix=read.confusion_matrix if square else ConfusionMatrix(),
+            roc={name: curve if curve.is_drawable else RocCurve() for name, curve in read.roc.items()},
+            not_sure=replace(read.not_sure, risk_coverage=risk if risk and risk.is_drawable else None),
             robustness=robustness if robustness and robustness.is_whole else None,
         )
 
@@ -350,12 +347,6 @@ def read_report(path: Path) -> Report | None:
     """Return the report in a file; None if it cannot be read."""
     values = read_json(path)
     return Report.from_dict(values) if isinstance(values, dict) else None
-
-
-def write_report_file(report: Report, folder: Path) -> None:
-    """Write `report.json` to a folder."""
-    text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
-    (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _is_curve(x: Curve | None, y: Curve | None) -> bool:

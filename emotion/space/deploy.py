@@ -7,7 +7,6 @@ import json
 import logging
 import shlex
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -16,6 +15,7 @@ from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationDelete,
     HfApi,
+    ModelInfo,
     SpaceInfo,
     SpaceRuntime,
     constants,
@@ -71,9 +71,7 @@ class Wishes(TypedDict, total=False):
     kind: Kind | None
 
 
-def deploy(
-    model: str = "", space: str = "", *, token: str | None = None, **wishes: Unpack[Wishes]
-) -> Deployment:
+def deploy(model: str = "", space: str = "", **wishes: Unpack[Wishes]) -> Deployment:
     """Put the app on the Hub as a Space that serves a model; a second time, change only what changed.
 
     `model` is "owner/name", or "name" for the signed-in user, by default "<user>/facial-emotion"; `space` is
@@ -82,7 +80,7 @@ def deploy(
     """
     named, place, revision = space, "spaces/", wishes.get("revision")
     try:
-        api = signed_in(token)
+        api = signed_in()
         model = full_name(api, model)
         space = full_name(api, space or model.split("/")[-1])
         named = space
@@ -90,16 +88,18 @@ def deploy(
         validate_repo_id(space)
         reference = f"{model}@{revision}" if revision else model
         is_private = _check_model(api, model, revision)
-        info, found = _find_or_create(api, space, {MODEL_VARIABLE: reference}, wishes)
+        info, found = _find_or_create(api, space, reference, wishes)
         notes = _notes(model, found, is_private=is_private) + _switched(api, info, model)
         if found is Kind.STATIC:
             # The page shows the model's card and revision, which linking changes.
             notes += _link_back(api, model, space)
         thumbnail = None if is_private else _thumbnail(api, model, revision)
         card = space_card(model, revision=revision, kind=found, thumbnail=thumbnail)
-        commit = _commit(api, info, card, _files(found, reference, token))
-        if found is not Kind.STATIC:
-            _set_variables(api, space, {MODEL_VARIABLE: reference})
+        if found is Kind.STATIC:
+            commit = _commit(api, info, card, static_files(reference))
+        else:
+            commit = _commit(api, info, card, space_files(zerogpu=found is Kind.ZEROGPU))
+            _set_model(api, space, reference)
         named, place = model, ""
         notes += _link_back(api, model, space)
     # Any error of any library, as for publishing.
@@ -144,7 +144,7 @@ def _check_model(api: HfApi, model: str, revision: str | None) -> bool:
         raise PublishError(
             f"{model} has no branch, tag or commit {revision!r}. Name one that it has, or none for main."
         ) from error
-    held = {file.rfilename for file in information.siblings or ()}
+    held = _paths(information)
     if DESCRIPTION_FILE not in held:
         raise PublishError(
             f"{model} holds no {DESCRIPTION_FILE}, so it is not a model of this project. Name another one."
@@ -172,9 +172,9 @@ def _notes(model: str, kind: Kind, *, is_private: bool) -> list[str]:
 
 def _switched(api: HfApi, info: SpaceInfo, model: str) -> list[str]:
     """Return a note where a Space served another model, whose card still says "Try it" there."""
-    if MANIFEST not in {file.rfilename for file in info.siblings or ()}:
+    if MANIFEST not in _paths(info):
         return []
-    models = split_card(_Reader(api, info)(CARD_FILE).decode(errors="replace"))[0].get("models")
+    models = split_card(_read(api, info, CARD_FILE).decode(errors="replace"))[0].get("models")
     earlier = [name for name in models if name != model] if isinstance(models, list) else []
     return [
         f"The Space served {name} until now, and serves {model} from now on; the card of {name} still"
@@ -190,34 +190,25 @@ def _thumbnail(api: HfApi, model: str, revision: str | None) -> str | None:
     return hf_hub_url(model, picture, revision=revision) if has_it else None
 
 
-def _files(kind: Kind, reference: str, token: str | None) -> dict[str, Path | bytes]:
-    if kind is Kind.STATIC:
-        return static_files(reference, token=token)
-    return space_files(zerogpu=kind is Kind.ZEROGPU)
-
-
-def _find_or_create(
-    api: HfApi, space: str, variables: Mapping[str, str], wishes: Wishes
-) -> tuple[SpaceInfo, Kind]:
+def _find_or_create(api: HfApi, space: str, reference: str, wishes: Wishes) -> tuple[SpaceInfo, Kind]:
     """Return the Space's information and kind; create it if needed."""
     private, kind = wishes.get("private", False), wishes.get("kind")
     try:
         info = api.space_info(space)
     except RepositoryNotFoundError:
-        settings = dict(variables)
-        if space.split("/")[0] == variables[MODEL_VARIABLE].split("/")[0]:
-            settings[REFRESH_VARIABLE] = REFRESH_MINUTES
-        made = create(api, space, settings, kind=kind, private=private, hardware=wishes.get("hardware"))
+        variables = {MODEL_VARIABLE: reference}
+        if space.split("/")[0] == reference.split("/")[0]:
+            variables[REFRESH_VARIABLE] = REFRESH_MINUTES
+        made = create(api, space, variables, kind=kind, private=private, hardware=wishes.get("hardware"))
         return api.space_info(space), made
     if private and not info.private:
         raise PublishError(
             f"The Space {space} exists and is public, so it would not stay private. Change that at"
             f" {constants.ENDPOINT}/spaces/{space}/settings or choose another name."
         )
-    present = {file.rfilename for file in info.siblings or ()}
-    if MANIFEST not in present:
+    if MANIFEST not in _paths(info):
         return info, kind or Kind.GRADIO
-    found = kind_of(_manifest(_Reader(api, info)(MANIFEST)).keys())
+    found = kind_of(_manifest(_read(api, info, MANIFEST)).keys())
     if kind and kind is not found:
         raise PublishError(
             f"The Space {space} is of the kind {found}, and keeps it. Name another one with --space, or"
@@ -228,15 +219,14 @@ def _find_or_create(
 
 def _commit(api: HfApi, info: SpaceInfo, card: str, files: dict[str, Path | bytes]) -> str:
     """Commit the files that differ, and return the newest commit."""
-    present = {file.rfilename for file in info.siblings or ()}
-    read = _Reader(api, info)
-    deployed = _manifest(read(MANIFEST)) if MANIFEST in present else {}
+    present = _paths(info)
+    deployed = _manifest(_read(api, info, MANIFEST)) if MANIFEST in present else {}
     if taken := sorted((present & files.keys()) - deployed.keys() - {CARD_FILE}):
         raise PublishError(
             f"{info.id} holds something else: its {', '.join(taken[:3])} did not come from here. Name another"
             " Space with --space, or delete these files there."
         )
-    theirs = read(CARD_FILE) if CARD_FILE in present else None
+    theirs = _read(api, info, CARD_FILE) if CARD_FILE in present else None
     edited = theirs is not None and _sha256(theirs) != deployed.get(CARD_FILE, _sha256(theirs))
     merged = merged_card(card, theirs.decode(errors="replace") if theirs else None, edited=edited).encode()
     manifest = {path: _sha256(content) for path, content in files.items()}
@@ -247,7 +237,7 @@ def _commit(api: HfApi, info: SpaceInfo, card: str, files: dict[str, Path | byte
         CommitOperationDelete(path)
         for path, digest in deployed.items()
         # Files that were changed in the Space since then stay.
-        if path in present and path not in contents and _sha256(read(path)) == digest
+        if path in present and path not in contents and _sha256(_read(api, info, path)) == digest
     ]
     return api.create_commit(
         info.id,
@@ -268,24 +258,20 @@ def _manifest(content: bytes) -> dict[str, str]:
     return {str(path): str(digest) for path, digest in listed.items()} if isinstance(listed, dict) else {}
 
 
-class _Reader:
-    """Reads a Space's files at one commit."""
-
-    def __init__(self, api: HfApi, info: SpaceInfo) -> None:
-        self._api = api
-        self._info = info
-
-    def __call__(self, path: str) -> bytes:
-        place = self._api.hf_hub_download(self._info.id, path, repo_type="space", revision=self._info.sha)
-        return Path(place).read_bytes()
+def _paths(info: SpaceInfo | ModelInfo) -> set[str]:
+    return {file.rfilename for file in info.siblings or ()}
 
 
-def _set_variables(api: HfApi, space: str, wanted: Mapping[str, str]) -> None:
-    """Set the variables that differ: each change restarts the Space."""
-    present = api.get_space_variables(space)
-    for key, value in wanted.items():
-        if key not in present or present[key].value != value:
-            api.add_space_variable(space, key, value)
+def _read(api: HfApi, info: SpaceInfo, path: str) -> bytes:
+    """Return a file of a Space at the commit that the information is about."""
+    return Path(api.hf_hub_download(info.id, path, repo_type="space", revision=info.sha)).read_bytes()
+
+
+def _set_model(api: HfApi, space: str, reference: str) -> None:
+    """Name the model to a Space that names another one: a change restarts it."""
+    present = api.get_space_variables(space).get(MODEL_VARIABLE)
+    if present is None or present.value != reference:
+        api.add_space_variable(space, MODEL_VARIABLE, reference)
 
 
 def _link_back(api: HfApi, model: str, space: str) -> list[str]:
@@ -327,7 +313,6 @@ def wait_until_running(
     space: str,
     commit: str,
     *,
-    token: str | None = None,
     poll_seconds: float = 5,
     begins_within: float = 60,
     ends_within: float = 1800,
@@ -336,7 +321,7 @@ def wait_until_running(
 
     For `begins_within` seconds, what the Hub says about an earlier commit, or about none, does not count.
     """
-    api = signed_in(token)
+    api = signed_in()
     start = time.monotonic()
     logger.info("%s: building", space)
     while (passed := time.monotonic() - start) <= ends_within:

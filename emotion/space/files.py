@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import SpaceCardData, constants
 
@@ -22,8 +23,7 @@ from emotion.program import INSTALL_APP
 from emotion.report.metadata import join_card, split_card
 from emotion.space.kinds import STATIC_FILE, ZEROGPU_FILE, Kind
 
-PACKAGE = Path(__file__).parents[1]
-REQUIREMENTS = "requirements.txt"
+PACKAGE, ROOT = Path(__file__).parents[1], Path(__file__).parents[2]
 # Folders that the page never imports. The model itself comes from the Hub.
 NOT_SERVING = ("__main__.py", "cli", "data", "pretrained", "space", "training")
 # A Space is public: nothing else that lies in the folder leaves this computer.
@@ -45,20 +45,14 @@ if __name__ == "__main__":
 '''
 EXAMPLE_ENDINGS = (".jpg", ".png", ".webp", ".md")
 # How the demo is recognised, on its Space and in this project's README alike.
-IDENTITY = {
+IDENTITY: dict[str, Any] = {
     "title": "Facial emotion",
     "emoji": "🙂",
     "colorFrom": "blue",
     "colorTo": "yellow",
     "license": "mit",
     "short_description": "How angry, happy or sad does each face look?",
-    "tags": [
-        "emotion-recognition",
-        "facial-expression-recognition",
-        "image-classification",
-        "keras",
-        "litert",
-    ],
+    "tags": "emotion-recognition facial-expression-recognition image-classification keras litert".split(),
 }
 # ZeroGPU runs 3.10 and 3.12; this program needs 3.11 or newer.
 ZEROGPU_PYTHON = "3.12"
@@ -69,20 +63,16 @@ OTHER_MODEL = """The variable `EMOTION_MODEL` in the settings names another one;
 STATIC_MODEL = "This Space carries a copy of it, which changes when it is deployed again."
 # Settings that are always ours.
 NEEDED = ("sdk", "sdk_version", "python_version", "app_file", "models", "preload_from_hub")
-ROOT = Path(__file__).parents[2]
 
 
 def space_files(*, zerogpu: bool = False) -> dict[str, Path | bytes]:
     """Return a Space's files except its card, by path; raises PublishError if a requirement is missing."""
-    files: dict[str, Path | bytes] = {
-        "app.py": _beside("app.py"),
-        "LICENSE": _beside("LICENSE"),
-        REQUIREMENTS: pinned_requirements().encode(),
-    }
+    requirements = pinned_requirements()
+    files: dict[str, Path | bytes] = {"app.py": _beside("app.py"), "LICENSE": _beside("LICENSE")}
     if zerogpu:
         files[ZEROGPU_FILE] = ZEROGPU_SCRIPT.encode()
-        # ZeroGPU brings its own version.
-        files[REQUIREMENTS] = (pinned_requirements() + "spaces\n").encode()
+        requirements += "spaces\n"  # ZeroGPU brings its own version
+    files["requirements.txt"] = requirements.encode()
     for path in _files(PACKAGE, ENDINGS):
         place = path.relative_to(PACKAGE)
         if place.parts[0] not in NOT_SERVING:
@@ -118,7 +108,7 @@ def _installed(name: str) -> str:
 
 def _beside(name: str) -> Path:
     """Return what lies beside the package in a clone, or the copy inside an installed package."""
-    places = [PACKAGE / "space" / "clone" / name, PACKAGE / "web" / name, PACKAGE.parent / name]
+    places = [PACKAGE / "space" / "clone" / name, PACKAGE / "web" / name, ROOT / name]
     return next(place for place in places if place.exists())
 
 
@@ -134,23 +124,15 @@ def space_card(
     With a revision, the model is not loaded while the Space is built: `preload_from_hub` knows "main" alone.
     `thumbnail` is the address of the picture that links to the Space show.
     """
-    if kind is Kind.STATIC:
-        data = SpaceCardData(
-            **IDENTITY, thumbnail=thumbnail, sdk="static", app_file=STATIC_FILE, models=[model]
-        )
-    else:
-        data = SpaceCardData(
-            **IDENTITY,
-            thumbnail=thumbnail,
-            sdk="gradio",
-            sdk_version=version("gradio"),
-            python_version=ZEROGPU_PYTHON
-            if kind is Kind.ZEROGPU
-            else ".".join(map(str, sys.version_info[:2])),
-            app_file=ZEROGPU_FILE if kind is Kind.ZEROGPU else "app.py",
-            models=[model],
-            preload_from_hub=None if revision else [model],
-        )
+    own_python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    runs_on: dict[str, Any] = {
+        Kind.STATIC: {"sdk": "static", "app_file": STATIC_FILE},
+        Kind.ZEROGPU: {"sdk": "gradio", "app_file": ZEROGPU_FILE, "python_version": ZEROGPU_PYTHON},
+        Kind.GRADIO: {"sdk": "gradio", "app_file": "app.py", "python_version": own_python},
+    }[kind]
+    if kind is not Kind.STATIC:
+        runs_on |= {"sdk_version": version("gradio"), "preload_from_hub": None if revision else [model]}
+    data = SpaceCardData(**IDENTITY, thumbnail=thumbnail, models=[model], **runs_on)
     named = f"{model}@{revision}" if revision else model
     return join_card(
         data.to_dict(),
@@ -182,7 +164,7 @@ def merged_card(ours: str, theirs: str | None, *, edited: bool) -> str:
     return join_card(mine | {key: value for key, value in kept.items() if key not in mine}, text)
 
 
-def static_files(model: str, *, token: str | None = None) -> dict[str, Path | bytes]:
+def static_files(model: str) -> dict[str, Path | bytes]:
     """Return the page for a model, "owner/name[@revision]" on the Hub, by path.
 
     The command writes it in a separate process, because this room lies below the page's. PublishError if the
@@ -190,8 +172,6 @@ def static_files(model: str, *, token: str | None = None) -> dict[str, Path | by
     """
     environment = {**os.environ, "HF_ENDPOINT": constants.ENDPOINT}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    if token:
-        environment["HF_TOKEN"] = token
     with tempfile.TemporaryDirectory() as name:
         command = [sys.executable, "-m", "emotion", "web", name, "--model", model]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -36,8 +36,8 @@ ABOUT = {
     Kind.ZEROGPU: "It is a Gradio Space on ZeroGPU, whose GPU it never uses.",
     Kind.STATIC: (
         "It is a static Space, which runs in its visitors' browsers: it has Photo, Live and the model's page,"
-        " but no API, no clips, no many pictures at once, no “Why?” and no “Teach it”. It carries the model:"
-        " after a new commit of the model, deploy again."
+        " but no API, clips, batches of pictures, “Why?” or “Teach it”. It carries a copy of the model: after"
+        " a new commit of the model, deploy again."
     ),
 }
 # The next kind to try when the Hub refuses one, and the message about it.
@@ -46,7 +46,7 @@ NEXT = {
         Kind.ZEROGPU,
         "The Hub does not run a Gradio Space for free on this account; trying ZeroGPU.",
     ),
-    Kind.ZEROGPU: (Kind.STATIC, "ZeroGPU is not there for this account either; making a static Space."),
+    Kind.ZEROGPU: (Kind.STATIC, "ZeroGPU is not available to this account either; creating a static Space."),
 }
 
 
@@ -101,9 +101,7 @@ def _create(
         # The Hub knows newer names than its client.
         # pyrefly: ignore [bad-argument-type]
         space_hardware=ZEROGPU_HARDWARE if kind is Kind.ZEROGPU else hardware,
-        space_variables=None
-        if is_static
-        else [{"key": key, "value": value} for key, value in variables.items()],
+        space_variables=None if is_static else [{"key": key, "value": variables[key]} for key in variables],
     )
 
 

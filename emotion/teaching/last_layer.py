@@ -216,8 +216,7 @@ def _folds(targets: np.ndarray) -> np.ndarray:
 def balanced(targets: np.ndarray) -> np.ndarray:
     """Return weights that make every target count the same, with mean 1."""
     counts = np.bincount(targets)
-    kinds = np.count_nonzero(counts)
-    return np.array([len(targets) / (kinds * counts[target]) for target in targets])
+    return len(targets) / (np.count_nonzero(counts) * counts[targets])
 
 
 def losses_of(answers: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -190,7 +190,7 @@ class LiteRTFile:
     """A `model.tflite`, read as FlatBuffers, whose answer is the mean of softmaxes of dense layers.
 
     `head` holds these last layers. Nothing is run here. Raises ModelLoadError if the file ends in anything
-    else.
+    else. `with_features` and `with_head` change what was read, so only one of them can be called.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -209,27 +209,19 @@ class LiteRTFile:
 
     def with_features(self) -> bytes:
         """Return the file with the features of every pass as further outputs, in order."""
-        outputs = self._graph.outputs
-        self._graph.outputs = np.append(outputs, [dense.inputs[0] for dense in self._dense]).astype(np.int32)
-        content = self._packed()
-        self._graph.outputs = outputs
-        return content
+        features = [dense.inputs[0] for dense in self._dense]
+        self._graph.outputs = np.append(self._graph.outputs, features).astype(np.int32)
+        return self._packed()
 
     def with_head(self, head: Head) -> bytes:
         """Return the file with other weights in its last layers, as float32."""
-        replaced = [dense.inputs for dense in self._dense]
-        kinds, added = len(self._model.buffers), len(self._graph.tensors)
         tensors = [
             (self._constant(layer.kernel.T, "taught_kernel"), self._constant(layer.bias, "taught_bias"))
             for layer in head.layers
         ]
         for dense, number in zip(self._dense, head.passes, strict=True):
             dense.inputs = np.array([dense.inputs[0], *tensors[number]], np.int32)
-        content = self._packed()
-        for dense, inputs in zip(self._dense, replaced, strict=True):
-            dense.inputs = inputs
-        del self._model.buffers[kinds:], self._graph.tensors[added:]
-        return content
+        return self._packed()
 
     def _last_dense_layers(self) -> list[Any]:
         """Return the dense layers that feed a softmax."""
@@ -254,17 +246,16 @@ class LiteRTFile:
 
     def _read_head(self) -> Head:
         kernels = [int(dense.inputs[1]) for dense in self._dense]
-        names = list(dict.fromkeys(kernels))
-        biases = {int(dense.inputs[1]): int(dense.inputs[2]) for dense in self._dense}
+        biases = {kernel: int(dense.inputs[2]) for kernel, dense in zip(kernels, self._dense, strict=True)}
         layers = tuple(
-            LastLayer(np.ascontiguousarray(self._values(kernel).T), self._values(biases[kernel]))
-            for kernel in names
+            LastLayer(np.ascontiguousarray(self._values(kernel).T), self._values(bias))
+            for kernel, bias in biases.items()
         )
         if len({layer.kernel.shape for layer in layers}) > 1:
             raise ValueError("its last layers differ in shape")
         if any(layer.bias.shape != layer.kernel.shape[1:] for layer in layers):
             raise ValueError("its last layer and bias differ in shape")
-        return Head(layers, tuple(names.index(kernel) for kernel in kernels))
+        return Head(layers, tuple(list(biases).index(kernel) for kernel in kernels))
 
     def _values(self, index: int) -> np.ndarray:
         """Return the values of a constant as float32."""

@@ -44,8 +44,7 @@ class VisitorsClassifier(EmotionClassifier):
 def load_visitors_model(reference: str | Path, *, seconds: float) -> VisitorsClassifier:
     """Load a model that a visitor names: without a token, so never a private one."""
     fetch = functools.partial(pull_within, seconds, serving_only=True)
-    saved = load(reference, token=False, fetch=fetch, open_network=_isolated)
-    return VisitorsClassifier.of(saved)
+    return VisitorsClassifier.of(load(reference, token=False, fetch=fetch, open_network=_isolated))
 
 
 def load_hosts_model(

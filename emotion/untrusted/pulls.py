@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion.errors import ModelLoadError
-from emotion.model.pull import LARGEST_MODEL, Snapshot, pull, pull_from_cache
+from emotion.model.pull import LARGEST_MODEL, Snapshot, cache_for, pull, pull_from_cache
 from emotion.untrusted.process import Header, LimitedProcess, Limits, Message
 
 # Bytes of memory; the Hub's client maps far more than it uses.
@@ -40,10 +40,9 @@ def pull_within(
     except ModelLoadError as error:
         if not isinstance(error.__cause__, TimeoutError):
             raise
-        reason = f"it did not hand over the model within {seconds:g} seconds"
-        return pull_from_cache(
-            repo_id, revision, cache_dir, token=token, serving_only=serving_only, reason=reason
-        )
+        problem = f"The Hub cannot be reached (it did not hand over the model within {seconds:g} seconds)"
+        cache = cache_for(token, cache_dir)
+        return pull_from_cache(cache, repo_id, revision, serving_only=serving_only, problem=problem)
     finally:
         process.close()
     return Snapshot(Path(told["folder"]), told["revision"], offline=told["offline"])

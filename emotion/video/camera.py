@@ -22,20 +22,10 @@ OPEN_TIMEOUT, READ_TIMEOUT = 10.0, 15.0
 
 
 class Camera:
-    """A camera of this computer or a stream of the network; closes with its `with` block.
+    """A camera of this computer ("0") or a stream ("rtsp://…"); InvalidVideoError if it cannot be opened.
 
     A thread decodes every frame, because most frames build on earlier ones, and keeps only the newest: a
     program that is slower than the camera skips frames instead of falling behind.
-
-    Parameters
-    ----------
-    source : str
-        A camera's number, such as "0", or the address of a stream, such as "rtsp://…" or "http://…".
-
-    Raises
-    ------
-    InvalidVideoError
-        If it cannot be opened.
     """
 
     done = 0.0  # share that was read: a camera has no end
@@ -52,10 +42,6 @@ class Camera:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the thread and switch the camera off."""
         with self._changed:
             self._ended = True
         if self._thread.is_alive():

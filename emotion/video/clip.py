@@ -58,7 +58,7 @@ class Clip:
     def __init__(self, source: Source, *, max_seconds: float = MAX_SECONDS, threads: int = 0) -> None:
         self.max_seconds = max_seconds
         self.start = self.done = 0.0
-        self._source = source
+        self.source = source
         with contextlib.ExitStack() as resources:
             self._file, self._container = resources.enter_context(opened(source))
             self._check(threads)
@@ -68,16 +68,7 @@ class Clip:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
         self._resources.close()
-
-    @property
-    def source(self) -> Source:
-        """What was opened."""
-        return self._source
 
     def frames(self) -> Iterator[tuple[float, np.ndarray]]:
         """Decode the clip once: seconds since the first frame, always rising, and uint8 (height, width, 3).
@@ -89,8 +80,7 @@ class Clip:
         import av
 
         rate = float(self._stream.average_rate or 25)
-        decoded, time, shown = 0, 0.0, -1.0
-        covered = 0.0
+        decoded, time, shown, covered = 0, 0.0, -1.0, 0.0
         size, quarter_turns = (0, 0), 0
         try:
             for frame in self._container.decode(self._stream):
@@ -174,13 +164,9 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, InputContainer]]:
                 file = resources.enter_context(io.BytesIO(source))
             else:
                 file = resources.enter_context(open(source, "rb"))
+            options = {"format_whitelist": CONTAINERS}
             container = resources.enter_context(
-                av.open(
-                    file,
-                    "r",
-                    container_options={"format_whitelist": CONTAINERS},
-                    metadata_errors="replace",
-                )
+                av.open(file, "r", container_options=options, metadata_errors="replace")
             )
         except FileNotFoundError as error:
             raise InvalidVideoError("There is no such file. Check the path.") from error

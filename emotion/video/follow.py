@@ -18,8 +18,8 @@ from emotion.model.classifier import EmotionClassifier
 from emotion.predictions.face import Box, FacePrediction
 from emotion.video.clip import MAX_RATE
 from emotion.video.tracking import FaceTracker, Moment, Timeline, TrackedFace
-from emotion.vision.crop import look
-from emotion.vision.faces import DetectedFace, detect_faces_in_frame
+from emotion.vision.crop import Place, look
+from emotion.vision.faces import detect_faces_in_frame
 from emotion.vision.images import Picture
 
 # Faces are searched this often; their boxes move smoothly in between.
@@ -144,7 +144,7 @@ def follow_faces(
 
 
 def answers_and_looks(
-    classifier: EmotionClassifier, frame: np.ndarray, faces: Sequence[DetectedFace]
+    classifier: EmotionClassifier, frame: np.ndarray, faces: Sequence[Place]
 ) -> tuple[list[FacePrediction], list[np.ndarray]]:
     """Classify the faces of an upright RGB frame, and describe each so that the tracker knows it again."""
     picture = Picture.of(frame)

@@ -65,6 +65,7 @@ class Timeline:
         return file.getvalue()
 
 
+@dataclass(eq=False, kw_only=True)
 class FaceTracker:
     """Follow the faces of one camera or clip. Holds plain values only, so that a session can keep it.
 
@@ -75,28 +76,17 @@ class FaceTracker:
     `history_step` or more between two entries of a face.
     """
 
-    def __init__(
-        self,
-        *,
-        labels: tuple[str, ...],
-        threshold: float,
-        smoothing: float = 0.4,
-        box_smoothing: float = 0.08,
-        timeout: float = 0.7,
-        memory: float = 10.0,
-        margin: float = 0.05,
-        history: float = 30.0,
-        history_step: float = 0.2,
-    ) -> None:
-        self.labels = tuple(labels)
-        self.threshold = threshold
-        self.smoothing = smoothing
-        self.box_smoothing = box_smoothing
-        self.timeout = timeout
-        self.memory = memory
-        self.margin = margin
-        self.history = history
-        self.history_step = history_step
+    labels: tuple[str, ...]
+    threshold: float
+    smoothing: float = 0.4
+    box_smoothing: float = 0.08
+    timeout: float = 0.7
+    memory: float = 10.0
+    margin: float = 0.05
+    history: float = 30.0
+    history_step: float = 0.2
+
+    def __post_init__(self) -> None:
         self._tracks: list[_Track] = []
         self._gone: list[_Track] = []
         self._moments: deque[Moment] = deque()

@@ -40,12 +40,7 @@ class ClipWriter:
         self._path = None if isinstance(target, io.BytesIO) else Path(target)
         self._resources = contextlib.ExitStack()
         options = {} if self._path is None else {"movflags": "+faststart"}
-        self._container = av.open(
-            target if isinstance(target, io.BytesIO) else os.fspath(target),
-            "w",
-            format="mp4",
-            options=options,
-        )
+        self._container = av.open(self._path or target, "w", format="mp4", options=options)
         encoder = next(name for name in ENCODERS if name in av.codecs_available)
         self._stream = cast(
             VideoStream, self._container.add_stream(encoder, rate=MAX_RATE, options=ENCODERS[encoder])

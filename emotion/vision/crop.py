@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -47,29 +46,14 @@ LOOK_SIDE, LOOK_LIGHT = 12, 1 / 8
 LOOK_DARK = 20.0
 
 
-class Located(Protocol):
-    """A face whose place in a picture is known: what the detector found, or a prediction about it."""
-
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        """x, y, width, height in pixels of the upright picture."""
-
-    @property
-    def eyes(self) -> tuple[Point, Point] | None:
-        """The eye that is left in the picture, then the right one; None if unknown."""
-
-    @property
-    def tight(self) -> bool:
-        """The box is the frame of a training face already."""
-
-    @property
-    def score(self) -> float:
-        """The detector's belief that it is a face, 0..1; 1 if it was not asked."""
-
-
 @dataclass(frozen=True)
 class Place:
-    """Where a face is in a picture; see `Located`."""
+    """Where a face is, in pixels of the upright picture.
+
+    `box` is x, y, width, height; `eyes` the (x, y) of the eye that is left in the picture, then of the right
+    one, None if unknown. If `tight`, the box is the frame of a training face already and is cut out as it is.
+    `score` is the detector's belief that it is a face, 0..1; 1 if it was not asked.
+    """
 
     box: tuple[int, int, int, int]
     eyes: tuple[Point, Point] | None = None
@@ -77,7 +61,7 @@ class Place:
     score: float = 1.0
 
 
-def scaled_place(face: Located, factor: float) -> Place:
+def scaled_place(face: Place, factor: float) -> Place:
     """Return where a face is in a picture that was scaled by a factor."""
     x, y, width, height = (round(factor * value) for value in face.box)
     eyes = None
@@ -122,21 +106,21 @@ def whole_crop(picture: np.ndarray, size: int, channels: int) -> np.ndarray:
     return crop.reshape(size, size, channels)
 
 
-def crop_face(picture: np.ndarray, face: Located, *, size: int, channels: int = 1) -> np.ndarray:
+def crop_face(picture: np.ndarray, face: Place, *, size: int, channels: int = 1) -> np.ndarray:
     """Cut a face out of an upright picture, uint8 (H, W, 3), level and framed like the training faces."""
     if face.tight:
         return crop_square(picture, face.box, size=size, channels=channels)
     return crop_square(picture, frame(face), size=size, channels=channels, angle=roll(face))
 
 
-def frame(face: Located) -> tuple[float, float, float, float]:
+def frame(face: Place) -> tuple[float, float, float, float]:
     """Return the square x, y, width, height that a training picture of this face would show."""
     x, y, width, height = face.box
     side = FRAME_SIDE * math.sqrt(width * height)
     return (x + width / 2 - side / 2, y + height / 2 + FRAME_DROP * side - side / 2, side, side)
 
 
-def roll(face: Located) -> float:
+def roll(face: Place) -> float:
     """Return by how many degrees a head is rolled clockwise beyond what training faces are themselves."""
     if face.eyes is None:
         return 0.0
@@ -184,7 +168,7 @@ def _reduced(missing: tuple[int, int], across: int, length: int, factor: int) ->
     return before, across - length - before
 
 
-def face_likelihood(face: Located) -> float:
+def face_likelihood(face: Place) -> float:
     """Return how likely a found face is one, 0..1; a picture that was cropped to a face counts as one."""
     return 1.0 if face.tight else min(1.0, max(0.0, (face.score - THING) / (FACE - THING)))
 

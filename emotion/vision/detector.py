@@ -50,8 +50,8 @@ class FaceNetwork:
 
     threads = 2
 
-    def __init__(self, path: Path = WEIGHTS) -> None:
-        self._content = path.read_bytes()
+    def __init__(self) -> None:
+        self._content = WEIGHTS.read_bytes()
         # Those not in use, the latest last: (rows, columns), interpreter.
         self._idle: list[tuple[tuple[int, int], Any]] = []
         self._lock, self._alone = threading.Lock(), threading.Lock()

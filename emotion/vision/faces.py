@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
-from emotion.vision.crop import ROLL_PER_EYES, Point, cut_around, frame
+from emotion.vision.crop import ROLL_PER_EYES, Place, cut_around, frame
 from emotion.vision.detector import (
     BOX,
     COLUMNS,
@@ -88,22 +88,7 @@ TIGHT_OVERLAP = 0.6
 TIGHT_MARGIN, TIGHT_SCORE = 0.25, 0.3
 
 
-@dataclass(frozen=True)
-class DetectedFace:
-    """One face in a picture, in pixels of the upright picture.
-
-    `box` is x, y, width, height, `score` the detector's belief (0..1), `eyes` the (x, y) of the left and
-    the right one in the picture. If `tight`, the box is the frame of a training face already and is cut out
-    as it is.
-    """
-
-    box: tuple[int, int, int, int]
-    score: float
-    eyes: tuple[Point, Point] | None = None
-    tight: bool = False
-
-
-def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
+def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[Place]:
     """Find up to `limit` faces in a picture, uint8 (H, W, 3), largest first; threads may call it.
 
     A picture that was cropped to one face is taken whole.
@@ -117,12 +102,12 @@ def detect_faces(picture: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
     return faces
 
 
-def detect_faces_in_frame(frame: np.ndarray, *, limit: int = 20) -> list[DetectedFace]:
+def detect_faces_in_frame(frame: np.ndarray, *, limit: int = 20) -> list[Place]:
     """Find faces in a camera's or clip's frame by the first look; the next one usually shows the others."""
     return _faces(_judged(frame, _first_look(frame)), frame, limit)
 
 
-def _faces(found: list[np.ndarray], picture: np.ndarray, limit: int) -> list[DetectedFace]:
+def _faces(found: list[np.ndarray], picture: np.ndarray, limit: int) -> list[Place]:
     return [_whole_if_tight(_detected(face), picture) for face in _largest_first(found, limit)]
 
 
@@ -238,7 +223,7 @@ def _look_turned(
     return face
 
 
-def _tight_face(picture: np.ndarray) -> DetectedFace | None:
+def _tight_face(picture: np.ndarray) -> Place | None:
     """Return the whole picture as a tight face crop; None if it does not look like one."""
     height, width = picture.shape[:2]
     side = CLOSE_SIDES[-1]
@@ -273,20 +258,20 @@ def _rotated(points: np.ndarray, degrees: float, middle: float) -> np.ndarray:
     return (points - middle) @ np.array([[cosine, sine], [-sine, cosine]]) + middle
 
 
-def _detected(detection: np.ndarray) -> DetectedFace:
+def _detected(detection: np.ndarray) -> Place:
     x, y, width, height = detection[BOX].tolist()
     left, top = round(x), round(y)
     landmarks = detection[LANDMARKS].tolist()
-    return DetectedFace(
+    return Place(
         box=(left, top, max(1, round(x + width) - left), max(1, round(y + height) - top)),
         score=float(detection[SCORE]),
         eyes=((landmarks[0], landmarks[1]), (landmarks[2], landmarks[3])),
     )
 
 
-def _whole_if_tight(face: DetectedFace, picture: np.ndarray) -> DetectedFace:
+def _whole_if_tight(face: Place, picture: np.ndarray) -> Place:
     """Take the whole picture if a face's frame nearly fills it: it was cropped before."""
     height, width = picture.shape[:2]
     if overlap(np.array(frame(face)), np.array([[0, 0, width, height]]))[0] < TIGHT_OVERLAP:
         return face
-    return DetectedFace((0, 0, width, height), face.score, face.eyes, tight=True)
+    return replace(face, box=(0, 0, width, height), tight=True)

@@ -31,21 +31,7 @@ REDUCE_ABOVE = 25_000_000
 SEARCHED_SIDE = 1280
 
 # Only the formats of people's pictures: Pillow's other readers (EPS starts Ghostscript) see no bytes.
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "GIF",
-    "HEIF",
-    "AVIF",
-    "TIFF",
-    "BMP",
-    "MPO",
-    "JPEG2000",
-    "PPM",
-    "ICO",
-    "TGA",
-)
+FORMATS = "JPEG PNG WEBP GIF HEIF AVIF TIFF BMP MPO JPEG2000 PPM ICO TGA".split()
 
 EXTENSIONS = frozenset({
     ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2",
@@ -236,7 +222,7 @@ def readable_formats() -> tuple[str, ...]:
 def _upright_rgb(image: Image.Image, name: str, searched_side: int | None) -> Picture:
     size = image.size
     factor = _reduction(*size, searched_side)
-    if factor > 1 and hasattr(image, "draft"):
+    if factor > 1:
         # JPEG decodes at this size right away.
         image.draft(None, (-(-size[0] // factor), -(-size[1] // factor)))
     drafted = round(max(size) / max(image.size))

@@ -6,10 +6,12 @@ import contextlib
 import functools
 import importlib.util
 import sys
-from collections.abc import Iterator
+import threading
 from typing import Any
 
 from emotion.program import silent_stderr
+
+_has_greeted = threading.Event()
 
 
 def litert_is_installed() -> bool:
@@ -27,8 +29,10 @@ def new_interpreter(content: bytes, *, threads: int = 1) -> Any:
 def allocate(interpreter: Any, shape: tuple[int, ...]) -> None:
     """Resize an interpreter's only input and allocate memory; ValueError or RuntimeError if it cannot."""
     interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], shape)
-    with _first_time_silent():
+    # The first time in a process, LiteRT greets on the terminal.
+    with contextlib.nullcontext() if _has_greeted.is_set() else silent_stderr():
         interpreter.allocate_tensors()
+    _has_greeted.set()
 
 
 @functools.cache
@@ -43,14 +47,3 @@ def _interpreter_class() -> type:
     # It loads this part late, which hides it from type checkers.
     # pyrefly: ignore [missing-attribute]
     return tensorflow.lite.Interpreter
-
-
-_silenced: list[bool] = []
-
-
-@contextlib.contextmanager
-def _first_time_silent() -> Iterator[None]:
-    """Keep LiteRT's greeting, once in a process, out of the terminal."""
-    with contextlib.nullcontext() if _silenced else silent_stderr():
-        _silenced.append(True)
-        yield

@@ -18,7 +18,7 @@ from emotion import EmotionClassifier, InvalidImageError, ModelLoadError
 from emotion.model.keras_engine import export_litert
 from emotion.model.loading import EMBEDDED
 from emotion.predictions.face import NEUTRAL_OR_MIXED
-from emotion.vision.faces import DetectedFace
+from emotion.vision.crop import Place
 from tests.drawn_faces import draw_face
 
 pytestmark = pytest.mark.slow
@@ -160,14 +160,14 @@ def test_an_answer_about_what_hardly_looks_like_a_face_is_no_answer():
     picture, [face] = classifier.locate(next(EXAMPLES.glob("*-happy.jpg")))
     scores = (1.0, 0.72, 0.61, 0.5, 0.1)
     told = [
-        classifier.predict_located(picture, [DetectedFace(face.box, score, face.eyes)])[0] for score in scores
+        classifier.predict_located(picture, [Place(face.box, face.eyes, score=score)])[0] for score in scores
     ]
     assert [each.label for each in told] == ["happy", "happy", "happy", None, None]
     assert told[0].confidence == told[1].confidence > 0.9
     assert told[2].confidence == pytest.approx(told[0].confidence / 2)
     assert [(each.confidence, each.reason) for each in told[3:]] == [(0, NEUTRAL_OR_MIXED)] * 2
     assert all(each.probabilities == told[0].probabilities for each in told)
-    cropped = DetectedFace(face.box, 0.3, face.eyes, tight=True)
+    cropped = Place(face.box, face.eyes, tight=True, score=0.3)
     assert classifier.predict_located(picture, [cropped])[0].label == "happy"
 
 

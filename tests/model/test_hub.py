@@ -71,10 +71,10 @@ def commits(hub: HubServer, repo_id: str = "user/model", branch: str = "main") -
 def test_publishing_makes_one_commit_with_the_published_files_only(hub: HubServer, saved: Path):
     hub.sign_in()
 
-    url = publish(saved, "user/model", commit_message="Happy faces")
+    url = publish(saved, "user/model")
 
     assert url == f"{hub.url}/user/model"
-    assert commits(hub) == ["Happy faces", "initial commit"]
+    assert commits(hub) == ["Publish a facial emotion model", "initial commit"]
     files = hub.files("user/model")
     del files[".gitattributes"]
     assert files == PUBLISHED

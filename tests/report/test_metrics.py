@@ -65,10 +65,10 @@ def test_wilson_interval_as_printed_by_newcombe(successes, total, low, high):
 def test_calibration_error_by_hand():
     confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.6, 0.6, 1.0])
     correct = np.array([True, True, True, False, True, False, True])
-    bins = figures.calibration_bins(confidence, correct, bins=10)
-    assert [row["faces"] for row in bins] == [2, 5]  # 0.6 lies in (0.5, 0.6], 1.0 in the last bin
+    bins = figures.calibration_bins(confidence, correct)
+    assert [row["faces"] for row in bins] == [2, 5]  # 0.6 lies in (8/15, 9/15], 1.0 in the last bin
     gaps = 2 * abs(0.6 - 0.5) + 5 * abs((4 * 0.95 + 1) / 5 - 4 / 5)
-    assert figures.expected_calibration_error(confidence, correct, bins=10) == pytest.approx(gaps / 7)
+    assert figures.expected_calibration_error(confidence, correct) == pytest.approx(gaps / 7)
 
 
 def test_risk_coverage_groups_ties_and_ends_with_all_faces():

@@ -294,8 +294,10 @@ def test_a_refusal_names_the_cause_and_the_command_that_works_later(published, l
 )
 def test_a_token_that_may_not_write_is_named_as_the_cause(hub, token, cause):
     hub.add_repository(MODEL, EMBEDDED)
+    if token:
+        hub.sign_in(token)
     with pytest.raises(PublishError, match=cause) as refused:
-        deploy(MODEL, SPACE, token=token)
+        deploy(MODEL, SPACE)
     assert not token or token not in str(refused.value)
     assert f"    python -m emotion deploy --model {MODEL} --space {SPACE}" in str(refused.value)
 

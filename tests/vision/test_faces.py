@@ -18,6 +18,7 @@ from PIL import Image, ImageFilter
 from emotion import EmotionClassifier, InvalidImageError
 from emotion.vision.crop import (
     LEAST_SHARPNESS,
+    Place,
     crop_face,
     crop_square,
     frame,
@@ -26,7 +27,7 @@ from emotion.vision.crop import (
     sharpness,
 )
 from emotion.vision.detector import MOST_CANDIDATES, FaceNetwork, overlap, suppress
-from emotion.vision.faces import DetectedFace, detect_faces
+from emotion.vision.faces import detect_faces
 from emotion.vision.images import open_image
 from tests.drawn_faces import draw_face
 
@@ -114,7 +115,7 @@ def test_several_threads_find_the_same(portrait):
     alone = [detect_faces(picture) for picture in pictures]
     barrier = threading.Barrier(4)
 
-    def look(number: int) -> list[DetectedFace]:
+    def look(number: int) -> list[Place]:
         barrier.wait(timeout=30)
         return detect_faces(pictures[number % 4])
 
@@ -260,13 +261,13 @@ def test_leaning_head_is_found_in_the_dark_and_out_of_focus(portrait, degrees):
 
 def test_nearly_upright_and_upside_down_heads_are_left_as_they_are():
     box = (0, 0, 100, 100)
-    assert roll(DetectedFace(box, 0.9, ((30, 40), (70, 44)))) == 0
-    assert roll(DetectedFace(box, 0.9, ((70, 60), (30, 60)))) == 0
-    assert roll(DetectedFace(box, 0.9)) == 0
+    assert roll(Place(box, ((30, 40), (70, 44)))) == 0
+    assert roll(Place(box, ((70, 60), (30, 60)))) == 0
+    assert roll(Place(box)) == 0
 
 
 def test_frame_lies_around_the_box():
-    x, _, width, height = frame(DetectedFace((100, 100, 80, 100), 0.9))
+    x, _, width, height = frame(Place((100, 100, 80, 100)))
     assert width == height
     assert x < 100
     assert x + width > 180
@@ -348,7 +349,7 @@ def test_a_crowd_is_found_up_to_the_limit(portrait):
 
 
 def test_too_small(portrait):
-    face = DetectedFace((10, 10, 12, 15), 0.9)
+    face = Place((10, 10, 12, 15))
     assert quality_problem(face.box, crop_face(portrait, face, size=48)) == "too small"
     [face] = detect_faces(portrait)
     assert quality_problem(face.box, crop_face(portrait, face, size=48)) is None
