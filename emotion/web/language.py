@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import fastapi
     import gradio as gr
 
 TABLES = Path(__file__).with_name("browser") / "words"
@@ -132,7 +133,7 @@ def language_of(headers: Mapping[str, str]) -> str:
     return next((code for code in codes if code in LANGUAGES), DEFAULT)
 
 
-def words_of(request: gr.Request | None) -> Words:
+def words_of(request: gr.Request | fastapi.Request | None) -> Words:
     """Return what the page says to the visitor who asks."""
     return spoken(language_of(request.headers) if request else DEFAULT)
 
