@@ -14,7 +14,7 @@ import { say } from "./words.js";
  * @property {() => Promise<void>} begin anew, without the faces of before
  * @property {(video: HTMLVideoElement) => Promise<Followed>} follow
  * @property {Settings} settings of the model, once a frame was answered for
- * @property {(error: unknown) => boolean} switch to another engine after an error; false if there is none
+ * @property {(error: unknown) => boolean} replace itself by another engine after an error; false if there is none
  */
 
 /** @implements {Answering} */
