@@ -31,6 +31,7 @@ from emotion import EmotionClassifier
 from emotion.config import TrainingConfig
 from emotion.data.copies import take_prints
 from emotion.data.dataset import load_dataset
+from emotion.data.examples import Wanted
 from emotion.data.framing import FaceMemory
 from emotion.data.sources import open_source
 from emotion.errors import DataError
@@ -263,7 +264,7 @@ def layouts(bench: Bench) -> Iterator[Row]:
         own = ("wütend", "fröhlich", "traurig") if root.name == "decomposed" else LABELS
         count = sum(path.is_file() for path in root.rglob("*"))
         try:
-            source = open_source(str(root), labels=own)
+            source = open_source(str(root), Wanted(own))
         except DataError as error:
             yield Row(f"{root.name}: {error}".replace(str(folder), "…"), "pictures used", 0, count, "of")
             continue
@@ -320,7 +321,7 @@ def stopwatch() -> Iterator[list[float]]:
 
 def framing_time(what: str, root: Path, names: Sequence[str]) -> Iterator[Row]:
     """Measure reading and framing of a folder, and reading alone."""
-    examples = next(iter(open_source(str(root), labels=tuple(names)).splits.values()))
+    examples = next(iter(open_source(str(root), Wanted(tuple(names))).splits.values()))
     for memory, done in ((FaceMemory(None), "searched and framed"), (None, "only read")):
         with stopwatch() as seconds:
             take_prints(examples, memory=memory, smallest=48)

@@ -30,7 +30,7 @@ from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from benchmarks.rows import Row, add_output, hand_out, in_turn, medians
 from emotion.config import TrainingConfig
 from emotion.data.batches import FaceBatches
-from emotion.data.examples import CachedExamples, Examples
+from emotion.data.examples import CachedExamples, Examples, Wanted
 from emotion.data.sources import open_source
 from emotion.training.augmentation import augment
 from emotion.training.fit import compile_network
@@ -66,7 +66,7 @@ def draw(folder: Path) -> str:
 
 def compare(config: TrainingConfig, options: argparse.Namespace) -> list[Row]:
     """Fit both ways, an epoch in turn, and return a row per figure."""
-    source = open_source(config.data[0], labels=config.labels)
+    source = open_source(config.data[0], Wanted(config.labels))
     examples = source.splits.get("train") or source.splits["all"]
     chosen = examples.subset(np.arange(options.pictures) % len(examples))
     outputs = len(source.outputs)

@@ -39,7 +39,8 @@ def annotate(
     for index, prediction in enumerate(predictions):
         if prediction.box is None:
             continue
-        unit = _line_width(image.size, prediction.box)
+        # A line width that suits the picture and does not drown a small face.
+        unit = max(1, min(max(image.size) // 320, prediction.box[2] // 24))
         _draw_box(draw, prediction.box, prediction.label, unit, emphasise=index == selected)
         number = getattr(prediction, "id", index + 1)
         words = (named or describe)(prediction)
@@ -83,10 +84,11 @@ def describe(prediction: Answer, *, reason: bool = False) -> str:
 
 def _draw_box(draw: ImageDraw.ImageDraw, box: Box, label: str | None, unit: int, *, emphasise: bool) -> None:
     x, y, width, height = box
-    corners = (x, y, x + width - 1, y + height - 1)
-    # A white and a dark rim keep the coloured line visible on any picture.
-    draw.rectangle(_grow(corners, unit), outline="white", width=unit * (4 if emphasise else 3))
-    draw.rectangle(corners, outline=emotion_colour(label), width=unit * (3 if emphasise else 2))
+    right, bottom = x + width - 1, y + height - 1
+    line = unit * (3 if emphasise else 2)
+    # A white rim keeps the coloured line visible on any picture.
+    draw.rectangle((x - unit, y - unit, right + unit, bottom + unit), outline="white", width=line + unit)
+    draw.rectangle((x, y, right, bottom), outline=emotion_colour(label), width=line)
 
 
 def _draw_tag(
@@ -126,12 +128,3 @@ def _draw_bar(
     draw.rectangle((start, y + 3, start + full, y + 15), fill="#e8e8e8")
     draw.rectangle((start, y + 3, start + round(full * probability), y + 15), fill=emotion_colour(label))
     draw.text((start + full + 6, y), f"{probability:.0%}", fill="black", font=font)
-
-
-def _line_width(size: tuple[int, int], box: Box) -> int:
-    """Return a line width that suits the picture and does not drown a small face."""
-    return max(1, min(max(size) // 320, box[2] // 24))
-
-
-def _grow(corners: Box, by: int) -> Box:
-    return corners[0] - by, corners[1] - by, corners[2] + by, corners[3] + by

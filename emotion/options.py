@@ -27,16 +27,8 @@ def option(
     --search` looks (without it, the value stays), and `name` is how it is typed if not by the field's name.
     """
     limits = Range(minimum, maximum, above, below)
-    return field(
-        default=default,
-        metadata={
-            "help": explanation,
-            "range": limits,
-            "choices": choices,
-            "search": search,
-            "option": name,
-        },
-    )
+    metadata = {"help": explanation, "range": limits, "choices": choices, "search": search, "option": name}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,7 @@ LISTED = 20  # files or groups that the audit names at most, per finding
 
 
 def audit_findings(
-    outputs: tuple[str, ...],
-    examples: Examples,
-    splits: np.ndarray,
-    prints: Prints,
-    groups: np.ndarray,
+    outputs: tuple[str, ...], examples: Examples, splits: np.ndarray, prints: Prints, groups: np.ndarray
 ) -> dict[str, Any]:
     """Return what the report says about the pictures, before anything is removed; can be written as JSON.
 
@@ -30,7 +26,7 @@ def audit_findings(
     {pictures, within {split: pictures}, across {"a/b": pictures of b whose copy stands in a}}}, which count
     pictures that repeat an earlier one; and `clashing_labels` {groups, pictures, files}.
     """
-    readable = np.array([digest is not None for digest in prints.digests])
+    readable = prints.readable
     names = [split for split in ("all", "train", "validation", "test") if (splits == split).any()]
     exact = exact_groups(prints.digests)
     clashes = [
@@ -40,11 +36,7 @@ def audit_findings(
     ]
     return {
         "files": {
-            split: {
-                name: int(((examples.targets == target) & readable & (splits == split)).sum())
-                for target, name in enumerate(outputs)
-            }
-            for split in names
+            split: count_targets(examples.targets[readable & (splits == split)], outputs) for split in names
         },
         "unreadable": {
             "count": len(prints.reasons),
@@ -84,7 +76,7 @@ def framing_findings(
     (n,). The result is split → {pictures, faces, face_side: median share of the picture's side, 1 for
     pictures that are a face as a whole}, and `without_face` {count, files}.
     """
-    readable = np.array([digest is not None for digest in prints.digests], bool)
+    readable = prints.readable
     shares = np.where(np.isnan(prints.shares), 1, prints.shares)
     findings: dict[str, Any] = {}
     for split in ("train", "calibration", "report"):

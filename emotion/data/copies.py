@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -66,17 +66,17 @@ class Prints:
     shares: np.ndarray = field(repr=False)
 
     @property
+    def readable(self) -> np.ndarray:
+        """Whether a picture could be read: bool (n,)."""
+        return np.array([digest is not None for digest in self.digests], bool)
+
+    @property
     def framed(self) -> np.ndarray:
         """Whether a picture gave a face: bool (n,)."""
         return np.array([place is not None for place in self.places], bool)
 
 
-def take_prints(
-    examples: Examples,
-    *,
-    memory: FaceMemory | None = None,
-    smallest: int = 0,
-) -> Prints:
+def take_prints(examples: Examples, *, memory: FaceMemory | None = None, smallest: int = 0) -> Prints:
     """Read every picture once, find its face, and remember enough of it to recognise its copies.
 
     Without a memory, and up to `smallest` pixels a side, a picture is a face as it is.
@@ -87,7 +87,7 @@ def take_prints(
     digests: list[bytes | None] = [None] * len(examples)
     reasons: dict[int, str] = {}
 
-    def read(indices: range) -> int:
+    def read(indices: range) -> None:
         for index in indices:
             try:
                 picture = examples.read(examples.identifiers[index])
@@ -104,46 +104,40 @@ def take_prints(
             places[index] = place
             if place is not None:
                 thumbnails[index] = shrink(crop_face(picture, place, size=FACE_SIDE))
-        return len(indices)
 
-    with (
-        one_thread_a_look(),
-        ThreadPoolExecutor(THREADS) as pool,
-        tqdm(
-            desc="Reading pictures",
-            total=len(examples),
-            unit="",
-            disable=None,
-        ) as bar,
-    ):
-        for count in pool.map(read, chunks(len(examples), 32 if memory else 128)):
-            bar.update(count)
+    with one_thread_a_look():
+        in_threads(read, chunks(len(examples), 32 if memory else 128), "Reading pictures")
     return Prints(digests, thumbnails, dict(sorted(reasons.items())), places, shares)
 
 
 def exact_groups(digests: list[bytes | None]) -> np.ndarray:
     """Group pictures with equal pixels: int64 (n,), the index of the first picture of each one's group."""
     first: dict[bytes | None, int] = {}
-    return np.array(
-        [
-            index if digest is None else first.setdefault(digest, index)
-            for index, digest in enumerate(digests)
-        ],
-        np.int64,
-    )
+    groups = [
+        index if digest is None else first.setdefault(digest, index) for index, digest in enumerate(digests)
+    ]
+    return np.array(groups, np.int64)
 
 
 def shrink(face: np.ndarray) -> np.ndarray:
     """Mean over blocks: (48, 48) → uint8 (16, 16)."""
-    block = FACE_SIDE // THUMBNAIL_SIDE
-    return (
-        face.reshape(THUMBNAIL_SIDE, block, THUMBNAIL_SIDE, block).mean(axis=(1, 3)).round().astype(np.uint8)
-    )
+    blocks = face.reshape(THUMBNAIL_SIDE, FACE_SIDE // THUMBNAIL_SIDE, THUMBNAIL_SIDE, -1)
+    return blocks.mean(axis=(1, 3)).round().astype(np.uint8)
 
 
 def chunks(count: int, size: int) -> list[range]:
     """`range(count)` in pieces of at most `size`."""
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def in_threads(work: Callable[[range], None], parts: list[range], title: str) -> None:
+    """Do the work for every part, several at a time, with a progress bar."""
+    with (
+        ThreadPoolExecutor(THREADS) as pool,
+        tqdm(desc=title, total=sum(map(len, parts)), unit="", disable=None) as bar,
+    ):
+        for part, _ in zip(parts, pool.map(work, parts), strict=True):
+            bar.update(len(part))
 
 
 def copy_groups(examples: Examples, prints: Prints) -> np.ndarray:
@@ -293,16 +287,10 @@ def detail_correlations(
     """
     values = np.full(len(pairs), -1.0)
 
-    def measure(rows: range) -> int:
+    def measure(rows: range) -> None:
         values[rows] = correlate_details(examples, pairs[rows], altered[rows], enough)
-        return len(rows)
 
-    with (
-        ThreadPoolExecutor(THREADS) as pool,
-        tqdm(desc="Comparing pictures", total=len(pairs), unit="", disable=None) as bar,
-    ):
-        for count in pool.map(measure, chunks(len(pairs), CONFIRM_CHUNK)):
-            bar.update(count)
+    in_threads(measure, chunks(len(pairs), CONFIRM_CHUNK), "Comparing pictures")
     return values
 
 

@@ -16,13 +16,9 @@ from typing import Any
 import numpy as np
 
 from emotion.config import TrainingConfig
-from emotion.data.audit import (
-    audit_findings,
-    count_targets,
-    framing_findings,
-)
+from emotion.data.audit import audit_findings, count_targets, framing_findings
 from emotion.data.copies import Prints, copy_groups, take_prints
-from emotion.data.examples import Examples, Source
+from emotion.data.examples import Examples, Source, Wanted
 from emotion.data.framing import FACES, FaceMemory
 from emotion.data.people import keys_by_person, people_findings, people_of
 from emotion.data.sources import open_sources
@@ -59,12 +55,7 @@ class Dataset:
     without_face: dict[str, int] = field(default_factory=dict)
 
 
-def load_dataset(
-    config: TrainingConfig,
-    *,
-    evaluation: bool = False,
-    folder: Path | None = None,
-) -> Dataset:
+def load_dataset(config: TrainingConfig, *, evaluation: bool = False, folder: Path | None = None) -> Dataset:
     """Find the pictures that `config.data` names, audit them and split them.
 
     A validation folder and a test folder serve as `calibration` and `report`. A single held-out folder is
@@ -77,9 +68,8 @@ def load_dataset(
     that were found are kept in the `folder` of a run. A DataError says why the source cannot be trained on.
     """
     data = " + ".join(config.data)
-    sources = open_sources(
-        config.data, labels=config.labels, background=config.background, optional_background=evaluation
-    )
+    wanted = Wanted(config.labels, config.background, optional_background=evaluation)
+    sources = open_sources(config.data, wanted)
     source = next(iter(sources.values()))
     check_labels(source, data)
     everything, splits = join_sources({name: join(part.splits) for name, part in sources.items()})
@@ -87,8 +77,7 @@ def load_dataset(
     prints = take_prints(everything, memory=memory, smallest=config.image_size)
     if memory is not None:
         memory.save(prints.digests)
-    readable = np.array([digest is not None for digest in prints.digests], bool)
-    framed = prints.framed
+    readable, framed = prints.readable, prints.framed
     everything = replace(everything, places=tuple(place or NOWHERE for place in prints.places))
     check_readable(data, len(everything), prints)
     check_classes(source, everything.targets[readable], splits[readable], data, evaluation=evaluation)

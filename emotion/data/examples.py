@@ -62,6 +62,12 @@ class Examples:
     sources: tuple[str, ...] = ()
     places: tuple[Place, ...] | None = field(default=None, repr=False)
 
+    @staticmethod
+    def of_rows(rows: Sequence[tuple[str, int]], read: Callable[[str], np.ndarray]) -> Examples:
+        """Return the pictures whose identifiers and targets are given."""
+        targets = np.array([target for _, target in rows], np.int64)
+        return Examples([identifier for identifier, _ in rows], targets, read)
+
     def __len__(self) -> int:
         return len(self.identifiers)
 
@@ -129,13 +135,7 @@ class CachedExamples(Examples):
         count = min(len(examples), limit // (size * size * channels))
         # Empty memory costs nothing before it is written.
         crops = np.empty((count, size, size, channels), np.uint8)
-        fields = (
-            examples.identifiers,
-            examples.targets,
-            examples.read,
-            examples.sources,
-            examples.places,
-        )
+        fields = (examples.identifiers, examples.targets, examples.read, examples.sources, examples.places)
         return cls(*fields, crops=crops, decoded=np.zeros(count, bool))
 
     def load(self, indices: np.ndarray, size: int, channels: int) -> np.ndarray:
@@ -170,7 +170,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked of a source; see `open_source`."""
+    """What is asked of a source.
+
+    `labels` are the folders to tell apart; empty takes all that are not background. `background` names
+    folders that belong to no label, and `("*",)` takes all that are not labels; with `optional_background`
+    they may be missing.
+    """
 
     labels: tuple[str, ...]
     background: tuple[str, ...] = ()

@@ -55,22 +55,18 @@ def open_csv(path: Path, wanted: Wanted) -> Source:
     offsets: list[int] = []
     listed: dict[str, list[tuple[str, int]]] = {}
     with open(path, "rb") as file:
-        columns = [
-            name.strip('" \r\n\ufeff').lower()
-            for name in file.readline().decode("utf-8", "replace").split(",")
-        ]
+        head = file.readline()
+        columns = [name.strip('" \r\n\ufeff').lower() for name in head.decode("utf-8", "replace").split(",")]
         if not {"emotion", "pixels"} <= set(columns):
             raise DataError(
                 f"{path} has the columns {', '.join(columns)}. A FER2013 CSV has emotion, pixels and "
                 "Usage in its first line."
             )
         emotion, usage = columns.index("emotion"), columns.index("usage") if "usage" in columns else None
-        while True:
-            offset = file.tell()
-            line = file.readline()
-            if not line:
-                break
+        offset = len(head)
+        for line in file:
             offsets.append(offset)
+            offset += len(line)
             cells = [cell.strip(b'" \r\n').decode("ascii", "replace") for cell in line.split(b",")]
             if len(cells) < len(columns) or cells[emotion] not in target_of:
                 continue
@@ -83,8 +79,5 @@ def open_csv(path: Path, wanted: Wanted) -> Source:
             "Check the file."
         )
     reader = CsvReader(path, np.array(offsets, np.int64), columns.index("pixels"))
-    examples = {
-        split: Examples([row for row, _ in rows], np.array([target for _, target in rows], np.int64), reader)
-        for split, rows in listed.items()
-    }
-    return Source(chosen.labels, chosen.outputs, examples)
+    splits = {split: Examples.of_rows(rows, reader) for split, rows in listed.items()}
+    return Source(chosen.labels, chosen.outputs, splits)

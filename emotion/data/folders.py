@@ -153,10 +153,10 @@ def open_listing(
             "beside the data set in splits" if not loose else "in splits that lack labels": len(kept) - used,
         }
     )
-    splits = {}
-    for split, files in found.items():
-        targets = np.array([target for target, _ in sorted(files)], np.int64)
-        splits[split] = Examples([path for _, path in sorted(files)], targets, read)
+    splits = {
+        split: Examples.of_rows([(path, target) for target, path in sorted(files)], read)
+        for split, files in found.items()
+    }
     return Source(chosen.labels, chosen.outputs, splits, dict(+passed_over))
 
 

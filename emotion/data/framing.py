@@ -22,8 +22,6 @@ FACES, WHOLE = "faces", "whole"  # ways of framing
 FILE = "faces.npz"
 NEIGHBOURS = 20  # runs beside this one whose searches are used, newest first
 
-Key = bytes  # digest of a picture
-
 
 def whole_place(picture: np.ndarray) -> Place:
     """Return the place of a picture (H, W, 3) that is a face as it is."""
@@ -40,18 +38,14 @@ def find_face(picture: np.ndarray) -> Place | None:
     if not found:
         return None
     height, width = opened.pixels.shape[:2]
-    chosen = _place(max(found, key=lambda face: _prominence(face.box, width, height)))
-    return scaled_place(chosen, opened.scale) if opened.scale > 1 else chosen
+    chosen = max(found, key=lambda face: _prominence(face.box, width, height))
+    return scaled_place(Place(chosen.box, chosen.eyes, chosen.tight), opened.scale)
 
 
 def face_share(place: Place, picture: np.ndarray) -> float:
     """Return the side of a face as a share of its picture's, 0 to 1."""
     height, width = picture.shape[:2]
     return min(1.0, math.sqrt(place.box[2] * place.box[3] / (height * width)))
-
-
-def _place(face: Place) -> Place:
-    return Place(face.box, face.eyes, face.tight)
 
 
 def _prominence(box: tuple[int, int, int, int], width: int, height: int) -> float:
@@ -82,21 +76,21 @@ class FaceMemory:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._places: dict[Key, Place | None] = {}
+        self._places: dict[bytes, Place | None] = {}  # by digest of the picture
         if folder is not None:
             beside = sorted(folder.parent.glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime)
             for path in [*beside[-NEIGHBOURS:], folder / FILE]:
                 self._read(path)
         self._new = False
 
-    def find(self, digest: Key, picture: np.ndarray) -> Place | None:
+    def find(self, digest: bytes, picture: np.ndarray) -> Place | None:
         """Return the face in a picture; several threads may ask at once."""
         if digest not in self._places:
             self._places[digest] = find_face(picture)
             self._new = True
         return self._places[digest]
 
-    def save(self, digests: Sequence[Key | None]) -> None:
+    def save(self, digests: Sequence[bytes | None]) -> None:
         """Keep what is known of these pictures."""
         kept = [digest for digest in dict.fromkeys(digests) if digest in self._places]
         if self._folder is None or not self._new or not kept:

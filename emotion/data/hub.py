@@ -191,8 +191,7 @@ def _cached(repo_id: str, configuration: str | None, revision: str | None) -> Ma
         raise refusal
     from datasets.packaged_modules.cache.cache import Cache
 
-    nothing: dict[str, Any] = {}
-    for settings in (nothing, UNLABELLED):
+    for settings in (UNLABELLED, dict[str, Any]()):
         with contextlib.suppress(ValueError):
             builder = Cache(
                 repo_id=repo_id,
@@ -202,7 +201,8 @@ def _cached(repo_id: str, configuration: str | None, revision: str | None) -> Ma
                 hash="auto",
                 **settings,
             )
-    if builder is None:
+            break
+    else:
         raise refusal
     if revision and re.fullmatch("[0-9a-f]{40}", revision) and builder.hash != revision:
         raise DataError(
@@ -325,11 +325,13 @@ def _open_rows(splits: Mapping[str, Dataset], wanted: Wanted, where: str) -> Sou
     reader = RowReader(tables)
     parts = {}
     for own, entries in named.items():
-        kept = [(split, row, chosen.target(name)) for split, row, name in entries]
-        kept = [entry for entry in kept if entry[2] is not None]
+        kept = [
+            (f"{split} row {row}", target)
+            for split, row, name in entries
+            if (target := chosen.target(name)) is not None
+        ]
         if kept:
-            targets = np.array([target for _, _, target in kept], np.int64)
-            parts[own] = Examples([f"{split} row {row}" for split, row, _ in kept], targets, reader)
+            parts[own] = Examples.of_rows(kept, reader)
     return Source(chosen.labels, chosen.outputs, parts)
 
 

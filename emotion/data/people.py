@@ -116,13 +116,13 @@ def _names(examples: Examples) -> list[str]:
     return [PurePosixPath(identifier).name for identifier in examples.identifiers]
 
 
-def load_groups(path: str | os.PathLike[str], examples: Examples, *, most: int = MOST_GROUPS) -> Groups:
+def load_groups(path: str | os.PathLike[str], examples: Examples) -> Groups:
     """Read the groups that pictures belong to: column → the group of each example, None where no row says.
 
     The CSV has a column `image`, as a file of soft labels has, and any others. Each is one way to tell
     pictures apart; a picture without a row, or with an empty cell, belongs to no group. A column of more
     than `MOST_VALUES` different numbers, such as ages, is cut into four ranges of about as many pictures
-    each. A DataError says that it is not such a CSV, or that a column has more groups than `most`.
+    each. A DataError says that it is not such a CSV, or that a column has more than `MOST_GROUPS` groups.
     """
     needs = "a column or more that tell groups apart, such as 'age' or 'glasses'"
     table = read_picture_table(
@@ -132,11 +132,10 @@ def load_groups(path: str | os.PathLike[str], examples: Examples, *, most: int =
         raise DataError(missing_columns(path, ["image"], needs))
     groups: Groups = {}
     for column in table.columns:
-        own = {index: cells[column] for index, cells in table.rows.items() if cells[column]}
-        own = _in_ranges(own)
-        if (kinds := len(set(own.values()))) > most:
+        own = _in_ranges({index: cells[column] for index, cells in table.rows.items() if cells[column]})
+        if (kinds := len(set(own.values()))) > MOST_GROUPS:
             raise DataError(
-                f"{path} tells {kinds} groups apart by '{column}', and at most {most} can be judged. "
+                f"{path} tells {kinds} groups apart by '{column}', and at most {MOST_GROUPS} can be judged. "
                 "Put them together to fewer, or leave the column out."
             )
         groups[column] = [own.get(index) for index in range(len(examples))]

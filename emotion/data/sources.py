@@ -23,17 +23,11 @@ logger = logging.getLogger(__name__)
 KAGGLE = "kaggle:"
 
 
-def open_source(
-    data: str, *, labels: tuple[str, ...], background: tuple[str, ...] = (), optional_background: bool = False
-) -> Source:
-    """List the labelled pictures of a data set.
+def open_source(data: str, wanted: Wanted) -> Source:
+    """List the labelled pictures of a data set; a DataError says what was found instead.
 
     `data` is a folder, a CSV file, `kaggle:owner/name` or `hf:owner/name[/configuration][@revision]`.
-    `labels` are the folders to tell apart; empty takes all that are not background. `background` names
-    folders that belong to no label, and `("*",)` takes all that are not labels; with `optional_background`
-    they may be missing. A DataError says what was found instead.
     """
-    wanted = Wanted(labels, background, optional_background)
     if data.startswith("hf:"):
         return open_hub(data.removeprefix("hf:"), wanted)
     if data.startswith(KAGGLE):
@@ -45,44 +39,32 @@ def open_source(
     if root.is_file():
         if root.suffix.lower() == ".csv":
             return open_csv(root, wanted)
-        hint = (
-            "Unpack it and pass the folder."
-            if root.suffix.lower() == ".zip"
-            else "Pass a folder or a .csv file."
-        )
+        is_zip = root.suffix.lower() == ".zip"
+        hint = "Unpack it and pass the folder." if is_zip else "Pass a folder or a .csv file."
         raise DataError(f"{root} is not something to train on. {hint}")
     return open_folder(root, wanted)
 
 
-def open_sources(
-    data: tuple[str, ...],
-    *,
-    labels: tuple[str, ...],
-    background: tuple[str, ...] = (),
-    optional_background: bool = False,
-) -> dict[str, Source]:
+def open_sources(data: tuple[str, ...], wanted: Wanted) -> dict[str, Source]:
     """Open one source or several, which get the same outputs: name → source, in the order given.
 
     A name is the last folder of a path, or what else was given. Of several sources, one may lack background
     classes that another has. A DataError says that a source cannot be opened, or that two have one name.
     """
+    if len(data) > 1:
+        wanted = replace(wanted, optional_background=True)
     opened = {}
     for given in data:
         name = public_source(os.path.abspath(given) if os.path.exists(given) else given)
         if name in opened:
             raise DataError(f"Two sources of --data are called {name}. Rename one, so that figures can tell.")
-        opened[name] = open_source(
-            given,
-            labels=labels,
-            background=background,
-            optional_background=optional_background or len(data) > 1,
-        )
+        opened[name] = open_source(given, wanted)
     if len(opened) == 1:
         return opened
     known = {output: None for source in opened.values() for output in source.labels}
     known |= {output: None for source in opened.values() for output in source.outputs}
     outputs = tuple(known)
-    labels = labels or next(iter(opened.values())).labels
+    labels = wanted.labels or next(iter(opened.values())).labels
     return {name: _with_outputs(source, labels, outputs) for name, source in opened.items()}
 
 
@@ -108,10 +90,7 @@ def copy_of_kaggle(handle: str) -> Path | None:
     cache = Path(os.environ.get("KAGGLEHUB_CACHE", "~/.cache/kagglehub")).expanduser() / "datasets" / handle
     versions = [int(path.stem) for path in cache.glob("*.complete") if path.stem.isdecimal()]
     if not versions:
-        raise DataError(
-            f"{_failed(handle)}: no connection. Check the network. Or {_by_hand(handle)}; your own pictures "
-            "will do as well."
-        )
+        raise _not_downloaded(handle, "no connection")
     return cache / "versions" / str(max(versions))
 
 
@@ -140,10 +119,7 @@ def download_from_kaggle(handle: str) -> Path:
                 f"{_page(handle)}, create a token at https://www.kaggle.com/settings and set "
                 f"KAGGLE_API_TOKEN to it. Or {_by_hand(handle)}."
             ) from error
-        raise DataError(
-            f"{_failed(handle)}: {in_one_line(error)}. Check the network. Or {_by_hand(handle)}; your own "
-            "pictures will do as well."
-        ) from error
+        raise _not_downloaded(handle, in_one_line(error)) from error
 
 
 def _page(handle: str) -> str:
@@ -154,5 +130,8 @@ def _by_hand(handle: str) -> str:
     return f"download it at {_page(handle)}, unpack it and pass the folder with --data"
 
 
-def _failed(handle: str) -> str:
-    return f"Kaggle did not give the data set {handle}"
+def _not_downloaded(handle: str, why: str) -> DataError:
+    return DataError(
+        f"Kaggle did not give the data set {handle}: {why}. Check the network. Or {_by_hand(handle)}; your "
+        "own pictures will do as well."
+    )

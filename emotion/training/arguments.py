@@ -16,6 +16,7 @@ from emotion.config import ABOUT, EVERYTHING_ELSE, OWN_TEACHER, TrainingConfig, 
 from emotion.program import TRAIN_COMMAND
 
 SETTINGS = TrainingConfig.__dataclass_fields__
+TYPES = get_type_hints(TrainingConfig)
 DESCRIPTION = """Train a network on labelled face pictures, measure it, publish it.
 
 {command} --data FOLDER                    train, calibrate, report; the model is in runs/<time>
@@ -50,13 +51,8 @@ METAVARS = {
 }  # fmt: skip
 # Options that do nothing without one of the others.
 NEEDED = {
-    "space": ("push", "publish"),
-    "wait": ("space",),
-    "space_kind": ("space",),
-    "private": ("push", "publish"),
-    "tag": ("push", "publish"),
-    "replace_better": ("push", "publish"),
-    "publish_anyway": ("push", "publish"),
+    **dict.fromkeys(["space", "private", "tag", "replace_better", "publish_anyway"], ("push", "publish")),
+    **dict.fromkeys(["wait", "space_kind"], ("space",)),
     "revision": ("push", "publish", "evaluate", "recalibrate"),
     "over": ("search",),
 }
@@ -122,7 +118,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             raise ValueError(f"--{first} and --{second} exclude each other. Leave one of them out.")
     for name, needed in NEEDED.items():
         if getattr(options, name) and not any(getattr(options, other) for other in needed):
-            raise _needs(_typed(name), needed)
+            raise _needs(name, needed)
     for task, taken in TAKEN_BY.items():
         # A setting that is not typed is not there; another option has an empty value.
         typed = {name for name, value in vars(options).items() if value or name in SETTINGS}
@@ -140,14 +136,16 @@ def refuse_without_effect(config: TrainingConfig, given: Collection[str]) -> Non
             raise ValueError(f"{_typed(name)} does nothing with --freeze. Leave it out.")
         needed = SETTINGS_NEEDED.get(name, ())
         if needed and not any(getattr(config, other) for other in needed):
-            raise _needs(_typed(name), needed)
+            raise _needs(name, needed)
         own = SETTINGS_OF.get(name, config.architecture)
         if own != config.architecture and config.architecture in SETTINGS_OF.values():
             raise ValueError(f"{_typed(name)} is a setting of --arch {own}. Leave it out.")
 
 
-def _needs(typed: str, needed: Sequence[str]) -> ValueError:
-    return ValueError(f"{typed} needs {' or '.join(map(_typed, needed))}: without it, it does nothing.")
+def _needs(name: str, needed: Sequence[str]) -> ValueError:
+    return ValueError(
+        f"{_typed(name)} needs {' or '.join(map(_typed, needed))}: without it, it does nothing."
+    )
 
 
 def _typed(name: str) -> str:
@@ -168,8 +166,9 @@ def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
     parser.add_argument("--help-all", action=_HelpAll, nargs=0, help="show every option and exit")
     parser.add_argument("--version", action="version", version=__version__)
     common = parser.add_argument_group("common options")
-    names = list(SETTINGS)
-    _add_settings(common, [name for name in names if name in EVERYDAY])
+    for name in SETTINGS:
+        if name in EVERYDAY:
+            _add_setting(common, name)
     common.add_argument(
         "--output", metavar="FOLDER", help="folder of the run (default: runs/<date and time>)"
     )
@@ -194,33 +193,16 @@ def build_parser(*, everything: bool = False) -> argparse.ArgumentParser:
     )
     common.add_argument("--publish", metavar="FOLDER", help="publish this saved folder and train nothing")
 
-    rare = _Rare(parser.add_argument_group("running and publishing") if everything else common, everything)
-    rare.add("--config", metavar="FILE", help="start from the settings of any run, its training.json")
-    rare.add(
-        "--over",
-        metavar="NAME",
-        nargs="+",
-        type=_field_name,
-        default=(),
-        help="what a search varies (default: everything that has a range and is not given)",
-    )
-    rare.add("--co2", metavar="COUNTRY", help="estimate the run's CO2 for the card; DEU, USA, …: whose mains")
-    rare.add("--wait", action="store_true", help="follow the Space's build until it runs")
-    rare.add("--private", action="store_true", help="create the repositories as private")
-    rare.add("--revision", metavar="BRANCH", help="branch to publish to, or revision to evaluate")
-    rare.add("--tag", metavar="NAME", help="tag the published commit, for example v1.0")
-    rare.add("--replace-better", action="store_true", help="publish even over a model that is better")
-    rare.add(
-        "--publish-anyway",
-        action="store_true",
-        help="publish even a model that may be guessing",
-    )
-    group: Any = common
-    for name in names:
+    hidden: dict[str, str] = {} if everything else {"help": argparse.SUPPRESS}
+    group: Any = parser.add_argument_group("running and publishing") if everything else common
+    for name, settings in RARE.items():
+        group.add_argument(name, **settings | hidden)
+    group = common
+    for name in SETTINGS:
         if everything and name in GROUPS:
             group = parser.add_argument_group(GROUPS[name])
         if name not in EVERYDAY:
-            _add_settings(group, [name], hidden=not everything)
+            _add_setting(group, name, **hidden)
     return parser
 
 
@@ -239,27 +221,10 @@ class _HelpAll(argparse.Action):
         parser.exit()
 
 
-@dataclass(frozen=True)
-class _Rare:
-    """Adds options that only `--help-all` shows."""
-
-    group: Any
-    shown: bool
-
-    def add(self, name: str, **settings: Any) -> None:
-        """Add one option, as argparse takes it."""
-        self.group.add_argument(name, **settings | ({} if self.shown else {"help": argparse.SUPPRESS}))
-
-
-def _add_settings(group: Any, names: Sequence[str], *, hidden: bool = False) -> None:
-    """Add hyperparameters; one that is not typed stays out of the result."""
-    types = get_type_hints(TrainingConfig)
-    for name in names:
-        item = SETTINGS[name]
-        settings = _argument(types[name], item) | {"default": argparse.SUPPRESS, "dest": name}
-        if hidden:
-            settings["help"] = argparse.SUPPRESS
-        group.add_argument(option_name(name), *ALIASES.get(name, ()), **settings)
+def _add_setting(group: Any, name: str, **changed: Any) -> None:
+    """Add a hyperparameter, with arguments `changed`; one that is not typed stays out of the result."""
+    settings = _argument(TYPES[name], SETTINGS[name]) | {"default": argparse.SUPPRESS, "dest": name}
+    group.add_argument(option_name(name), *ALIASES.get(name, ()), **settings | changed)
 
 
 def _argument(kind: Any, item: Field[Any]) -> dict[str, Any]:
@@ -295,6 +260,26 @@ def _field_name(typed: str) -> str:
     return typed.removeprefix("--").replace("-", "_")
 
 
+# Options that only `--help-all` shows, as argparse takes them.
+RARE: dict[str, dict[str, Any]] = {
+    "--config": {"metavar": "FILE", "help": "start from the settings of any run, its training.json"},
+    "--over": {
+        "metavar": "NAME",
+        "nargs": "+",
+        "type": _field_name,
+        "default": (),
+        "help": "what a search varies (default: everything that has a range and is not given)",
+    },
+    "--co2": {"metavar": "COUNTRY", "help": "estimate the run's CO2 for the card; DEU, USA, …: whose mains"},
+    "--wait": {"action": "store_true", "help": "follow the Space's build until it runs"},
+    "--private": {"action": "store_true", "help": "create the repositories as private"},
+    "--revision": {"metavar": "BRANCH", "help": "branch to publish to, or revision to evaluate"},
+    "--tag": {"metavar": "NAME", "help": "tag the published commit, for example v1.0"},
+    "--replace-better": {"action": "store_true", "help": "publish even over a model that is better"},
+    "--publish-anyway": {"action": "store_true", "help": "publish even a model that may be guessing"},
+}
+
+
 def _shown(value: Any) -> str:
     """Return a value as it is typed on the command line."""
     if value is None:
@@ -307,6 +292,9 @@ def _shown(value: Any) -> str:
 # FER2013 was searched for by emotion words: 1.6 faces of the last three per neutral one, where AffectNet
 # (Mollahosseini et al., 2017) has 0.37. How far to go was chosen on the calibration half, for AUROC.
 PRIORS = ("neutral=1.5", "fear=0.1", "surprise=0.1", "disgust=0.1")
+
+# What keeps long runs from learning their pictures by heart.
+LONG_RUN: dict[str, Any] = {"patience": 0, "weight_decay": 0.05, "shift": 0.09, "zoom": 0.22, "erasing": 0.3}
 
 # FER2013's 48-pixel faces beside press photographs, of which few are angry or sad. Shown as often as they
 # come, those teach that a sharp picture is neutral or happy; so the angry and sad ones are shown ten times as
@@ -325,11 +313,7 @@ TWO_SOURCES: dict[str, Any] = {
     "background_votes": 0.5,
     "batch_size": 256,
     "learning_rate": 2.8e-3,
-    "patience": 0,
-    "weight_decay": 0.05,
-    "shift": 0.09,
-    "zoom": 0.22,
-    "erasing": 0.3,
+    **LONG_RUN,
 }
 
 # What `--recipe NAME` sets; an option given beside it wins.
@@ -340,22 +324,12 @@ RECIPES: dict[str, dict[str, Any]] = {
         "teacher_epochs": 70,
         "initial_weights": OWN_TEACHER,
         "epochs": 66,
-        "patience": 0,
-        "weight_decay": 0.05,
-        "shift": 0.09,
-        "zoom": 0.22,
-        "erasing": 0.3,
+        **LONG_RUN,
         "ensemble_size": 2,
         "litert_precision": "int8",
     },
     # The next two made the embedded model, from FER2013 and press photographs; the README has the commands.
-    "teacher": {
-        **TWO_SOURCES,
-        "width": 96,
-        "blocks": (2, 2, 2),
-        "dropout": 0.4,
-        "epochs": 43,
-    },
+    "teacher": {**TWO_SOURCES, "width": 96, "blocks": (2, 2, 2), "dropout": 0.4, "epochs": 43},
     "student": {
         **TWO_SOURCES,
         "prior_correction": PRIORS,

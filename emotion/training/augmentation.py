@@ -7,6 +7,7 @@ uint8 (size, size, channels), so that a damaged face is the same in every run an
 import io
 import zlib
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -31,11 +32,7 @@ def augment(pictures: np.ndarray, rng: np.random.Generator, config: TrainingConf
 
 
 def reframe(
-    face: np.ndarray,
-    *,
-    angle: float = 0.0,
-    shift: tuple[float, float] = (0.0, 0.0),
-    zoom: float = 1.0,
+    face: np.ndarray, *, angle: float = 0.0, shift: tuple[float, float] = (0.0, 0.0), zoom: float = 1.0
 ) -> np.ndarray:
     """Return a face, uint8 (size, size, channels), under another frame, interpolated bicubically.
 
@@ -75,10 +72,7 @@ def reframe_all(faces: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def frame_matrix(
-    size: int,
-    angle: float | np.ndarray,
-    shift: tuple[float, float] | np.ndarray,
-    zoom: float | np.ndarray,
+    size: int, angle: float | np.ndarray, shift: tuple[float, float] | np.ndarray, zoom: float | np.ndarray
 ) -> tuple[float | np.ndarray, ...]:
     """Return a, b, c, d, e, f: the point (x, y) of a changed frame shows (a x + b y + c, d x + e y + f).
 
@@ -134,9 +128,7 @@ def _degrade(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     elif fault == 1:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 1.5) * size / 48))
     elif fault == 2:
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=int(rng.integers(20, 70)))
-        image = Image.open(buffer)
+        image = _as_jpeg(image, quality=int(rng.integers(20, 70)))
     changed = np.asarray(image).reshape(picture.shape)
     if fault == 3:
         noise = rng.uniform(4, 20) * rng.standard_normal(picture.shape, np.float32)
@@ -177,14 +169,9 @@ EYES = (0.27, 0.47)
 MOUTH = (0.69, 0.89)
 
 
-def darker(crop: np.ndarray) -> np.ndarray:
-    """Halve the light."""
-    return _clipped(crop * 0.5)
-
-
-def brighter(crop: np.ndarray) -> np.ndarray:
-    """Add half as much light again, clipped."""
-    return _clipped(crop * 1.5)
+def lit(crop: np.ndarray, *, light: float) -> np.ndarray:
+    """Multiply the light, clipped."""
+    return _clipped(crop * light)
 
 
 def low_contrast(crop: np.ndarray) -> np.ndarray:
@@ -205,9 +192,7 @@ def blurred(crop: np.ndarray) -> np.ndarray:
 
 def jpeg_30(crop: np.ndarray) -> np.ndarray:
     """Save it as JPEG with quality 30."""
-    file = io.BytesIO()
-    to_image(crop).save(file, "JPEG", quality=30)
-    return _array(Image.open(file), crop)
+    return _array(_as_jpeg(to_image(crop), quality=30), crop)
 
 
 def small_24(crop: np.ndarray) -> np.ndarray:
@@ -216,45 +201,32 @@ def small_24(crop: np.ndarray) -> np.ndarray:
     return _array(small.resize((len(crop), len(crop)), Image.Resampling.BICUBIC), crop)
 
 
-def rotated_left(crop: np.ndarray) -> np.ndarray:
-    """Turn it counterclockwise by 15°."""
-    return reframe(crop, angle=15)
-
-
-def rotated_right(crop: np.ndarray) -> np.ndarray:
-    """Turn it clockwise by 15°."""
-    return reframe(crop, angle=-15)
-
-
 def crop_jitter(crop: np.ndarray) -> np.ndarray:
     """Put the face box up to 15 % off in each direction, and make it up to 15 % too large or too small."""
     right, down, growth = _generator(crop).uniform(-0.15, 0.15, 3)
     return reframe(crop, shift=(right, down), zoom=1 + growth)
 
 
-def covered_eyes(crop: np.ndarray) -> np.ndarray:
-    """Put a black bar over the eyes."""
-    return _covered(crop, EYES)
-
-
-def covered_mouth(crop: np.ndarray) -> np.ndarray:
-    """Put a black bar over the mouth."""
-    return _covered(crop, MOUTH)
+def covered(crop: np.ndarray, *, rows: tuple[float, float]) -> np.ndarray:
+    """Put a black bar over rows, given as shares of the height."""
+    changed = crop.copy()
+    changed[round(rows[0] * len(crop)) : round(rows[1] * len(crop))] = 0
+    return changed
 
 
 CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "darker": darker,
-    "brighter": brighter,
+    "darker": partial(lit, light=0.5),
+    "brighter": partial(lit, light=1.5),
     "low contrast": low_contrast,
     "noise": noisy,
     "blur": blurred,
     "JPEG quality 30": jpeg_30,
     "24-pixel face": small_24,
-    "rotated 15° left": rotated_left,
-    "rotated 15° right": rotated_right,
+    "rotated 15° left": partial(reframe, angle=15),
+    "rotated 15° right": partial(reframe, angle=-15),
     "crop jitter 15 %": crop_jitter,
-    "bar over the eyes": covered_eyes,
-    "bar over the mouth": covered_mouth,
+    "bar over the eyes": partial(covered, rows=EYES),
+    "bar over the mouth": partial(covered, rows=MOUTH),
 }
 
 
@@ -263,15 +235,15 @@ def _generator(crop: np.ndarray) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(crop.tobytes()))
 
 
+def _as_jpeg(image: Image.Image, *, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Image.open(file)
+
+
 def _clipped(values: np.ndarray) -> np.ndarray:
     return values.round().clip(0, 255).astype(np.uint8)
 
 
 def _array(picture: Image.Image, like: np.ndarray) -> np.ndarray:
     return np.asarray(picture).reshape(like.shape)
-
-
-def _covered(crop: np.ndarray, rows: tuple[float, float]) -> np.ndarray:
-    covered = crop.copy()
-    covered[round(rows[0] * len(crop)) : round(rows[1] * len(crop))] = 0
-    return covered

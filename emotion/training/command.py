@@ -11,12 +11,12 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from emotion.errors import EmotionError
-from emotion.program import APP_COMMAND, INSTALL_TRAINING, TRAIN_COMMAND, silent_stderr
+from emotion.program import APP_COMMAND, INSTALL_TRAINING, TRAIN_COMMAND, log_to_terminal, silent_stderr
 
 if TYPE_CHECKING:
     import argparse
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parse(arguments)
         refuse_unreachable_data(options)
         load_keras()
+        log_to_terminal()
         if options.publish:
             publish(options.publish, options, getattr(options, "data", ()))
         elif options.evaluate:
@@ -58,27 +59,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Train, report and, if asked, publish."""
-    from emotion.config import public_source
-    from emotion.program import log_to_terminal
+    from huggingface_hub import get_token
+
     from emotion.training.evaluation import summary
-    from emotion.training.publishing import can_publish
     from emotion.training.runs import train_model
     from emotion.training.tracking import Tracking
 
-    log_to_terminal()
     config = chosen_config(options)
     if config.freeze and (options.track or options.co2):
         raise ValueError("--freeze fits one layer in one step: --track and --co2 would show nothing.")
-    if options.push and not can_publish():
+    if options.push and get_token() is None:
         print("You are not signed in to the Hub: the model will be saved and can be published later.")
     output = options.output or new_folder()
-    command = shlex.join([*TRAIN_COMMAND.split(), *map(public_source, arguments)])
     classifier = train_model(
         config,
         output,
         resume=options.resume,
         overwrite=options.overwrite,
-        command=command,
+        command=public_command(arguments),
         tracking=Tracking(bool(options.track), options.track.name if options.track else "", options.co2),
     )
     print(summary(classifier.report))
@@ -92,10 +90,8 @@ def train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 
 def search(options: argparse.Namespace) -> None:
     """Look for good settings; report and, if asked, publish the best run."""
-    from emotion.program import log_to_terminal
     from emotion.training.search import search_settings, search_summary
 
-    log_to_terminal()
     given = given_settings(options)
     output = options.output or new_folder("-search")
     try:
@@ -120,11 +116,9 @@ def search(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a finished model."""
-    from emotion.program import log_to_terminal
     from emotion.training.evaluation import summary
     from emotion.training.runs import evaluate_model
 
-    log_to_terminal()
     if "data" not in options:
         raise ValueError("--evaluate needs --data, the labelled pictures to measure on.")
     output = options.output or new_folder("-evaluation")
@@ -136,24 +130,20 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Calibrate a finished model anew; report and, if asked, publish."""
-    from emotion.config import ABOUT, public_source
-    from emotion.program import log_to_terminal
     from emotion.training.evaluation import summary
     from emotion.training.recalibration import recalibrate_model
 
-    log_to_terminal()
     if "data" not in options:
         raise ValueError("--recalibrate needs --data, labelled pictures of which half are calibrated on.")
-    given = given_settings(options)
     output = options.output or new_folder("-recalibrated")
     classifier = recalibrate_model(
         options.recalibrate,
         options.data,
         output,
-        balance=given.get("balance_labels", False),
-        about={name: value for name, value in given.items() if name in ABOUT},
+        balance=getattr(options, "balance_labels", False),
+        about=given_about(options),
         revision=options.revision,
-        command=shlex.join([*TRAIN_COMMAND.split(), *map(public_source, arguments)]),
+        command=public_command(arguments),
         overwrite=options.overwrite,
     )
     print(summary(classifier.report))
@@ -164,23 +154,23 @@ def recalibrate(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 
 def publish(folder: str, options: argparse.Namespace, data: Sequence[str]) -> None:
     """Publish a saved folder, unless the published model is better on the data; if asked, also the app."""
-    from emotion.config import ABOUT
-    from emotion.program import log_to_terminal
+    from emotion.config import option_name
     from emotion.space.deploy import deploy_and_print
     from emotion.space.kinds import Kind
     from emotion.training.publishing import publish_model
 
-    log_to_terminal()
     repository = options.push.name if options.push else ""
+    about = given_about(options)
+    typed = [word for name, value in about.items() for word in (option_name(name), str(value))]
     url = publish_model(
         folder,
         repository or None,
         private=options.private,
         revision=options.revision,
         tag=options.tag,
-        also=[*_space_options(options), *_about_options(options), *(["--data", *data] if data else [])],
+        also=[*_space_options(options), *typed, *(["--data", *data] if data else [])],
         data=data or None,
-        about={name: getattr(options, name) for name in ABOUT if name in options},
+        about=about,
         replace_better=options.replace_better,
         publish_anyway=options.publish_anyway,
     )
@@ -204,15 +194,18 @@ def _space_options(options: argparse.Namespace) -> list[str]:
     return ["--space", *filter(None, [options.space.name]), *kind, *(["--wait"] if options.wait else [])]
 
 
-def _about_options(options: argparse.Namespace) -> list[str]:
+def public_command(arguments: Sequence[str]) -> str:
+    """Return the command line for the card, without the folders that lead to files."""
+    from emotion.config import public_source
+
+    return shlex.join([*TRAIN_COMMAND.split(), *map(public_source, arguments)])
+
+
+def given_about(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what was typed about the model's licence and pictures."""
     from emotion.config import ABOUT
 
-    return [
-        word
-        for name in ABOUT
-        if name in options
-        for word in (f"--{name.replace('_', '-')}", str(getattr(options, name)))
-    ]
+    return {name: getattr(options, name) for name in ABOUT if name in options}
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -225,14 +218,14 @@ def given_settings(options: argparse.Namespace) -> dict[str, Any]:
 def chosen_config(options: argparse.Namespace) -> TrainingConfig:
     """Return the settings of a run: what was typed wins over a file, a recipe or an earlier run."""
     from emotion.training.arguments import refuse_without_effect
-    from emotion.training.folder import read_settings
-    from emotion.training.runs import continued_config, starting_config
+    from emotion.training.folder import load_run_config, read_settings
+    from emotion.training.runs import starting_config
 
     given = given_settings(options)
     if options.resume and not options.search:
         if not options.output:
             raise ValueError("--resume needs --output, the folder of the run to continue.")
-        return continued_config(options.output, given)
+        return replace(load_run_config(options.output), **given)
     if options.config and options.recipe:
         raise ValueError("--config and --recipe both say where to start: give one of them.")
     begun = read_settings(options.config) if options.config else {}

@@ -7,13 +7,12 @@ import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emotion.config import EVERYTHING_ELSE, TrainingConfig, as_sources, public_source
 from emotion.data.dataset import Dataset, load_dataset
-from emotion.data.examples import usual_word
+from emotion.data.examples import Examples, usual_word
 from emotion.data.people import load_groups
 from emotion.data.soft_targets import load_majorities
 from emotion.errors import DataError
@@ -24,9 +23,6 @@ from emotion.report.comparison import Answers, Comparison, compare, letters_of
 from emotion.report.plots import draw_risk_coverage, faces_sheet
 from emotion.report.report import DataFigures
 from emotion.training.evaluation import all_held_out, predict_examples, settings_of
-
-if TYPE_CHECKING:
-    from emotion.data.examples import Examples
 
 COMPARISON_FILE = "comparison.json"
 PLOT_FILE = "risk_coverage.png"
@@ -78,7 +74,7 @@ def compare_models(
         outputs=dataset.outputs,
         labels=labels,
         data=DataFigures(
-            source=public_source(" + ".join(as_sources(data))),
+            source=public_source(dataset.source),
             report_split=dataset.report_split,
             fingerprint=dataset.fingerprint,
         ),
@@ -181,13 +177,8 @@ def _answers(
     classifier: EmotionClassifier, examples: Examples, labels: tuple[str, ...], *, title: str
 ) -> np.ndarray:
     """Return the raw probabilities of all faces, the common labels first."""
-    raw = predict_examples(
-        classifier.network,
-        examples,
-        size=classifier.input_size,
-        channels=classifier.channels,
-        title=title,
-    )
+    size, channels = classifier.input_size, classifier.channels
+    raw = predict_examples(classifier.network, examples, size=size, channels=channels, title=title)
     columns = [usual_word(name) for name in classifier.outputs]
     first = [columns.index(usual_word(label)) for label in labels]
     return raw[:, first + [index for index in range(len(columns)) if index not in first]]

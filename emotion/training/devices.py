@@ -151,8 +151,8 @@ def _open_tensorflow(number: int) -> Devices:
         resolver = strategy.cluster_resolver
         process = resolver.task_id + (chiefs if resolver.task_type == "worker" else 0)
         return TensorFlowDevices(strategy.num_replicas_in_sync, process, chiefs + workers, strategy)
-    names = [device.name for kind in ("GPU", "CPU") for device in tf.config.list_logical_devices(kind)]
-    chosen = _chosen(_of_one_kind(names), number)
+    alike = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    chosen = _chosen([device.name for device in alike], number)
     if len(chosen) == 1:
         return Devices()
     return TensorFlowDevices(len(chosen), strategy=tf.distribute.MirroredStrategy(chosen))
@@ -168,11 +168,6 @@ def _open_jax(number: int) -> Devices:
         return Devices()
     distribution = keras.distribution.DataParallel(devices=chosen, auto_shard_dataset=False)
     return JaxDevices(len(chosen), jax.process_index(), jax.process_count(), distribution)
-
-
-def _of_one_kind(names: list[str]) -> list[str]:
-    """Return the first devices that are alike: GPUs where there are any."""
-    return [name for name in names if name.split(":")[-2] == names[0].split(":")[-2]]
 
 
 def _chosen(names: list[str], number: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,14 +92,9 @@ def evaluate(
 
 
 def predict_examples(
-    network: Network,
-    examples: Examples,
-    *,
-    size: int,
-    channels: int,
-    title: str = "Predicting",
+    network: Callable[[np.ndarray], np.ndarray], examples: Examples, *, size: int, channels: int, title: str
 ) -> np.ndarray:
-    """Return the raw probabilities of all examples, float32 (n, outputs), one batch in memory at a time."""
+    """Return what a network answers for all examples, float32 (n, ...), one batch in memory at a time."""
     batches = _batches(np.arange(len(examples)), title)
     parts = [network(examples.load(batch, size, channels).astype(np.float32)) for batch in batches]
     return np.concatenate(parts).astype(np.float32)
@@ -113,18 +108,17 @@ def measure_robustness(
     *,
     size: int,
     channels: int,
-    most_faces: int = ROBUSTNESS_FACES,
 ) -> RobustnessFigures | None:
     """Measure the accuracy on faces that carry a label, clean and under every condition.
 
-    Of more than `most_faces`, an evenly spaced selection counts. None if no face carries a label.
+    Of more than `ROBUSTNESS_FACES`, an evenly spaced selection counts. None if no face carries a label.
     """
     classes = len(labels)
     labelled = np.flatnonzero(examples.targets < classes)
     if not len(labelled):
         return None
-    if len(labelled) > most_faces:
-        labelled = labelled[np.linspace(0, len(labelled) - 1, most_faces).astype(int)]
+    if len(labelled) > ROBUSTNESS_FACES:
+        labelled = labelled[np.linspace(0, len(labelled) - 1, ROBUSTNESS_FACES).astype(int)]
     correct = dict.fromkeys(["clean", *CONDITIONS], 0)
     # One step of the bar is one condition: a batch of all of them takes many seconds.
     steps = len(correct) * -(-len(labelled) // BATCH_SIZE)

@@ -20,8 +20,6 @@ CONFIG_FILE = "training.json"
 CHECKPOINT_FOLDER = "checkpoint"
 STATE_FILE = "state.json"
 LOCK_FILE = "run.lock"
-
-
 # Settings that may change when a run continues: where things are, how fast, or what counts at its end.
 FREE_SETTINGS = {
     "data", "soft_labels", "groups", "teacher", "members", "workers", "cache_mib", "devices", "precision",

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Unpack
 
-from huggingface_hub import get_token
-
 from emotion.config import as_sources
 from emotion.errors import DataError, ModelLoadError, PublishError
 from emotion.model.classifier import EmotionClassifier
@@ -24,11 +22,6 @@ from emotion.training.comparing import common_labels, compare_models
 logger = logging.getLogger(__name__)
 
 REPLACE_BETTER, PUBLISH_ANYWAY = "--replace-better", "--publish-anyway"
-
-
-def can_publish() -> bool:
-    """Return whether this computer is signed in to the Hub."""
-    return get_token() is not None
 
 
 def publish_model(
@@ -87,7 +80,7 @@ def compare_with_published(
         published = EmotionClassifier.from_pretrained(reference)
         common_labels([classifier, published])
     except (ModelLoadError, DataError) as error:
-        logger.warning("The model that is in %s already cannot be compared with. %s", reference, error)
+        logger.warning("The model already in %s cannot be compared with this one. %s", reference, error)
         return
     if data is None:
         better = _better_by_report(classifier.report, published.report, reference)

@@ -29,7 +29,6 @@ from emotion.training.evaluation import all_held_out, evaluate, settings_of
 from emotion.training.fit import FittedNetwork
 from emotion.training.folder import (
     check_resumed,
-    load_run_config,
     refuse_used_folder,
     save_run_config,
     written_by_one_run,
@@ -146,11 +145,6 @@ def _run_stages(
 
 def _resume(output: str | os.PathLike[str]) -> str:
     return shlex.join([*TRAIN_COMMAND.split(), "--resume", "--output", str(output)])
-
-
-def continued_config(output: str | os.PathLike[str], given: dict[str, Any]) -> TrainingConfig:
-    """Return the configuration of the run in `output`, with options that win over it."""
-    return replace(load_run_config(output), **given)
 
 
 def starting_config(recipe: str | None, begun: dict[str, Any], given: dict[str, Any]) -> TrainingConfig:

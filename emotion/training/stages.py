@@ -14,13 +14,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import keras
 import numpy as np
-from tqdm.auto import tqdm
 
 from emotion.config import OWN_TEACHER, TrainingConfig
-from emotion.data.batches import FaceBatches
 from emotion.data.dataset import Dataset
 from emotion.data.examples import Examples
 from emotion.data.soft_targets import load_soft_targets
@@ -32,6 +31,7 @@ from emotion.predictions.calibration import renormalise
 from emotion.report.report import History, Report
 from emotion.teaching.last_layer import STRENGTHS, Head, LastLayer, balanced, fit_layers, losses_of
 from emotion.training.devices import Devices
+from emotion.training.evaluation import predict_examples
 from emotion.training.fit import FittedNetwork, correct_priors, fit
 from emotion.training.folder import forget_checkpoint, has_checkpoint
 from emotion.training.networks import average_mirrored, average_networks, softmax_layer
@@ -43,7 +43,6 @@ MEMBER_FOLDER = "network{}"
 ENOUGH_TO_TELL = 50  # pictures of a label, to tell what a model takes them for
 # Many faces need less of the old layer than a visitor's few.
 ALL_STRENGTHS = (*STRENGTHS, 0.01, 0.003, 0.001)
-BATCH_SIZE = 256  # faces in memory at a time
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def run_stage(
     teacher raises KeyboardInterrupt: half of one is not worth learning from.
     """
     if resume and stage.saved and (stage.saved / DESCRIPTION_FILE).exists():
-        return _load_saved(stage.saved)
+        return _fitted(EmotionClassifier.from_pretrained(stage.saved))
     logger.info("Training %s, %d epochs.", stage.title, stage.config.epochs)
     resume = resume and has_checkpoint(stage.folder)
     fitted = fit(
@@ -151,15 +150,12 @@ def targets_to_learn(stage: Stage, dataset: Dataset) -> np.ndarray | None:
         return None
     if config.soft_labels:
         targets = load_soft_targets(
-            config.soft_labels,
-            dataset,
-            weight=config.soft_label_weight,
-            background=config.background_votes,
+            config.soft_labels, dataset, weight=config.soft_label_weight, background=config.background_votes
         )
     else:
         targets = np.eye(len(dataset.outputs))[dataset.train.targets]
     if teachers:
-        answers = teacher_answers(teachers, dataset, workers=config.workers)
+        answers = teacher_answers(teachers, dataset)
         targets = blend_targets(targets, answers, config.teacher_weight)
     return targets
 
@@ -197,9 +193,7 @@ def _initial_weights(stage: Stage) -> tuple[keras.Model, tuple[str, ...]] | None
         stage.folder / TEACHER_FOLDER if reference == OWN_TEACHER else reference
     )
     logger.info("Starting from the weights of %s (--initial-weights '': from nothing).", reference)
-    if classifier.folder is None:
-        raise RuntimeError("A classifier that was loaded has a folder.")
-    return load_keras(classifier.folder), classifier.outputs
+    return _network(classifier), classifier.outputs
 
 
 def load_members(references: Sequence[str], outputs: tuple[str, ...]) -> list[FittedNetwork]:
@@ -215,18 +209,21 @@ def load_members(references: Sequence[str], outputs: tuple[str, ...]) -> list[Fi
                 f"The member {reference} answers for {', '.join(classifier.outputs)}, this run for "
                 f"{', '.join(outputs)}. Give --labels and --background in that order, or another --members."
             )
-        if classifier.folder is None:
-            raise RuntimeError("A classifier that was loaded has a folder.")
-        members.append(_load_saved(classifier.folder))
+        members.append(_fitted(classifier))
     return members
 
 
-def _load_saved(folder: Path) -> FittedNetwork:
-    """Return a network that an earlier part of this run has fitted and saved."""
-    report = EmotionClassifier.from_pretrained(folder).report or Report()
+def _network(classifier: EmotionClassifier) -> keras.Model:
+    """Return the network of a loaded model as Keras has it, to be trained on."""
+    return load_keras(cast("Path", classifier.folder))
+
+
+def _fitted(classifier: EmotionClassifier) -> FittedNetwork:
+    """Return the network of a loaded model with what its report says of its fit."""
+    report = classifier.report or Report()
     history = {name: list(curve) for name, curve in asdict(report.history or History()).items() if curve}
     return FittedNetwork(
-        load_keras(folder),
+        _network(classifier),
         history,
         report.model.get("best_epoch", 0),
         interrupted=False,
@@ -239,14 +236,14 @@ def blend_targets(targets: np.ndarray, answers: np.ndarray, weight: float) -> np
     return ((1 - weight) * targets + weight * answers).astype(np.float32)
 
 
-def teacher_answers(teachers: Sequence[str], dataset: Dataset, *, workers: int = 2) -> np.ndarray:
+def teacher_answers(teachers: Sequence[str], dataset: Dataset) -> np.ndarray:
     """Return the mean of the teachers' probabilities for every clean training face: float32 (n, outputs).
 
     Teachers may have more outputs than `dataset`, in another order, and another input size. A missing output
     is a DataError.
     """
     classifiers = _load_teachers(teachers, dataset.outputs)
-    answers = [_answers(classifier, dataset, workers) for classifier in classifiers]
+    answers = [_answers(classifier, dataset) for classifier in classifiers]
     return np.stack(answers).mean(axis=0, dtype=np.float32)
 
 
@@ -334,20 +331,12 @@ def _load_teachers(teachers: Sequence[str], outputs: Sequence[str]) -> list[Emot
     return classifiers
 
 
-def _answers(teacher: EmotionClassifier, dataset: Dataset, workers: int) -> np.ndarray:
+def _answers(teacher: EmotionClassifier, dataset: Dataset) -> np.ndarray:
     """Return one teacher's probabilities for the training faces, in the order of `dataset.outputs`."""
-    batches = FaceBatches(
-        dataset.train,
-        outputs=len(dataset.outputs),
-        batch_size=256,
-        size=teacher.input_size,
-        channels=teacher.channels,
-        shuffle=False,
-        seed=0,
-        workers=workers,
+    size, channels = teacher.input_size, teacher.channels
+    probabilities = predict_examples(
+        teacher.network, dataset.train, size=size, channels=channels, title="Teacher's answers"
     )
-    shown = tqdm(range(len(batches)), desc="Teacher's answers", leave=False, disable=None)
-    probabilities = np.concatenate([teacher.network(batches[index][0]) for index in shown])
     return _as_trained(teacher, probabilities, dataset.outputs)
 
 
@@ -371,14 +360,12 @@ def fit_last_layer(config: TrainingConfig, dataset: Dataset) -> FittedNetwork:
     """
     started = time.monotonic()
     classifier = EmotionClassifier.from_pretrained(config.initial_weights)
-    if classifier.folder is None:
-        raise RuntimeError("A classifier that was loaded has a folder.")
     if (classifier.input_size, classifier.channels) != (config.image_size, config.channels):
         raise DataError(
             "The model given to --initial-weights takes other faces. Leave out --image-size and --channels: "
             "--freeze takes them from the model."
         )
-    members = _members(load_keras(classifier.folder))
+    members = _members(_network(classifier))
     if not all(isinstance(network.layers[-1], keras.layers.Dense) for network, _ in members):
         raise DataError(
             "The model given to --initial-weights does not end in a dense layer: it stays as it is."
@@ -436,13 +423,13 @@ def _features(
     extractors = [
         (keras.Model(network.inputs[0], network.layers[-1].input), mirrored) for network, mirrored in members
     ]
-    parts = []
-    for start in tqdm(range(0, len(examples), BATCH_SIZE), "Reading features", disable=None):
-        batch = np.arange(start, min(start + BATCH_SIZE, len(examples)))
-        faces = examples.load(batch, config.image_size, config.channels).astype(np.float32)
+
+    def features(faces: np.ndarray) -> np.ndarray:
         passes: list[np.ndarray] = []
         for extractor, mirrored in extractors:
             views = (faces, faces[:, :, ::-1]) if mirrored else (faces,)
             passes += [keras.ops.convert_to_numpy(extractor(view, training=False)) for view in views]
-        parts.append(np.stack(passes, axis=1))
-    return np.concatenate(parts)
+        return np.stack(passes, axis=1)
+
+    size, channels = config.image_size, config.channels
+    return predict_examples(features, examples, size=size, channels=channels, title="Reading features")

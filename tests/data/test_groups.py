@@ -60,7 +60,10 @@ def test_bad_groups_are_refused(lines: list[str], message: str, small: Dataset, 
         load_groups(tmp_path / "nowhere.csv", small.report)
 
 
-def test_a_name_per_picture_is_no_group_of_people(small: Dataset, tmp_path: Path):
+def test_a_name_per_picture_is_no_group_of_people(
+    small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("emotion.data.people.MOST_GROUPS", 2)
     lines = [f"{name},person {k}" for k, name in enumerate(small.report.identifiers)]
     with pytest.raises(DataError, match=r"by 'person', and at most 2 .* leave the column out"):
-        load_groups(write(tmp_path / "groups.csv", "image,person", *lines), small.report, most=2)
+        load_groups(write(tmp_path / "groups.csv", "image,person", *lines), small.report)

@@ -267,3 +267,5 @@ def test_without_a_network_and_a_cache_the_message_comes_at_once(hub: HubServer)
     hub.stop()
     expected = "owner/nothing cannot be downloaded: no connection to the Hub, and it is not in the cache."
     assert expected in refusal("hf:owner/nothing")
+    (hub.home / "datasets" / "owner___something").mkdir(parents=True)
+    assert expected in refusal("hf:owner/nothing")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emotion.data.examples import Wanted
 from emotion.data.people import load_groups
 from emotion.data.sources import open_source
 from emotion.report.pictures import audit_in_words
@@ -14,7 +15,7 @@ from tests.data.pictures import LABELS, fill, fill_splits, load, refusal
 
 
 def used(root: Path, labels: tuple[str, ...] = LABELS) -> int:
-    return sum(map(len, open_source(str(root), labels=labels).splits.values()))
+    return sum(map(len, open_source(str(root), Wanted(labels)).splits.values()))
 
 
 def test_labels_and_other_folders_nest_either_way(tmp_path: Path):
@@ -30,8 +31,8 @@ def test_labels_and_other_folders_nest_either_way(tmp_path: Path):
     assert used(tmp_path / "inside") == used(tmp_path / "outside") == 18
     assert used(tmp_path / "parts") == 21
     assert used(tmp_path / "below") == 15
-    assert open_source(str(tmp_path / "outside"), labels=()).labels == LABELS
-    assert open_source(str(tmp_path / "inside"), labels=()).labels == LABELS
+    assert open_source(str(tmp_path / "outside"), Wanted(())).labels == LABELS
+    assert open_source(str(tmp_path / "inside"), Wanted(())).labels == LABELS
 
 
 def test_a_folder_that_stands_twice_counts_once_and_others_are_left_out_by_name(tmp_path: Path):
@@ -40,7 +41,7 @@ def test_a_folder_that_stands_twice_counts_once_and_others_are_left_out_by_name(
     shutil.copytree(tmp_path / "faces", tmp_path / "__MACOSX/faces")
     shutil.copytree(tmp_path / "faces", tmp_path / ".trash/faces")
 
-    source = open_source(str(tmp_path), labels=LABELS)
+    source = open_source(str(tmp_path), Wanted(LABELS))
 
     assert sum(map(len, source.splits.values())) == 15
     assert source.passed_over == {"in a folder that stands twice": 15}
@@ -54,7 +55,7 @@ def test_other_words_and_leading_numbers(
     for name in names:
         fill(tmp_path / name, 3)
 
-    source = open_source(str(tmp_path), labels=LABELS)
+    source = open_source(str(tmp_path), Wanted(LABELS))
 
     assert [len(source.splits["all"]), source.outputs] == [9, LABELS]
     assert ("Taking folder 'anger' for angry." in caplog.messages) == (names[0] == "anger")
@@ -80,7 +81,7 @@ def test_files_are_what_they_hold_and_not_how_they_are_called(tmp_path: Path):
     (tmp_path / "sad/notes.txt").write_text("no picture")
     (tmp_path / "sad/.hidden").write_text("no picture")
 
-    source = open_source(str(tmp_path), labels=LABELS)
+    source = open_source(str(tmp_path), Wanted(LABELS))
 
     assert len(source.splits["all"]) == 12
     assert source.passed_over == {"hidden": 1, "no picture (.txt)": 1}

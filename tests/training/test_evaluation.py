@@ -49,11 +49,12 @@ def test_evaluate_chooses_on_one_half_and_reports_on_the_other(monkeypatch):
     assert right[labelled].mean() == pytest.approx(again.report.accuracy.value, abs=1e-6)
 
 
-def test_of_many_faces_a_selection_is_damaged():
+def test_of_many_faces_a_selection_is_damaged(monkeypatch):
+    monkeypatch.setattr(evaluation, "ROBUSTNESS_FACES", 40)
     examples = stripes(faces=300)
     settings = {"size": 24, "channels": 1}
     plain = Calibration(1.0, 0.0, 0)
-    figures = measure_robustness(stripe_network, examples, LABELS, plain, most_faces=40, **settings)
+    figures = measure_robustness(stripe_network, examples, LABELS, plain, **settings)
     assert figures.faces == examples.largest_batch == 40
     assert figures.clean > 0.9
     assert figures.mean == pytest.approx(np.mean(list(figures.conditions.values())))

@@ -156,7 +156,7 @@ def test_a_model_that_cannot_be_compared_with_is_replaced_with_a_word(signed_in,
     signed_in.add_repository("user/faces", {"emotion.json": b"{}"})
     publish_model(GOOD, "user/faces", data=faces)
     assert labels_on(signed_in) == ["angry", "happy", "sad"]
-    assert "The model that is in user/faces already cannot be compared with." in caplog.text
+    assert "The model already in user/faces cannot be compared with this one." in caplog.text
 
 
 def test_data_that_is_not_there_stops_the_publication_with_the_command_for_later(signed_in, bad):
