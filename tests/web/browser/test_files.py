@@ -65,7 +65,7 @@ def test_the_model_tab_shows_the_model_and_refuses_others_in_plain_words(visit):
     page = visit()
     go(page, "model")
     expect(page.locator("#title")).to_contain_text("embedded default")
-    page.get_by_text("Model card").click()
+    page.get_by_role("button", name="Model card").click()
     page.locator("#reference textarea, #reference input").fill("nobody/no-such-model@v1")
     page.get_by_role("button", name="Load it").click()
     expect(page.locator("#model-message")).to_contain_text("That did not work", timeout=PATIENCE)
