@@ -130,6 +130,38 @@ def test_sigterm_ends_a_busy_app_with_its_children_and_uploads(tmp_path):
             thread.join()
 
 
+def test_what_a_thread_writes_to_the_last_moment_is_deleted_too(tmp_path):
+    folder = tmp_path / "uploads"
+    program = f"""
+import threading
+from pathlib import Path
+from emotion.web.process import end_on_signals
+
+folder = Path({str(folder)!r})
+end_on_signals(folder)
+
+def upload():
+    while True:
+        try:
+            folder.mkdir(exist_ok=True)
+            (folder / "picture").write_bytes(b"pixels")
+        except OSError:
+            pass
+
+for _ in range(4):
+    threading.Thread(target=upload, daemon=True).start()
+print("ready", flush=True)
+threading.Event().wait()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=EXAMPLES.parent, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        process.terminate()
+        assert process.wait(30) == 0
+    assert not folder.exists()
+
+
 def test_the_first_process_of_a_container_ends_so(tmp_path):
     tried = [*IN_A_CONTAINER, "true"]
     if not shutil.which("unshare") or subprocess.run(tried, capture_output=True).returncode:
