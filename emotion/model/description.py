@@ -47,7 +47,11 @@ class Description:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        factors = dict(zip(self.labels, self.calibration.label_factors, strict=False))
+        factors = (
+            dict(zip(self.labels, self.calibration.label_factors, strict=True))
+            if self.calibration.label_factors
+            else {}
+        )
         return {
             "format": FORMAT,
             "labels": list(self.labels),

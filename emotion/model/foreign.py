@@ -28,12 +28,11 @@ PIXEL_RANGE = (0.0, 255.0)
 ANY_SIZE = 48
 # Layers that run code from the file, or load something else.
 FOREIGN_CODE = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}
-KERAS_MODULES = frozenset(
-    """
-    keras keras.constraints keras.initializers keras.layers keras.regularizers keras.src.models.functional
-    keras.src.models.sequential keras.src.ops.image keras.src.ops.math keras.src.ops.nn keras.src.ops.numpy
-    """.split()
-)
+KERAS_MODULES = {
+    "keras", "keras.constraints", "keras.initializers", "keras.layers", "keras.regularizers",
+    "keras.src.models.functional", "keras.src.models.sequential", "keras.src.ops.image", "keras.src.ops.math",
+    "keras.src.ops.nn", "keras.src.ops.numpy",
+}  # fmt: skip
 
 
 class WholeNumbersNetwork(LiteRTNetwork):

@@ -34,10 +34,10 @@ UNPUBLISHED = f"""
 `{PLACEHOLDER}` stands for the model's name on the Hub, once it is published there. `EmotionClassifier` also
 takes the model's folder."""
 
-SUMMARY_FIGURES = """
-    found found_and_right top2_accuracy macro_f1 calibration_error calibration_error_before
-    calibration_error_by_chance confidence_auroc
-    """.split()
+SUMMARY_FIGURES = (
+    "found", "found_and_right", "top2_accuracy", "macro_f1", "calibration_error", "calibration_error_before",
+    "calibration_error_by_chance", "confidence_auroc",
+)  # fmt: skip
 
 LITERT_PRECISIONS = {
     "float16": ", its weights in 16 bits",

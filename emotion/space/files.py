@@ -52,7 +52,13 @@ IDENTITY: dict[str, Any] = {
     "colorTo": "yellow",
     "license": "mit",
     "short_description": "How angry, happy or sad does each face look?",
-    "tags": "emotion-recognition facial-expression-recognition image-classification keras litert".split(),
+    "tags": [
+        "emotion-recognition",
+        "facial-expression-recognition",
+        "image-classification",
+        "keras",
+        "litert",
+    ],
 }
 # ZeroGPU runs 3.10 and 3.12; this program needs 3.11 or newer.
 ZEROGPU_PYTHON = "3.12"

@@ -31,7 +31,7 @@ MOST_REDUCTION = 8
 Point = tuple[float, float]
 # The detector's scores between which what it found turns from a thing into a face: an answer's confidence is
 # multiplied by this share. Of 472 photographs of things and animals in Debian's packages, 7 instead of 17 are
-# answered (3 show animals' or carved faces), and 2 of 403 faces are not any more; both values were chosen on
+# answered (3 show animals' or carved faces), and 2 of 403 faces no longer are; both values were chosen on
 # these pictures (benchmarks.pipeline --things).
 THING, FACE = 0.5, 0.72
 # Pixels: the square root of the box's area.

@@ -31,7 +31,9 @@ REDUCE_ABOVE = 25_000_000
 SEARCHED_SIDE = 1280
 
 # Only the formats of people's pictures: Pillow's other readers (EPS starts Ghostscript) see no bytes.
-FORMATS = "JPEG PNG WEBP GIF HEIF AVIF TIFF BMP MPO JPEG2000 PPM ICO TGA".split()
+FORMATS = (
+    "JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF", "TIFF", "BMP", "MPO", "JPEG2000", "PPM", "ICO", "TGA",
+)  # fmt: skip
 
 EXTENSIONS = frozenset({
     ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2",

@@ -43,8 +43,9 @@ def end_on_signals(folder: Path) -> None:
             time.sleep(0.02)
         remover = shutil.which("rm") if os.name == "posix" else None
         if remover:
-            # Another program in this one's place ends all threads at once, so none can write a file after it.
-            os.execv(remover, ["rm", "-rf", str(folder)])
+            # Replacing this process ends its threads at once: none can write a file afterwards.
+            with contextlib.suppress(OSError):
+                os.execv(remover, ["rm", "-rf", str(folder)])
         # sys.exit would wait for the threads of requests.
         os._exit(0)
 

@@ -34,7 +34,7 @@ def icon_svg() -> str:
 
 @functools.cache
 def icon_png(size: int) -> bytes:
-    """Return the icon as PNG of a size in pixels; drawing one takes up to 0.2 seconds."""
+    """Return the icon as PNG of a size in pixels."""
     unit = FINER * size / 24
     image = Image.new("RGBA", (FINER * size, FINER * size), (0, 0, 0, 0))
     draw = ImageDraw.Draw(image)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 # An address names the version, so browsers need not ask again. The model may change: they ask whether it has.
 FOREVER, ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
-
-
 ICONS = {f"icon-{size}.png": size for size in ICON_SIZES}
 
 
@@ -69,7 +67,7 @@ class DeviceFiles:
         if path in self.files:
             response = file_response(path, self.files[path], FOREVER)
         elif path in ICONS:
-            # Few browsers ask for one, so that none is drawn when the app starts.
+            # Drawn when a browser asks, not at start-up.
             response = file_response(path, await run_in_threadpool(icon_png, ICONS[path]), FOREVER)
         elif path.startswith("model/") and self.with_model:
             response = await self._model_file(path.removeprefix("model/"), Headers(scope=scope))

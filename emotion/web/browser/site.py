@@ -45,8 +45,8 @@ POLICY = "; ".join((
 ))  # fmt: skip
 # Pixels of the examples' small versions.
 THUMBNAIL_SIDE = 184
-# What a visit without a connection can do without, and the words of other visitors.
-NOT_NEEDED = ("LICENSE", ".png", ".jpg", *(f"/{code}.json" for code in LANGUAGES if code != DEFAULT))
+# What a visit without a connection can do without.
+NOT_NEEDED = ("LICENSE", ".png", ".jpg")
 
 
 def site_files(classifier: EmotionClassifier, examples: Sequence[Path]) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 
 /** @type {Record<string, string>} */
 const FILES = {};
-/** What is kept once it has been asked for, and the words of this visitor at once. @type {string[]} */
+/** What is kept once it has been asked for. @type {string[]} */
 const LATER = [];
 const HOME = "index.html";
 const NAME = "emotion-FILES";
@@ -19,17 +19,22 @@ worker.addEventListener("fetch", (/** @type {any} */ event) => {
   if (own) event.respondWith(answer(event.request, url));
 });
 
-/** Keep every file: from the page that is open, or else from an older version of it, or else fetched. */
+/** Keep every file, with the words of this visitor's languages: from an older version of the page, or else fetched. */
 async function keepAll() {
   const kept = await caches.open(NAME);
   await Promise.all(
-    Object.entries(FILES).map(async ([path, digest]) => {
+    Object.entries(FILES).filter(isNeeded).map(async ([path, digest]) => {
       const response = (await keptBefore(path, digest)) ?? (await fetched(path, digest));
       await kept.put(path, response);
     }),
   );
-  const mine = navigator.languages.map((name) => `/${name.split("-")[0]}.json`);
-  await kept.addAll(LATER.filter((path) => mine.some((ending) => path.endsWith(ending))));
+}
+
+/** Other languages are kept once they have been asked for. @param {[string, string]} file */
+function isNeeded([path]) {
+  const language = path.match(/^(?:about|words)\/(\w+)\.json$/)?.[1];
+  const wanted = ["en", ...navigator.languages.map((name) => name.split("-")[0])];
+  return language === undefined || wanted.includes(language);
 }
 
 /** @param {string} path @param {string} digest */
@@ -40,7 +45,7 @@ async function keptBefore(path, digest) {
 
 /** @param {string} path @param {string} digest */
 async function fetched(path, digest) {
-  // What the page has just loaded is in the browser's cache, and may be stale there.
+  // What the page has just loaded is in the browser's cache, the page itself as its folder, and may be stale there.
   const response = await fetch(path === HOME ? "./" : path, { cache: "force-cache" });
   if (response.ok && (await digestOf(response.clone())) === digest) return response;
   const fresh = await fetch(path, { cache: "reload" });
@@ -67,8 +72,9 @@ async function answer(request, url) {
   const path = url.pathname.endsWith("/") ? HOME : request;
   const found = await kept.match(path, { ignoreSearch: true });
   if (found) return found;
-  const response = await fetch(request);
-  const late = LATER.some((name) => new URL(name, location.href).href === url.href);
-  if (late && response.ok) await kept.put(request, response.clone());
+  const isAsked = (/** @type {string} */ name) => new URL(name, location.href).href === url.href;
+  const file = Object.entries(FILES).find(([name]) => isAsked(name));
+  const response = file ? await fetched(...file) : await fetch(request);
+  if (response.ok && (file || LATER.some(isAsked))) await kept.put(request, response.clone());
   return response;
 }
